@@ -1,0 +1,1 @@
+"""Reproducible builds of fine-tuned language models: raw text rows in, a released GGUF out."""

@@ -1,0 +1,70 @@
+"""The command line: `python -m pipeline COMMAND`. Standard library only, for a quick start."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+DEFAULT_RECIPE = "seedling"
+_EPILOG = """\
+exit codes: 0 done, 2 wrong command line, 20 recipe, 30 fetch, 40 environment, 41 llama.cpp archive,
+50 job crashed, 51 stage failed, 60 gate failed, 70-73 store, 130 interrupted. Everything else is a bug.
+"""
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Parse a command line; exits with code 2 and a usage line when it is wrong."""
+    return _parser().parse_args(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline",
+        description="Build a fine-tuned model from raw rows to a released GGUF, every step checked.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _run(commands)
+    _command(commands, "status", "show each stage: up to date, or what a run would build")
+    why = _command(commands, "why", "say which component of a stage's key changed since its last build")
+    why.add_argument("stage", metavar="STAGE", help="a stage's name, e.g. train or quantize-Q4_K_M")
+    _command(commands, "verify", "hash every artifact of the recipe's last run again and compare with the manifests")
+    _command(commands, "stages", "list the stages with their inputs and environments")
+    collect = _command(commands, "gc", "remove artifacts that no kept run needs", recipe=False)
+    collect.add_argument("runs", nargs="*", metavar="RUN", help="runs to keep besides the last one of every recipe")
+    collect.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
+    collect.add_argument("--scratch", action="store_true", help="also remove what interrupted stages would go on from")
+    _command(commands, "setup", "make the environments that the recipe's stages need, and stop")
+    _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
+    return parser
+
+
+def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    run = _command(commands, "run", "build what is missing or changed, up to the release")
+    run.add_argument("--to", metavar="STAGE", help="stop after this stage (default: the release)")
+    run.add_argument("--executor", choices=("local",), default="local", help="where stages run (default: local)")
+    run.add_argument("--verify", action="store_true", help="hash every artifact and package again; trust no time stamp")
+    run.add_argument("--jobs", type=_positive, metavar="N", help="stages at the same time (default: 2, or 1 on one core)")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, *, recipe: bool = True
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    if recipe:
+        command.add_argument(
+            "--recipe", default=DEFAULT_RECIPE, metavar="FILE", help="a recipe file, or a shipped recipe's name (default: seedling)"
+        )
+    command.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)")
+    command.add_argument(
+        "--log", choices=("auto", "terminal", "json"), default="auto", help="how events are shown (default: by terminal)"
+    )
+    return command
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number

@@ -1,0 +1,61 @@
+"""The commands behind `python -m pipeline`, apart from the quick path in `__main__.py`."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pipeline.commands import collect, pin, run, setup, stages, status, verify, why
+from pipeline.display import TerminalDisplay
+from pipeline.errors import InterruptedRunError, PipelineError
+from pipeline.log import Sink, json_sink
+
+COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
+    "run": run.main,
+    "status": status.main,
+    "why": why.main,
+    "verify": verify.main,
+    "stages": stages.main,
+    "gc": collect.main,
+    "setup": setup.main,
+    "pin": pin.main,
+}
+
+
+def dispatch(options: argparse.Namespace) -> int:
+    """Run one command with its events shown; return the exit code. A user's mistake gives no traceback."""
+    previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with _shown(options) as sinks:
+            return COMMANDS[options.command](options, sinks)
+    except PipelineError as error:
+        print(f"{error}\n(exit code {error.exit_code})", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped by the user", file=sys.stderr)
+        return InterruptedRunError.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
+        return 0
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(_number: int, _frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _shown(options: argparse.Namespace) -> Iterator[list[Sink]]:
+    """Yield the sinks for events: a display on a terminal, JSON lines elsewhere."""
+    as_json = options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())
+    if as_json:
+        yield [json_sink(sys.stdout)]
+    else:
+        with TerminalDisplay() as display:
+            yield [display]

@@ -1,0 +1,115 @@
+"""`python -m pipeline run`: build what is missing or changed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline import environments, installed
+from pipeline.closure import PACKAGE
+from pipeline.context import Context, quiet
+from pipeline.determinism import check_processor
+from pipeline.errors import PipelineError
+from pipeline.execute import Run, Settings, processor_count
+from pipeline.executors.local import LocalExecutor
+from pipeline.files import explained, write_json_atomic
+from pipeline.log import RunLog, Sink, json_sink, open_log
+from pipeline.plan import Pins
+from pipeline.runs import new_run_id, read_state, write_record, write_state
+from pipeline.store import Store
+from pipeline.unchanged import signatures, state_path
+from pipeline.vendor import vendor_tree
+from pipeline.view import show
+
+
+def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    """Run a recipe. Raises PipelineError; a failed gate is one, and everything done so far stays."""
+    context = Context.of(options)
+    target_stages = context.plan.up_to(options.to)
+    check_processor(context.recipe.numerics.instruction_set)
+    identity = new_run_id()
+    folder = context.build / "runs" / identity
+    with explained(folder), open_log(folder / "log.jsonl") as stream:
+        log = RunLog(identity, [json_sink(stream), *sinks])
+        log("run.started", recipe=context.recipe.name, file=str(context.path), to=options.to or "release")
+        started = time.monotonic()
+        pins = context.pins(target_stages, log, verify=options.verify)
+        store = context.store(identity)
+        run = Run(
+            plan=context.plan,
+            recipe=context.recipe,
+            pins=pins,
+            store=store,
+            executor=LocalExecutor(lambda name: environments.ensure(name, log).python),
+            vendor_tree=lambda: vendor_tree(log, verify=options.verify),
+            log=log,
+            settings=_settings(options),
+            previous=_previous(context, store),
+        )
+        record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
+        _execute(run, context, options, folder, record)
+        finished = _finish(run, context, options, pins)
+        log("run.finished", recipe=context.recipe.name, seconds=round(time.monotonic() - started, 3), folder=str(context.folder), **finished)
+    return 0
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    processors = processor_count()
+    return Settings(jobs=options.jobs or min(2, processors), verify=options.verify, processors=processors)
+
+
+def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:
+    """Return the components of each stage's last build, to say why it is built again."""
+    keys = read_state(context.build, context.recipe.name)["stages"]
+    found = {name: store.manifest(key) for name, key in keys.items()}
+    return {name: manifest.components for name, manifest in found.items() if manifest is not None}
+
+
+def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Path, record: dict[str, Any]) -> None:
+    """Run, and write down what happened however it ended."""
+    status, problem = "finished", ""
+    try:
+        run.execute(options.to)
+    except PipelineError as error:
+        status, problem = "failed", error.what
+        run.log("run.failed", what=error.what, where=error.where, advice=error.advice, exit_code=error.exit_code)
+        raise
+    finally:
+        complete = status == "finished" and "release" in run.outcomes
+        write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
+        write_state(context.build, context.recipe.name, run.outcomes, released=complete)
+
+
+def _finish(run: Run, context: Context, options: argparse.Namespace, pins: Pins) -> dict[str, Any]:
+    """Bring the human names up to date and remember what an unchanged run may skip; return the summary."""
+    manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
+    shown = show(context.folder, context.recipe.name, context.plan, run.store, manifests, pins.tools)
+    built = sum(outcome.status == "built" for outcome in run.outcomes.values())
+    summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
+    watched = {*shown, *_sources(), context.path, *_environment_files(context)}
+    watched |= {path for stage in context.plan.up_to(options.to) for path in stage.outside.values()}
+    for manifest in manifests.values():
+        content = run.store.folder(manifest)
+        watched |= {run.store.manifest_path(manifest.key), *(content / entry.path for entry in manifest.files)}
+    state = state_path(options.build, options.recipe, options.to, options.executor)
+    with explained(state):
+        write_json_atomic(state, {"signatures": signatures(watched), "summary": summary})
+    return {"stages": len(manifests), "built": built}
+
+
+def _environment_files(context: Context) -> list[Path]:
+    """Return what moves when an environment is made again or a package in it is replaced."""
+    names = {stage.environment for stage in context.plan.stages.values()} - {"host"}
+    made = [environments.ensure(name, quiet([])) for name in names]
+    return [path for item in made for path in (item.stamp, item.python, installed.site_packages(item.folder))]
+
+
+def _sources() -> list[Path]:
+    """Return every source file whose change may change a result or a check."""
+    root = PACKAGE.parent
+    found = [*PACKAGE.rglob("*.py"), *(root / "llama_cpp_vendor").glob("*.*"), *(root / "lockfiles").glob("*.txt")]
+    return [path for path in found if path.is_file()]

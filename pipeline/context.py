@@ -1,0 +1,79 @@
+"""What every command starts from: a recipe, its plan, its folders and its pins."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline import environments
+from pipeline.loading import find_recipe, load_recipe
+from pipeline.log import RunLog, Sink
+from pipeline.pins import gather
+from pipeline.plan import Pins, Plan
+from pipeline.recipe import Recipe
+from pipeline.stages.registry import stages_of
+from pipeline.stages.stage import Stage
+from pipeline.store import Store
+from pipeline.vendor import vendor_identity
+
+
+@dataclass(frozen=True)
+class Context:
+    """One recipe in one build folder."""
+
+    recipe: Recipe
+    path: Path
+    build: Path
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> Context:
+        """Read what the command line names. Raises RecipeError."""
+        return cls(load_recipe(options.recipe), find_recipe(options.recipe), options.build)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The stages of the recipe."""
+        return Plan(stages_of(self.recipe))
+
+    @property
+    def folder(self) -> Path:
+        """Where a person finds the results."""
+        return self.build / self.recipe.name
+
+    def store(self, run: str = "reader") -> Store:
+        """Return the store that all recipes of this build folder share."""
+        return Store(self.build / "store", run)
+
+    def pins(self, stages: list[Stage], emit: Callable[..., None], *, verify: bool = False) -> Pins:
+        """Return the pins; makes the environments that are missing or out of date."""
+
+        def identity(name: str) -> Mapping[str, str]:
+            environments.ensure(name, emit)
+            environments.check(name, thorough=verify)
+            return environments.identity(name)
+
+        return gather(self.recipe, stages, identity, vendor_identity())
+
+    def known_pins(self, stages: list[Stage]) -> Pins | None:
+        """Return the pins without making anything; None when an environment is not set up."""
+        if not all(environments.is_ready(stage.environment) for stage in stages if stage.environment != "host"):
+            return None
+        return gather(self.recipe, stages, environments.identity, vendor_identity())
+
+
+def quiet(sinks: list[Sink]) -> Callable[..., None]:
+    """Return an event function for commands that are not runs."""
+    return RunLog("none", sinks)
+
+
+def say(sinks: list[Sink], text: str, event: str, **data: Any) -> None:
+    """Answer a command: plain text for a person, one JSON event for a machine."""
+    display = next((sink for sink in sinks if hasattr(sink, "console")), None)
+    if display is None:
+        quiet(sinks)(event, **data)
+    else:
+        print(text)

@@ -1,0 +1,105 @@
+"""What a person sees on a terminal: a bar for each running stage, one line for each finished one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+
+_SHOWN = ("loss", "validation_loss", "file", "tokens_per_second")
+_STYLES = {"failed": "bold red", "warned": "yellow", "waived": "magenta", "not measured": "cyan"}
+
+
+class TerminalDisplay:
+    """A sink for events. Use it as a context manager, so that the terminal is left as it was."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:<24}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._counts: dict[str, dict[str, int]] = {}
+
+    def __enter__(self) -> TerminalDisplay:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, event: Mapping[str, Any]) -> None:
+        """Show one event."""
+        name = str(event["event"])
+        stage = str(event.get("stage", ""))
+        match name:
+            case "stage.started":
+                self._start(stage, event)
+            case "stage.finished":
+                self._finish(stage)
+                self._line("[green]✓[/]", stage, f"{event['seconds']:.1f} s", _size(event["bytes"]))
+            case "cache.hit":
+                self._line("[dim]=[/]", stage, "unchanged", _size(event["bytes"]))
+            case "stage.failed":
+                self._finish(stage)
+                self._line("[bold red]✗[/]", stage, "failed", "")
+            case "gate.verdict":
+                self._verdict(stage, event)
+            case "environment.creating" | "environment.waiting":
+                self._start(f"set up {event['name']}", event)
+            case "environment.ready":
+                self._finish(f"set up {event['name']}")
+                self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
+            case "artifact.corrupt":
+                self.console.print(f"[bold yellow]![/] {stage}: damaged in the store, set aside and built again: {event['problems'][0]}")
+            case _:
+                self._advance(stage or f"set up {event.get('name', '')}", event)
+
+    def _start(self, task: str, event: Mapping[str, Any]) -> None:
+        if task not in self._tasks:
+            changed = event.get("changed")
+            note = f"[dim]{changed[0]}[/]" if changed else f"[dim]{event.get('summary', '')}[/]"
+            self._tasks[task] = self._progress.add_task(task, total=None, note=note)
+
+    def _finish(self, task: str) -> None:
+        if task in self._tasks:
+            self._progress.remove_task(self._tasks.pop(task))
+
+    def _advance(self, task: str, event: Mapping[str, Any]) -> None:
+        if task in self._tasks and "done" in event and event.get("total"):
+            figures = [f"{name} {_figure(event[name])}" for name in _SHOWN if name in event]
+            note = "  ".join(figures) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
+            self._progress.update(self._tasks[task], completed=event["done"], total=event["total"], note=note)
+
+    def _verdict(self, stage: str, event: Mapping[str, Any]) -> None:
+        outcome = str(event["outcome"])
+        if outcome in _STYLES:
+            value = "" if event["value"] is None else f" {_figure(event['value'])} {event['unit']} (limit {event['limit']})"
+            text = f"    [{_STYLES[outcome]}]{outcome}[/] {event['gate']}:{value} {event['waiver'] or event['cause']}"
+            self.console.print(text.rstrip(), highlight=False)
+
+    def _line(self, mark: str, stage: str, what: str, size: str) -> None:
+        self.console.print(f"{mark} {stage:<24} {what:>10}  {size}", highlight=False)
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _size(count: int) -> str:
+    """Render bytes with decimal units, as disks are sold and `ls --si` shows."""
+    size = float(count)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:  # noqa: PLR2004 - the step of decimal units
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

@@ -1,0 +1,106 @@
+"""One tree of errors. Each family has an exit code of its own; a test checks that they differ.
+
+Every message says what happened, where (file, line, key, row), and what to do next. Built-in
+exceptions are left for programmers' mistakes.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """A problem that the user can mend. Never raised itself: use a family."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", advice: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.advice = advice
+
+    def __str__(self) -> str:
+        """Render for a terminal: what happened, where, what to do."""
+        lines = [self.what]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.advice:
+            lines.append(f"  do:    {self.advice}")
+        return "\n".join(lines)
+
+
+class UsageError(PipelineError):
+    """The command line asks for something that does not exist."""
+
+    exit_code = 2
+
+
+class RecipeError(PipelineError):
+    """A recipe file is missing or wrong."""
+
+    exit_code = 20
+
+
+class FetchError(PipelineError):
+    """Data or a base model could not be fetched, or is not what the recipe names."""
+
+    exit_code = 30
+
+
+class EnvironmentSetupError(PipelineError):
+    """An environment (interpreter, packages) could not be made or is not what its lock says."""
+
+    exit_code = 40
+
+
+class VendorError(PipelineError):
+    """The llama.cpp archive could not be fetched, verified, unpacked or built."""
+
+    exit_code = 41
+
+
+class ExecutorError(PipelineError):
+    """A job could not be started, ran out of time or memory, or was killed."""
+
+    exit_code = 50
+
+
+class StageError(PipelineError):
+    """A stage ran and stopped with a problem of its own."""
+
+    exit_code = 51
+
+
+class GateError(PipelineError):
+    """A gate failed: nothing downstream is built."""
+
+    exit_code = 60
+
+
+class StoreError(PipelineError):
+    """The store cannot be read or written."""
+
+    exit_code = 70
+
+
+class NoSpaceError(StoreError):
+    """The disk is full."""
+
+    exit_code = 71
+
+
+class CorruptArtifactError(StoreError):
+    """A stored artifact no longer has the bytes that its manifest names."""
+
+    exit_code = 72
+
+
+class StoreBusyError(StoreError):
+    """Another run holds the store or the stage's lock."""
+
+    exit_code = 73
+
+
+class InterruptedRunError(PipelineError):
+    """The user stopped the run (Ctrl-C or a termination signal)."""
+
+    exit_code = 130

@@ -1,0 +1,300 @@
+"""Walk a plan: look up, run, check, publish, stop at a failed gate."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.artifact import Manifest
+from pipeline.closure import INSIDE, inside_files
+from pipeline.errors import CorruptArtifactError, InterruptedRunError, PipelineError
+from pipeline.executors.contract import Executor, Request
+from pipeline.files import explained
+from pipeline.judge import failed, gate_error, judge
+from pipeline.plan import Pins, Plan, components, differences, input_digests, key_of
+from pipeline.recipe import Recipe
+from pipeline.stages.stage import HostJob, Stage
+from pipeline.store import Store
+
+MAX_REPAIRS = 3
+"""How often one run rebuilds damaged inputs before it blames the disk."""
+
+
+def processor_count() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to run, never what: nothing here changes a byte."""
+
+    jobs: int = 2
+    verify: bool = False
+    processors: int = field(default_factory=processor_count)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one stage: `hit` or `built`, in `wall_s` seconds; `changed` says why it was built."""
+
+    stage: str
+    status: str
+    manifest: Manifest
+    wall_s: float
+    work_s: float = 0.0
+    changed: tuple[str, ...] = ()
+
+
+class DamagedInputError(CorruptArtifactError):
+    """The bytes of an input no longer match its manifest; `stage` must be built again."""
+
+    def __init__(self, stage: str, problems: list[str], where: Path) -> None:
+        super().__init__(f"{stage}: damaged in the store: {problems[0]}", where=str(where), advice="check the disk")
+        self.stage = stage
+
+
+@dataclass
+class Run:
+    """One walk over a plan. `previous` maps stages to the components of their last build, for `why`."""
+
+    plan: Plan
+    recipe: Recipe
+    pins: Pins
+    store: Store
+    executor: Executor
+    vendor_tree: Callable[[], Path]
+    log: Callable[..., None]
+    settings: Settings = field(default_factory=Settings)
+    previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    _verified: set[str] = field(default_factory=set)
+
+    def execute(self, target: str | None = None) -> None:
+        """Bring every stage up to `target` to life; `outcomes` fills as they end.
+
+        Raises GateError when a gate failed, the first stage's error otherwise. Stages that were
+        running when another failed are allowed to end, because their work is good.
+        """
+        todo = {stage.name: stage for stage in self.plan.up_to(target)}
+        running: dict[Future[Outcome], Stage] = {}
+        errors: list[PipelineError] = []
+        repairs = 0
+        with self.store.opened(), ThreadPoolExecutor(self.settings.jobs) as pool:
+            try:
+                while True:
+                    if not errors:
+                        self._start_ready(todo, running, pool)
+                    if not running:
+                        break
+                    done, _ = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        stage = running.pop(future)
+                        try:
+                            self._settle(future.result())
+                        except DamagedInputError as error:
+                            repairs += 1
+                            if repairs > MAX_REPAIRS:
+                                errors.append(error)
+                                continue
+                            todo |= {error.stage: self.plan[error.stage], stage.name: stage}
+                            self.outcomes.pop(error.stage, None)
+                        except PipelineError as error:
+                            self.log("stage.failed", stage=stage.name, what=error.what, where=error.where)
+                            errors.append(error)
+            except BaseException as error:
+                self.cancelled.set()
+                wait(running)
+                if isinstance(error, KeyboardInterrupt):
+                    message = "stopped by the user"
+                    advice = "run again: finished stages stay, training goes on from its last checkpoint"
+                    raise InterruptedRunError(message, advice=advice) from error
+                raise
+        if errors:
+            raise errors[0]
+        failures = self._failures()
+        if failures:
+            raise gate_error(failures)
+
+    # -- scheduling ------------------------------------------------------------------------------
+
+    def _start_ready(self, todo: dict[str, Stage], running: dict[Future[Outcome], Stage], pool: ThreadPoolExecutor) -> None:
+        """Take from `todo` what can go now: hits at once, the rest into free slots."""
+        progressed = True
+        while progressed:
+            progressed = False
+            for name, stage in list(todo.items()):
+                if not self._is_ready(stage) or not self._has_slot(stage, running):
+                    continue
+                del todo[name]
+                progressed = True
+                parts = self._components(stage)
+                key = key_of(parts)
+                started = time.monotonic()
+                manifest = self._look_up(stage, key)
+                if manifest is not None:
+                    self._settle(Outcome(name, "hit", manifest, time.monotonic() - started))
+                else:
+                    running[pool.submit(self._build, stage, key, parts)] = stage
+
+    def _is_ready(self, stage: Stage) -> bool:
+        """All inputs are there and none of them failed a gate."""
+        names = [item.stage for item in stage.inputs.values()]
+        return all(name in self.outcomes and not failed(self.outcomes[name].manifest.gates) for name in names)
+
+    def _has_slot(self, stage: Stage, running: Mapping[Future[Outcome], Stage]) -> bool:
+        if stage.heavy:
+            return not running
+        return len(running) < self.settings.jobs and not any(other.heavy for other in running.values())
+
+    def _settle(self, outcome: Outcome) -> None:
+        self.outcomes[outcome.stage] = outcome
+        event = "cache.hit" if outcome.status == "hit" else "stage.finished"
+        manifest = outcome.manifest
+        size = sum(entry.size for entry in manifest.files)
+        self.log(event, stage=outcome.stage, key=manifest.key, bytes=size, seconds=round(outcome.wall_s, 3))
+        for verdict in manifest.gates:
+            self.log("gate.verdict", stage=outcome.stage, **verdict)
+
+    def _failures(self) -> dict[str, list[Mapping[str, Any]]]:
+        found = {name: failed(outcome.manifest.gates) for name, outcome in self.outcomes.items()}
+        return {name: verdicts for name, verdicts in found.items() if verdicts}
+
+    # -- one stage -------------------------------------------------------------------------------
+
+    def _manifests(self) -> dict[str, Manifest]:
+        return {name: outcome.manifest for name, outcome in self.outcomes.items()}
+
+    def _verdicts(self, stage: Stage) -> dict[str, Any]:
+        """Return the verdicts of every stage that `stage` builds upon."""
+        names = [item.name for item in self.plan.up_to(stage.name) if item.name != stage.name]
+        return {name: list(self.outcomes[name].manifest.gates) for name in names}
+
+    def _components(self, stage: Stage) -> dict[str, Any]:
+        verdicts = self._verdicts(stage) if stage.reads_verdicts else None
+        return components(stage, self._manifests(), self.pins, verdicts)
+
+    def _input_folders(self, stage: Stage) -> dict[str, Path]:
+        return {name: self.store.folder(self.outcomes[item.stage].manifest) for name, item in stage.inputs.items()}
+
+    def _look_up(self, stage: Stage, key: str) -> Manifest | None:
+        """Return the stored result of a key when its bytes are trusted and judged by today's limits."""
+        manifest = self.store.manifest(key)
+        if manifest is None:
+            return None
+        problems = self.store.damage(manifest, rehash=self.settings.verify)
+        if problems:
+            aside = self.store.quarantine(manifest)
+            self.log("artifact.corrupt", stage=stage.name, problems=problems, set_aside=str(aside))
+            return None
+        verdicts = judge(stage, self.recipe, self.store.folder(manifest), self._input_folders(stage))
+        judged = manifest.judged([verdict.to_json() for verdict in verdicts])
+        if judged.gates != manifest.gates:
+            self.store.write_manifest(judged)
+        return judged
+
+    def _build(self, stage: Stage, key: str, parts: Mapping[str, Any]) -> Outcome:
+        """Run a stage in a slot's thread and publish what it made."""
+        started = time.monotonic()
+        with self.store.key_lock(key, waiting=lambda: self._keep_waiting(stage)):
+            manifest = self._look_up(stage, key)  # another run may have built it while this one waited
+            if manifest is not None:
+                return Outcome(stage.name, "hit", manifest, time.monotonic() - started)
+            changed = self._reason(stage, parts)
+            self.log("stage.started", stage=stage.name, summary=stage.summary, changed=changed[:5])
+            self._check_inputs(stage)
+            measured: list[dict[str, Any]] = []
+            output = self._make(stage, key, measured)
+            with explained(output):
+                manifest = replace(self.store.describe(key, stage.name, parts, output), tools=self.pins.tools)
+                verdicts = judge(stage, self.recipe, output, self._input_folders(stage))
+            manifest = manifest.judged([verdict.to_json() for verdict in verdicts])
+            work_s = next((item["seconds"] for item in measured if "seconds" in item), 0.0)
+            wall_s = time.monotonic() - started
+            figures = [item for item in measured if "name" in item]
+            record = {"run": self.store.run, "wall_s": wall_s, "work_s": work_s, "measured": figures}
+            self.store.publish(manifest, output, record)
+            self._verified.add(manifest.content)
+            self.log("artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files))
+        return Outcome(stage.name, "built", manifest, time.monotonic() - started, work_s, tuple(changed))
+
+    def _keep_waiting(self, stage: Stage) -> bool:
+        if self.cancelled.is_set():
+            message = f"{stage.name}: stopped while another run was building it"
+            raise InterruptedRunError(message, advice="run again")
+        return True
+
+    def _reason(self, stage: Stage, parts: Mapping[str, Any]) -> list[str]:
+        """Say which components differ from the last build; empty for a first one."""
+        old = self.previous.get(stage.name)
+        return differences(old, parts) if old is not None else []
+
+    def _check_inputs(self, stage: Stage) -> None:
+        """Hash the inputs again before they are used. Raises DamagedInputError."""
+        for item in stage.inputs.values():
+            manifest = self.outcomes[item.stage].manifest
+            if manifest.content in self._verified:
+                continue
+            problems = self.store.damage(manifest, rehash=True)
+            if problems:
+                aside = self.store.quarantine(manifest)
+                self.log("artifact.corrupt", stage=item.stage, problems=problems, set_aside=str(aside))
+                raise DamagedInputError(item.stage, problems, aside)
+            self._verified.add(manifest.content)
+
+    def _make(self, stage: Stage, key: str, measured: list[dict[str, Any]]) -> Path:
+        """Do the work of a stage in a fresh folder; return the filled output folder."""
+
+        def sink(event: str, **data: Any) -> None:
+            data.pop("stage", None)
+            if event == "job.measured" or event == "job.done":
+                measured.append(data)
+            self.log(event, stage=stage.name, **data)
+
+        work = self.store.workspace(stage.name)
+        if stage.host is not None:
+            return self._make_on_host(stage, stage.host, key, work, sink)
+        request = Request(
+            stage=stage.name,
+            program=stage.program or "",
+            environment=stage.environment,
+            parameters=stage.parameters,
+            inputs={name: self._files(stage, name) for name in stage.inputs},
+            work=work,
+            scratch=self.store.scratch(key),
+            variables=self.pins.fixed,
+            threads=self.settings.processors if stage.heavy else max(1, self.settings.processors // self.settings.jobs),
+            folders={"vendor": self.vendor_tree()} if stage.vendored else {},
+            code={file.relative_to(INSIDE).as_posix(): file for file in inside_files(stage.program or "")},
+        )
+        return self.executor.run(request, sink, self.cancelled)
+
+    def _files(self, stage: Stage, name: str) -> dict[str, Path]:
+        item = stage.inputs[name]
+        manifest = self.outcomes[item.stage].manifest
+        folder = self.store.folder(manifest)
+        return {entry.path: folder / entry.path for entry in manifest.select(item.files)}
+
+    def _make_on_host(
+        self, stage: Stage, work_function: Callable[[HostJob], None], key: str, work: Path, sink: Callable[..., None]
+    ) -> Path:
+        output = work / "output"
+        output.mkdir()
+        parameters: dict[str, Any] = dict(stage.parameters)
+        if stage.reads_verdicts:
+            parameters |= {
+                "verdicts": self._verdicts(stage),
+                "digests": input_digests(stage, self._manifests()),
+            }
+        started = time.monotonic()
+        with explained(output):
+            work_function(HostJob(parameters, self._input_folders(stage), output, self.store.scratch(key), sink))
+        sink("job.done", seconds=round(time.monotonic() - started, 4))
+        return output

@@ -1,0 +1,1 @@
+"""Executors start jobs. They share one contract (`contract.py`) and one set of contract tests."""

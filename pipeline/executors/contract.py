@@ -1,0 +1,49 @@
+"""What every executor is given and must answer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+EventSink = Callable[..., None]
+"""Called as `sink("train.step", done=1, total=63)` for every event of a job, from any thread."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job.
+
+    `inputs` maps each input's name to its files: path inside the input → file on this host.
+    `code` maps paths in
+    the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty folder that the
+    executor may use and that the caller removes; the result lies in `work / "output"`.
+    """
+
+    stage: str
+    program: str
+    environment: str
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Mapping[str, Path]]
+    work: Path
+    scratch: Path
+    variables: Mapping[str, str]
+    threads: int
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    code: Mapping[str, Path] = field(default_factory=dict)
+    timeout_s: float | None = None
+
+
+class Executor(Protocol):
+    """Runs one job at a time per call; calls may come from several threads."""
+
+    def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
+        """Run a job to its end and return the folder that it filled.
+
+        Raises StageError for a problem that the job reported, ExecutorError when it crashed, was
+        killed, or ran out of time or memory, and InterruptedRunError when `cancelled` was set. No
+        process of the job is left in any of these cases.
+        """
+        ...

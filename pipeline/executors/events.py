@@ -1,0 +1,65 @@
+"""From a job's output lines to events, and from its end to a verdict: shared by all executors."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.errors import ExecutorError, StageError
+from pipeline.executors.contract import EventSink
+
+JOB_FAILED = 10
+"""Exit code of a job that reported its problem itself: `inside.job.FAILED_EXIT_CODE`."""
+_TAIL_LINES = 15
+
+
+class JobOutput:
+    """Reads a job's lines: JSON events are passed on, other text is kept as the job's own output."""
+
+    def __init__(self, stage: str, sink: EventSink) -> None:
+        self._stage = stage
+        self._sink = sink
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.failure: dict[str, Any] | None = None
+
+    def read(self, lines: Iterable[str]) -> None:
+        """Pass on every line until the stream ends."""
+        for line in lines:
+            text = line.rstrip("\r\n")
+            event = _event(text)
+            if event is None:
+                if text.strip():
+                    self._tail.append(text)
+                    self._sink("job.output", stage=self._stage, text=text[:2000])
+                continue
+            name = event.pop("event")
+            event.pop("stage", None)
+            if name == "job.failed":
+                self.failure = event
+            self._sink(name, stage=self._stage, **event)
+
+    def judge(self, exit_code: int) -> None:
+        """Raise what an exit code means; return on success."""
+        if exit_code == 0:
+            return
+        if exit_code == JOB_FAILED and self.failure is not None:
+            what = f"{self._stage}: {self.failure.get('what', 'failed')}"
+            raise StageError(what, where=str(self.failure.get("where", "")), advice=str(self.failure.get("advice", "")))
+        tail = "\n".join(f"    {line}" for line in self._tail)
+        if exit_code in (-9, 137):
+            message = f"{self._stage}: the job was killed (signal 9), most likely for lack of memory"
+            raise ExecutorError(message, where=tail, advice="free memory or lower batch_size, then run again")
+        message = f"{self._stage}: the job crashed (exit code {exit_code}); its last lines:\n{tail}"
+        raise ExecutorError(message, where="log.jsonl of this run has everything", advice="see the last line above for the cause; an unexpected crash is a bug, please report it with log.jsonl")
+
+
+def _event(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None

@@ -1,0 +1,171 @@
+"""The local executor: a subprocess in a virtual environment, without a network where the system permits.
+
+The job sees an allow-list of variables, a home and a temporary folder of its own, a copy of exactly
+the code that its key names, and links to exactly the input files that its stage declares.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+
+from pipeline.errors import ExecutorError, InterruptedRunError
+from pipeline.executors.contract import EventSink, Request
+from pipeline.executors.events import JobOutput
+from pipeline.files import explained
+
+_PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
+_POLL_S = 0.1
+_GRACE_S = 5.0
+"""Seconds between asking a job to stop and killing it."""
+
+
+@cache
+def network_prefix() -> tuple[str, ...]:
+    """Return the command prefix that starts a program without a network; empty where not permitted."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return ()
+    for options in (("--net",), ("--net", "--map-current-user")):
+        probe = subprocess.run([unshare, *options, "true"], capture_output=True, check=False)
+        if probe.returncode == 0:
+            return (unshare, *options)
+    return ()
+
+
+class LocalExecutor:
+    """Runs jobs with the interpreters of `environments`: environment name → its Python."""
+
+    def __init__(self, interpreter: Callable[[str], Path]) -> None:
+        self._interpreter = interpreter
+
+    def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
+        """Run one job; see `contract.Executor`."""
+        with explained(request.work):
+            output = _lay_out(request)
+        python = self._interpreter(request.environment)
+        command = [*network_prefix(), str(python), "-B", "-m", "inside", str(request.work / "request.json")]
+        variables = _variables(request, python)
+        process = subprocess.Popen(
+            command,
+            cwd=request.work / "code",
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
+        job_output = JobOutput(request.stage, sink)
+        assert process.stdout is not None
+        reader = threading.Thread(target=job_output.read, args=(process.stdout,), daemon=True)
+        reader.start()
+        try:
+            _wait(process, reader, request, cancelled)
+        finally:
+            _end(process)
+            reader.join(timeout=_GRACE_S)
+        job_output.judge(process.returncode)
+        return output
+
+
+def _lay_out(request: Request) -> Path:
+    """Write code, inputs and request into the work folder; return the output folder."""
+    for path, file in request.code.items():
+        target = request.work / "code" / "inside" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    folders: dict[str, str] = {name: str(path) for name, path in request.folders.items()}
+    for name, files in request.inputs.items():
+        folders[name] = str(_link_input(request.work / "inputs" / name, files))
+    for name in ("output", "home", "tmp"):
+        (request.work / name).mkdir()
+    body = {
+        "program": request.program,
+        "parameters": dict(request.parameters),
+        "inputs": folders,
+        "output": str(request.work / "output"),
+        "scratch": str(request.scratch),
+        "threads": request.threads,
+    }
+    (request.work / "request.json").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+    return request.work / "output"
+
+
+def _link_input(folder: Path, files: Mapping[str, Path]) -> Path:
+    folder.mkdir(parents=True)
+    for path, source in files.items():
+        link = folder / path
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(source.resolve())
+    return folder
+
+
+def _variables(request: Request, python: Path) -> dict[str, str]:
+    """Return the whole environment of a job: nothing of the user's leaks in."""
+    threads = str(request.threads)
+    home = str(request.work / "home")
+    return {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": home,
+        "USER": "job",
+        "XDG_CACHE_HOME": home,
+        "HF_HOME": home,
+        "TMPDIR": str(request.work / "tmp"),
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve their neighbours on a busy machine; bytes do not depend on it
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+        **request.variables,
+    }
+
+
+def _wait(process: subprocess.Popen[str], reader: threading.Thread, request: Request, cancelled: threading.Event) -> None:
+    """Wait for the end: the reader ends when the job closes its output, so a quick job costs no polling delay."""
+    started = time.monotonic()
+    while True:
+        reader.join(timeout=_POLL_S)
+        if not reader.is_alive() or process.poll() is not None:
+            process.wait()
+            return
+        if cancelled.is_set():
+            message = f"{request.stage}: stopped before it was done"
+            advice = "run again: finished stages stay, training goes on from its last checkpoint"
+            raise InterruptedRunError(message, advice=advice)
+        if request.timeout_s is not None and time.monotonic() - started > request.timeout_s:
+            message = f"{request.stage}: no end after {request.timeout_s:.0f} s"
+            raise ExecutorError(message, advice="raise the time limit, or see the log for where it hangs")
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Leave no process of the job behind: ask the whole group to stop, then kill it."""
+    if process.poll() is None:
+        _signal_group(process, signal.SIGTERM)
+        try:
+            process.wait(timeout=_GRACE_S)
+        except subprocess.TimeoutExpired:
+            pass
+    _signal_group(process, signal.SIGKILL)
+    process.wait()
+    deadline = time.monotonic() + _GRACE_S
+    while _signal_group(process, 0) and time.monotonic() < deadline:  # grandchildren die a moment after the signal
+        time.sleep(0.01)
+
+
+def _signal_group(process: subprocess.Popen[str], number: int) -> bool:
+    """Signal the job's process group; return whether anybody is in it."""
+    try:
+        os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True

@@ -1,0 +1,119 @@
+"""Durable writes: what is there after a crash is the old state or the new one."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn an OSError from the block into a StoreError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        where = str(error.filename or path)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = "no space left on the disk"
+            raise NoSpaceError(message, where=where, advice="free space, or run `python -m pipeline gc`") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            message = f"cannot write: {error.strerror}"
+            raise StoreError(message, where=where, advice="make the folder writable, or choose another with --build") from error
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            message = "too many open files"
+            raise StoreError(message, where=where, advice="raise the limit (`ulimit -n 4096`) or lower --jobs") from error
+        message = f"{error.strerror or error}"
+        raise StoreError(message, where=where, advice="check the disk, then run again") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_file(path: Path) -> None:
+    """Make a file's bytes durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` at once: temporary name, fsync, rename, fsync of the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json_atomic(path: Path, value: Any) -> None:
+    """Replace `path` by readable JSON with sorted keys."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n"
+    write_atomic(path, text.encode())
+
+
+def link_atomic(link: Path, target: Path) -> None:
+    """Point the symbolic link `link` to `target` (made relative to it) at once."""
+    relative = os.path.relpath(target, link.parent)
+    if link.is_symlink() and os.readlink(link) == relative:
+        return
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(relative)
+    temporary.replace(link)
+
+
+def try_lock(path: Path, *, shared: bool = False) -> int | None:
+    """Take the advisory lock of a file without waiting; return its handle, or None when it is held.
+
+    The kernel frees it when the process ends, however it ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+@contextmanager
+def locked(path: Path, *, shared: bool = False, waiting: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Hold a file's lock for the block.
+
+    `waiting` is called every 0.1 s while somebody else holds it; it returns False to give up, and
+    without it the first refusal is a StoreBusyError.
+    """
+    while (handle := try_lock(path, shared=shared)) is None:
+        if waiting is None or not waiting():
+            message = "another run is using this store"
+            raise StoreBusyError(message, where=str(path), advice="wait until it ends, then run again")
+        time.sleep(0.1)
+    try:
+        yield
+    finally:
+        os.close(handle)

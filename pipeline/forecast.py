@@ -1,0 +1,55 @@
+"""Without running anything: which stages are up to date, and why the others are not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.artifact import Manifest
+from pipeline.context import Context
+from pipeline.judge import failed
+from pipeline.plan import components, differences, key_of
+from pipeline.runs import read_state
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One stage: `up to date`, `gate failed`, `damaged`, `changed`, `missing` or `unknown`, and the reasons."""
+
+    stage: str
+    state: str
+    key: str = ""
+    reasons: tuple[str, ...] = ()
+
+
+def forecast(context: Context) -> list[Forecast]:
+    """Return what a run would find for each stage, in order."""
+    stages = context.plan.up_to(None)
+    pins = context.known_pins(stages)
+    if pins is None:
+        return [Forecast(stage.name, "unknown", reasons=("the environments are not set up: run `python -m pipeline setup`",)) for stage in stages]
+    store = context.store()
+    last = read_state(context.build, context.recipe.name)["stages"]
+    manifests: dict[str, Manifest] = {}
+    found: list[Forecast] = []
+    for stage in stages:
+        waiting = [item.stage for item in stage.inputs.values() if item.stage not in manifests]
+        if waiting:
+            found.append(Forecast(stage.name, "unknown", reasons=(f"{waiting[0]} is to be built first",)))
+            continue
+        verdicts = {item.name: list(manifests[item.name].gates) for item in context.plan.up_to(stage.name) if item is not stage}
+        parts = components(stage, manifests, pins, verdicts)
+        key = key_of(parts)
+        manifest = store.manifest(key)
+        if manifest is None:
+            old = store.manifest(last.get(stage.name, ""))
+            reasons = differences(old.components, parts) if old else []
+            found.append(Forecast(stage.name, "changed" if old else "missing", key, tuple(reasons)))
+        elif problems := store.damage(manifest):
+            found.append(Forecast(stage.name, "damaged", key, tuple(problems)))
+        elif stopped := failed(manifest.gates):
+            manifests[stage.name] = manifest
+            found.append(Forecast(stage.name, "gate failed", key, tuple(f"{item['gate']}: {item['cause']}" for item in stopped)))
+        else:
+            manifests[stage.name] = manifest
+            found.append(Forecast(stage.name, "up to date", key))
+    return found

@@ -1,0 +1,1 @@
+"""Gates: pure judgements over what the stages measured. `verdict.py` holds their one type."""

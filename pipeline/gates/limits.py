@@ -1,0 +1,23 @@
+"""The limits of all gates, table `[gates]` of a recipe: each area keeps its own beside its gates."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.gates.data import DataLimits
+from pipeline.gates.generation import GenerationLimits
+from pipeline.gates.parity import ParityLimits
+from pipeline.gates.preflight import PreflightLimits
+from pipeline.gates.training import TrainingLimits
+
+
+class GateLimits(BaseModel):
+    """Table `[gates]` of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    data: DataLimits = DataLimits()
+    preflight: PreflightLimits = PreflightLimits()
+    training: TrainingLimits = TrainingLimits()
+    generation: GenerationLimits = GenerationLimits()
+    parity: ParityLimits = ParityLimits()

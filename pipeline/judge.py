@@ -1,0 +1,50 @@
+"""Apply a stage's gates to what it published."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import GateError
+from pipeline.gates.verdict import Evidence, Verdict
+from pipeline.gates.waivers import apply_waivers
+from pipeline.recipe import Recipe
+from pipeline.stages.stage import Stage
+
+
+def judge(stage: Stage, recipe: Recipe, folder: Path, inputs: Mapping[str, Path]) -> list[Verdict]:
+    """Return the verdicts of every gate of a stage, waivers applied.
+
+    Raises GateError when a gate cannot read what the stage published: that is never a pass.
+    """
+    evidence = Evidence(folder=folder, inputs=inputs, recipe=recipe)
+    found: list[Verdict] = []
+    for gate in stage.gates:
+        try:
+            found += gate(evidence)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            message = f"{stage.name}: a gate could not read what the stage published: {type(error).__name__}: {error}"
+            advice = "this is a fault of the stage or of the gate, not of your data: please report it"
+            raise GateError(message, where=f"{gate.__module__}.{getattr(gate, '__name__', gate)}", advice=advice) from error
+    return list(apply_waivers(found, recipe.waivers))
+
+
+def failed(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the verdicts (as JSON) that stop a run."""
+    return [verdict for verdict in verdicts if verdict["outcome"] == "failed"]
+
+
+def gate_error(failures: Mapping[str, list[Mapping[str, Any]]]) -> GateError:
+    """Return the error for failed gates: each with its value, limit, cause and what to do."""
+    lines: list[str] = []
+    for stage, verdicts in failures.items():
+        for item in verdicts:
+            lines.append(f"{stage}: {item['gate']} ({item['subject']}): {item['value']} {item['unit']}, limit {item['limit']}")
+            lines += [f"    cause: {item['cause']}"] if item["cause"] else []
+            lines += [f"    do:    {item['advice']}"] if item["advice"] else []
+            lines += [f"    see:   {text}" for text in list(item["evidence"])[:3]]
+    count = sum(len(verdicts) for verdicts in failures.values())
+    message = f"{count} gate{'s' if count != 1 else ''} failed\n" + "\n".join(lines)
+    advice = "nothing after these stages was built; mend the cause, or add a [[waivers]] entry with a written reason to the recipe"
+    return GateError(message, where=", ".join(failures), advice=advice)

@@ -1,0 +1,265 @@
+"""Recipes: everything that a user decides, as frozen, typed TOML.
+
+A recipe names one result. Units stand in the names; every key that is not known is refused.
+`loading.py` reads a file and reports all problems together; `schema.py` makes the JSON Schema and
+`docs/recipes.md` from the descriptions here, so write them for the reader of those.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, Strict
+
+from pipeline.gates.limits import GateLimits
+
+Texts = Annotated[tuple[str, ...], Strict(False)]
+"""A TOML array of strings."""
+
+Revision = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+"""A full commit id: a branch or a tag can move, so neither is accepted."""
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A sha256 in lower-case hex."""
+
+Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")]
+"""A repository of the hub: owner/name."""
+
+
+class Section(BaseModel):
+    """One table of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class SeedlingBase(Section):
+    """A small Qwen3 that the pipeline trains from scratch on its own text."""
+
+    source: Literal["seedling"] = Field(description="This kind of base model.")
+    steps: int = Field(300, ge=1, description="Optimizer steps of the training from scratch.")
+    batch_size: int = Field(16, ge=1, description="Texts per step of that training.")
+    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of that training.")
+    seed: int = Field(20260101, ge=0, description="Seed of the text, the first weights and the order.")
+    pre_tokenizer: str = Field("qwen2", description="llama.cpp's name of the pre-tokenizer that fits this tokenizer.")
+    licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
+
+
+class FolderBase(Section):
+    """A base model in a local folder: Hugging Face layout, safetensors only."""
+
+    source: Literal["folder"] = Field(description="This kind of base model.")
+    path: str = Field(min_length=1, description="The folder, relative to the recipe file.")
+    pre_tokenizer: str | None = Field(
+        None, description="llama.cpp's name of the pre-tokenizer, where its converter does not know the tokenizer."
+    )
+    licence: str = Field("unknown", description="SPDX identifier of the base model's licence.")
+
+
+class HubWeights(Section):
+    """A second copy of the base model, already quantized to 4 bits, for the training to load (QLoRA).
+
+    The adapter is merged into the 16-bit base all the same. Without this table `load_in_4bit`
+    quantizes the 16-bit base while it loads.
+    """
+
+    repo: Repository = Field(description="owner/name on the Hugging Face hub.")
+    revision: Revision | None = Field(
+        None, description="Full commit id. Without it nothing is fetched: `python -m pipeline pin` fills it in."
+    )
+    files: dict[str, Digest] = Field(
+        default_factory=dict, description="sha256 of each file to fetch; `python -m pipeline pin` fills it in."
+    )
+
+
+class HubBase(Section):
+    """A base model on the Hugging Face hub, at one full revision, every file by its hash."""
+
+    source: Literal["hub"] = Field(description="This kind of base model.")
+    repo: Repository = Field(description="owner/name on the Hugging Face hub; the 16-bit model, into which the adapter is merged.")
+    revision: Revision | None = Field(
+        None, description="Full commit id. Without it nothing is fetched: `python -m pipeline pin` fills it in."
+    )
+    files: dict[str, Digest] = Field(
+        default_factory=dict, description="sha256 of each file to fetch; `python -m pipeline pin` fills it in."
+    )
+    training: HubWeights | None = Field(None, description="The 4-bit copy that the training loads, if not the base itself.")
+    pre_tokenizer: str | None = Field(
+        None, description="llama.cpp's name of the pre-tokenizer, where its converter does not know the tokenizer."
+    )
+    licence: str = Field("unknown", description="SPDX identifier of the base model's licence.")
+
+
+Base = Annotated[SeedlingBase | FolderBase | HubBase, Field(discriminator="source")]
+
+
+class SeedlingData(Section):
+    """Made-up Japanese titles with planted faults, written by the pipeline itself."""
+
+    source: Literal["seedling"] = Field(description="This kind of data.")
+    rows: int = Field(1600, ge=1, description="Rows in all.")
+    tag_list_share: float = Field(0.22, ge=0, le=1, description="Share of planted tag lists.")
+    duplicate_share: float = Field(0.06, ge=0, le=1, description="Share of planted duplicates, exact and near.")
+    broken_share: float = Field(0.02, ge=0, le=1, description="Share of planted broken rows.")
+    seed: int = Field(42, ge=0, description="Seed of the rows.")
+    licence: str = Field("CC0-1.0", description="SPDX identifier of the data's licence.")
+
+
+class FileData(Section):
+    """The user's own rows."""
+
+    source: Literal["files"] = Field(description="This kind of data.")
+    files: Texts = Field(min_length=1, description="JSONL, CSV or Parquet, relative to the recipe file, read in this order.")
+    licence: str = Field("unknown", description="SPDX identifier of the data's licence.")
+
+
+DataSource = Annotated[SeedlingData | FileData, Field(discriminator="source")]
+
+
+class Columns(Section):
+    """Which columns of the raw rows mean what."""
+
+    input: Texts = Field(("theme",), min_length=1, description="Columns that the prompt may use, as {name}.")
+    output: str = Field("title", min_length=1, description="Column that holds the answer to learn.")
+    category: str | None = Field(None, description="Column to stratify the split by.")
+    group: str | None = Field(None, description="Column whose rows must stay in one split (their source).")
+
+
+class Cleaning(Section):
+    """What makes a row clean. Lengths count Unicode code points after NFKC."""
+
+    min_chars: int = Field(4, ge=1, description="Shortest answer.")
+    max_chars: int = Field(120, ge=1, description="Longest answer.")
+    language: Literal["ja", "any"] = Field("ja", description="Language that an answer must be in.")
+    drop_tag_lists: bool = Field(True, description="Drop answers that are only short words joined by separators.")
+    drop_duplicates: bool = Field(True, description="Drop exact and near duplicates; the first one stays.")
+    near_duplicate_jaccard: float = Field(
+        0.6, gt=0, le=1, description="Pairs at or over this similarity of their character 3-grams are near duplicates."
+    )
+
+
+class Split(Section):
+    """Shares of the clean rows; they add up to 1."""
+
+    train: float = Field(0.8, gt=0, lt=1, description="Rows to learn from.")
+    validation: float = Field(0.1, ge=0, lt=1, description="Rows that early stopping looks at.")
+    test: float = Field(0.1, ge=0, lt=1, description="Rows that nothing looks at before the end.")
+    seed: int = Field(42, ge=0, description="Seed of the split.")
+
+
+class Prompt(Section):
+    """How a row becomes a conversation. The chat template is the tokenizer's own."""
+
+    system: str | None = Field(None, description="System message, the same in training and in use.")
+    user: str = Field(description="Template over the input columns, for example `「{theme}」に関する記事タイトルを1つ`.")
+    terminator: str = Field("<|im_end|>", min_length=1, description="Token that ends the assistant's turn.")
+    enable_thinking: bool = Field(False, description="Passed to the chat template (Qwen3).")
+
+
+class Lora(Section):
+    """The adapter. Its effect is scaled by alpha/rank, with rsLoRA by alpha/sqrt(rank)."""
+
+    rank: int = Field(32, ge=1, description="Rank of the two factors.")
+    alpha: float = Field(64.0, gt=0, description="Numerator of the scale; the gate warns when the scale is over 4.")
+    rslora: bool = Field(True, description="Scale by alpha/sqrt(rank) in place of alpha/rank.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's input that is dropped in training.")
+    targets: Texts = Field(
+        ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        min_length=1,
+        description="Projections that get an adapter.",
+    )
+
+
+class Train(Section):
+    """Supervised fine-tuning on the assistant's turns only."""
+
+    trainer: Literal["trl", "unsloth"] = Field("trl", description="Library that trains; `unsloth` needs a GPU and the training image.")
+    load_in_4bit: bool = Field(False, description="Train on 4-bit weights (QLoRA); needs `unsloth`.")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic of the training.")
+    attention: Literal["eager", "sdpa"] = Field("sdpa", description="Implementation of attention; it moves bytes.")
+    epochs: float = Field(1.0, gt=0, description="Passes over the training rows, at most.")
+    batch_size: int = Field(2, ge=1, description="Rows per forward pass.")
+    accumulation: int = Field(4, ge=1, description="Forward passes per optimizer step.")
+    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
+    scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
+    warmup_steps: int = Field(5, ge=0, description="Steps in which the learning rate rises.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay.")
+    optimizer: Literal["adamw_torch", "adamw_8bit"] = Field("adamw_torch", description="`adamw_8bit` needs a GPU.")
+    max_seq_tokens: int = Field(512, ge=8, description="Longest sample; a longer one is refused, never cut silently.")
+    eval_every_steps: int = Field(5, ge=1, description="Steps between evaluations; a run needs at least 10.")
+    patience_evals: int = Field(4, ge=0, description="Evaluations without gain before early stopping; 0 switches it off.")
+    seed: int = Field(42, ge=0, description="Seed of the adapter's first weights and of the order of the rows.")
+    lora: Lora = Field(Lora(), description="The adapter.")
+
+
+class Merge(Section):
+    """Adapter into base. The sum is made in float32 and stored as `dtype`."""
+
+    dtype: Literal["base", "float32", "float16", "bfloat16"] = Field("base", description="Type of the merged weights; `base` keeps the base's.")
+
+
+class Quantize(Section):
+    """Which quantized files to make from the F16 file."""
+
+    types: Texts = Field(("Q4_K_M",), min_length=1, description="llama.cpp's names of the types.")
+
+
+class Generate(Section):
+    """How every form of the model is made to speak: greedy, and one seeded sample per prompt."""
+
+    prompts: int = Field(64, ge=1, description="Prompts in all, unseen themes first, then seen ones.")
+    max_new_tokens: int = Field(64, ge=1, description="Token budget of one answer.")
+    temperature: float = Field(0.7, gt=0, description="Temperature of the sample.")
+    top_p: float = Field(0.9, gt=0, le=1, description="Nucleus of the sample.")
+    seed: int = Field(7, ge=0, description="Seed of the sample.")
+
+
+class Parity(Section):
+    """The text on which neighbouring forms are compared, teacher-forced."""
+
+    tokens: int = Field(50_000, ge=256, description="Tokens in all, where the data allow.")
+    window_tokens: int = Field(256, ge=16, description="Tokens per window.")
+
+
+class Waiver(Section):
+    """A written exception. It shows in the manifest, the report and the release."""
+
+    gate: str = Field(min_length=1, description="Name of the gate, for example `data.clean-rows`.")
+    reason: str = Field(min_length=20, description="Why the result may stand all the same.")
+
+
+class Recipe(Section):
+    """One recipe file."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Name of the result; it is built under `build/<name>/`.")
+    description: str = Field(description="One line for a reader.")
+    base: Base = Field(description="The model to start from.")
+    data: DataSource = Field(description="The rows to learn from.")
+    prompt: Prompt = Field(description="How a row becomes a conversation.")
+    columns: Columns = Field(Columns(), description="Which columns mean what.")
+    clean: Cleaning = Field(Cleaning(), description="What makes a row clean.")
+    split: Split = Field(Split(), description="Shares of train, validation and test.")
+    train: Train = Field(Train(), description="The training.")
+    merge: Merge = Field(Merge(), description="Adapter into base.")
+    quantize: Quantize = Field(Quantize(), description="Which quantized files to make.")
+    generate: Generate = Field(Generate(), description="How every form is made to speak.")
+    parity: Parity = Field(Parity(), description="The text on which forms are compared.")
+    gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")
+    waivers: Annotated[tuple[Waiver, ...], Strict(False)] = Field((), description="Written exceptions.")
+
+    _folder: Path = PrivateAttr(Path())
+
+    @property
+    def folder(self) -> Path:
+        """The recipe file's folder, to which its relative paths belong. No part of any key."""
+        return self._folder
+
+    def in_folder(self, folder: Path) -> Recipe:
+        """Return the same recipe, its relative paths belonging to `folder`."""
+        recipe = self.model_copy()
+        recipe._folder = folder  # noqa: SLF001  # its own private attribute, on a copy
+        return recipe
+
+    def slice(self, *sections: str) -> dict[str, Any]:
+        """Return the named sections as plain JSON values, for a stage's parameters."""
+        return {name: self.model_dump(mode="json", include={name})[name] for name in sections}

@@ -1,0 +1,206 @@
+"""Checks between the keys of a recipe, which no single field can make.
+
+Each check looks at the tables that are sound by themselves, so that one wrong key elsewhere hides
+no other problem.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePosixPath
+from string import Formatter
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.recipe import (
+    Base,
+    Cleaning,
+    Columns,
+    DataSource,
+    FileData,
+    HubBase,
+    Lora,
+    Parity,
+    Prompt,
+    Quantize,
+    Section,
+    Split,
+    Train,
+    Waiver,
+)
+from pipeline.recipe_errors import Problem, did_you_mean
+
+Model = TypeVar("Model", bound=Section)
+
+QUANTIZATIONS = (
+    "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
+    "Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K",
+    "IQ3_XS", "IQ3_S", "IQ3_M", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "BF16",
+)  # fmt: skip
+"""Types of `llama-quantize` at the vendored commit (`tools/quantize/quantize.cpp`, QUANT_OPTIONS).
+
+Left out: types that need an importance matrix (IQ1_*, IQ2_*, IQ3_XXS), which no stage makes yet; aliases
+(Q3_K, Q4_K, Q5_K), which would give one file two names; and F16 and F32, which are no quantization.
+"""
+
+PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The seven projections of a Llama or Qwen layer."""
+
+ROW_FILES = (".jsonl", ".csv", ".parquet")
+"""Endings of the row files that `prepare` reads."""
+
+
+def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
+    """Run every check on a recipe as TOML gave it; return all problems."""
+    checks: tuple[Callable[[Mapping[str, Any]], Iterable[Problem]], ...] = (
+        _split_adds_up,
+        _template_uses_columns,
+        _columns_differ,
+        _lengths_in_order,
+        _data_files,
+        _quantizations_known,
+        _targets_known,
+        _training_fits,
+        _windows_fit,
+        _waivers_known,
+    )
+    return [problem for check in checks for problem in check(raw)]
+
+
+def _table(model: type[Model], raw: Mapping[str, Any], name: str) -> Model | None:
+    """Return one table of the recipe, or None when it is not sound by itself."""
+    found = _sound(TypeAdapter(model), raw.get(name, {}))
+    return found if isinstance(found, model) else None
+
+
+def _sound(kind: TypeAdapter[Any], value: Any) -> Any:
+    """Validate a value without its unknown keys, which are a problem of their own; None when it is not sound."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        unknown = {detail["loc"][-1] for detail in error.errors() if detail["type"] == "extra_forbidden"}
+        rest = {key: item for key, item in value.items() if key not in unknown} if isinstance(value, Mapping) else value
+        return None if rest == value else _sound(kind, rest)
+
+
+def _split_adds_up(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    split = _table(Split, raw, "split")
+    if split is None:
+        return
+    total = math.fsum((split.train, split.validation, split.test))
+    if not math.isclose(total, 1, abs_tol=1e-9):
+        shares = f"{split.train} + {split.validation} + {split.test}"
+        yield Problem(("split",), f"has shares that add up to {total:g} ({shares})", "train + validation + test = 1")
+
+
+def _template_uses_columns(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    prompt, columns = _table(Prompt, raw, "prompt"), _table(Columns, raw, "columns")
+    if prompt is None or columns is None:
+        return
+    key = ("prompt", "user")
+    expected = f"the input columns as {', '.join(f'{{{name}}}' for name in columns.input)}"
+    try:
+        fields = [item[1:] for item in Formatter().parse(prompt.user) if item[1] is not None]
+    except ValueError as error:
+        yield Problem(key, f"is not a template: {error}", expected, "write {{ and }} for braces of the text itself")
+        return
+    if not fields:
+        yield Problem(key, "uses no column, so every prompt would be the same", expected)
+    for name, form, conversion in fields:
+        if name not in columns.input:
+            yield Problem(key, f"uses {{{name}}}, which is not in columns.input", expected, did_you_mean(name or "", columns.input))
+        elif form or conversion:
+            yield Problem(key, f"formats {{{name}}}", f"{{{name}}} alone, without ! or :")
+
+
+def _columns_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    columns = _table(Columns, raw, "columns")
+    if columns is None:
+        return
+    if columns.output in columns.input:
+        yield Problem(("columns", "output"), f"is {columns.output!r}, also an input: the prompt would hold the answer", "another column")
+    for name in _repeated(columns.input):
+        yield Problem(("columns", "input"), f"names {name!r} twice", "each column once")
+    for key in ("category", "group"):
+        if getattr(columns, key) == columns.output:
+            yield Problem(("columns", key), "is the output column", "another column")
+
+
+def _lengths_in_order(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    clean = _table(Cleaning, raw, "clean")
+    if clean is not None and clean.min_chars > clean.max_chars:
+        yield Problem(("clean", "min_chars"), f"is {clean.min_chars}, over max_chars ({clean.max_chars})", "min_chars <= max_chars")
+
+
+def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    data = _sound(TypeAdapter(DataSource), raw.get("data"))
+    if not isinstance(data, FileData):
+        return
+    for name in data.files:
+        if PurePosixPath(name).suffix.lower() not in ROW_FILES:
+            yield Problem(("data", "files"), f"names {name!r}", f"files that end in {', '.join(ROW_FILES)}")
+    for name in _repeated(PurePosixPath(name).name for name in data.files):
+        yield Problem(("data", "files"), f"names two files {name!r}", "different file names, since rows are reported by file name and line")
+
+
+def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    quantize = _table(Quantize, raw, "quantize")
+    if quantize is None:
+        return
+    key = ("quantize", "types")
+    for name in quantize.types:
+        if name not in QUANTIZATIONS:
+            near = did_you_mean(name, QUANTIZATIONS)
+            yield Problem(key, f"names {name!r}", "types of llama-quantize that need no importance matrix", near or f"known: {', '.join(QUANTIZATIONS)}")
+    for name in _repeated(quantize.types):
+        yield Problem(key, f"names {name!r} twice", "each type once")
+
+
+def _targets_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    """Refuse a name that is nearly a projection: PEFT ignores a target that matches nothing."""
+    train = raw.get("train", {})
+    lora = _table(Lora, train, "lora") if isinstance(train, Mapping) else None
+    if lora is None:
+        return
+    key = ("train", "lora", "targets")
+    for name in lora.targets:
+        if name not in PROJECTIONS and (near := did_you_mean(name, PROJECTIONS)):
+            yield Problem(key, f"names {name!r}", f"projections such as {', '.join(PROJECTIONS)}", near)
+    for name in _repeated(lora.targets):
+        yield Problem(key, f"names {name!r} twice", "each projection once")
+
+
+def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    train = _table(Train, raw, "train")
+    if train is None:
+        return
+    if train.trainer == "trl" and train.load_in_4bit:
+        yield Problem(("train", "load_in_4bit"), "is true with trainer 'trl', which would train at full precision", 'trainer = "unsloth"')
+    if train.trainer == "trl" and train.optimizer == "adamw_8bit":
+        yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
+    base = _sound(TypeAdapter(Base), raw.get("base"))
+    if isinstance(base, HubBase) and base.training is not None and not train.load_in_4bit:
+        yield Problem(("base", "training"), "names 4-bit weights, but train.load_in_4bit is false", "load_in_4bit = true, or no [base.training]")
+
+
+def _windows_fit(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    parity = _table(Parity, raw, "parity")
+    if parity is not None and parity.window_tokens > parity.tokens:
+        yield Problem(("parity", "window_tokens"), f"is {parity.window_tokens}, over tokens ({parity.tokens})", "at most parity.tokens")
+
+
+def _waivers_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    listed = raw.get("waivers", [])
+    waivers = [_sound(TypeAdapter(Waiver), item) for item in listed] if isinstance(listed, list) else []
+    names = [waiver.gate for waiver in waivers if waiver is not None]
+    for position, waiver in enumerate(waivers):
+        if waiver is not None and names.count(waiver.gate) > 1 and names.index(waiver.gate) < position:
+            yield Problem(("waivers", position, "gate"), f"is {waiver.gate!r} once more", "one waiver per gate, with one reason")
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that occur more than once."""
+    return [name for name, count in Counter(names).items() if count > 1]

@@ -1,0 +1,85 @@
+"""Runs and their records: what was asked, which keys came out, how long it took.
+
+    build/runs/<id>/record.json, log.jsonl     one run
+    build/<recipe>/state.json                  the last build of each stage, and the last release
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UsageError
+from pipeline.execute import Outcome
+from pipeline.files import explained, write_json_atomic
+
+
+def new_run_id() -> str:
+    """Return a run's name: the time (UTC) and the process, so that two runs never share one."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+
+
+def state_file(build: Path, recipe: str) -> Path:
+    """Return where the last keys of a recipe are kept."""
+    return build / recipe / "state.json"
+
+
+def read_state(build: Path, recipe: str) -> dict[str, Any]:
+    """Return the last keys of a recipe: `stages` (latest build of each) and `released`; empty at first."""
+    try:
+        found: dict[str, Any] = json.loads(state_file(build, recipe).read_bytes())
+    except (OSError, ValueError):
+        return {"stages": {}, "released": {}}
+    return found
+
+
+def write_state(build: Path, recipe: str, outcomes: Mapping[str, Outcome], *, released: bool) -> None:
+    """Remember the keys of a run's stages; `released` also names them as the last release."""
+    state = read_state(build, recipe)
+    keys = {name: outcome.manifest.key for name, outcome in outcomes.items()}
+    reasons = {name: list(outcome.changed) for name, outcome in outcomes.items() if outcome.status == "built"}
+    state["stages"] = {**state["stages"], **keys}
+    state["changed"] = {**state.get("changed", {}), **reasons}
+    if released:
+        state["released"] = keys
+        state["stages"] = keys
+    with explained(build):
+        write_json_atomic(state_file(build, recipe), state)
+
+
+def write_record(folder: Path, record: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> None:
+    """Write a run's record: facts about the run, and for each stage its key, status and times."""
+    stages = {
+        name: {
+            "key": outcome.manifest.key,
+            "status": outcome.status,
+            "wall_s": round(outcome.wall_s, 4),
+            "work_s": outcome.work_s,
+            "changed": list(outcome.changed),
+        }
+        for name, outcome in outcomes.items()
+    }
+    with explained(folder):
+        write_json_atomic(folder / "record.json", {**record, "stages": stages})
+
+
+def keys_to_keep(build: Path, runs: list[str]) -> set[str]:
+    """Return the keys that the last run and release of each recipe need, and those of the named runs."""
+    keep: set[str] = set()
+    for path in sorted(build.glob("*/state.json")):
+        state = read_state(build, path.parent.name)
+        keep |= {*state["stages"].values(), *state["released"].values()}
+    for run in runs:
+        record = build / "runs" / run / "record.json"
+        try:
+            stages = json.loads(record.read_bytes())["stages"]
+        except (OSError, ValueError, KeyError) as error:
+            known = ", ".join(sorted(path.parent.name for path in build.glob("runs/*/record.json"))[-5:])
+            message = f"there is no run {run!r}"
+            raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
+        keep |= {stage["key"] for stage in stages.values()}
+    return keep

@@ -1,0 +1,46 @@
+"""The registry of stages: one literal list, one module each, in the order of the work."""
+
+from __future__ import annotations
+
+from pipeline.recipe import Recipe
+from pipeline.stages import (
+    compare,
+    convert,
+    fetch,
+    merge,
+    preflight,
+    prepare,
+    quantize,
+    release,
+    report,
+    train,
+    verify_base,
+    verify_f16,
+    verify_hf,
+    verify_merged,
+    verify_quant,
+)
+from pipeline.stages.stage import Stage
+
+MODULES = (
+    fetch,
+    prepare,
+    preflight,
+    verify_base,
+    train,
+    verify_hf,
+    merge,
+    verify_merged,
+    convert,
+    verify_f16,
+    quantize,
+    verify_quant,
+    compare,
+    report,
+    release,
+)
+
+
+def stages_of(recipe: Recipe) -> tuple[Stage, ...]:
+    """Return every stage of a recipe."""
+    return tuple(stage for module in MODULES for stage in module.stages(recipe))

@@ -1,0 +1,62 @@
+"""The type that every stage module describes its work with. Pure data: nothing runs here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.gates.verdict import Gate
+
+Environment = Literal["host", "training", "inference"]
+
+
+@dataclass(frozen=True)
+class Input:
+    """The files of another stage's artifact that a stage reads.
+
+    `files` are glob patterns over paths inside the artifact; only matching files count in the key
+    and only they may be read.
+    """
+
+    stage: str
+    files: tuple[str, ...] = ("**",)
+
+
+@dataclass(frozen=True)
+class HostJob:
+    """What a stage that runs in the host process is given; the same contract as a job's."""
+
+    parameters: Mapping[str, Any]
+    inputs: Mapping[str, Path]
+    output: Path
+    scratch: Path
+    emit: Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One node of the plan.
+
+    `name` is unique in a plan (`quantize-Q4_K_M`); `family` is what a user names (`quantize`).
+    Exactly one of `program` (a module of `pipeline/inside/`) and `host` is set. `version` goes up
+    when a change of the stage must rebuild although no other component of its key changed.
+    `outside` lists files outside the store that the stage reads (the user's data); their digests
+    count in the key. `vendored` says that the program runs code of the llama.cpp tree.
+    """
+
+    name: str
+    family: str
+    version: int
+    environment: Environment
+    parameters: Mapping[str, Any]
+    summary: str
+    program: str | None = None
+    host: Callable[[HostJob], None] | None = None
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    outside: Mapping[str, Path] = field(default_factory=dict)
+    gates: tuple[Gate, ...] = ()
+    vendored: bool = False
+    heavy: bool = False
+    reads_verdicts: bool = False

@@ -1,0 +1,49 @@
+"""The quick answer of a run that has nothing to do. Standard library only.
+
+After a complete run the stat signatures of everything that it depended on and made are written
+down: recipe, the user's files, code, locks, environments, artifacts, links. While all of them are
+the same, a run would only find hits, so it does not look.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+def state_path(build: Path, recipe: str, target: str | None, executor: str) -> Path:
+    """Return where the signatures for one command line are kept."""
+    identity = "\0".join((str(Path.cwd()), sys.executable, recipe, target or "", executor))
+    return build / "unchanged" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
+
+
+def _signature(path: str) -> list[int | str]:
+    """Return what changes when a path does: sizes, times and inode; where a link points."""
+    stat = os.lstat(path)
+    if os.path.islink(path):
+        return [stat.st_ino, os.readlink(path)]
+    if os.path.isdir(path):
+        return [stat.st_ino, stat.st_mtime_ns]
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def signatures(paths: Iterable[Path]) -> dict[str, list[int | str]]:
+    """Return the signature of each path. Raises OSError for one that is not there."""
+    return {str(path): _signature(str(path)) for path in sorted(set(paths))}
+
+
+def summary_if_unchanged(state: Path) -> dict[str, Any] | None:
+    """Return what the last complete run said, if nothing that it stands on has changed since."""
+    try:
+        known = json.loads(state.read_bytes())
+        if all(_signature(path) == signature for path, signature in known["signatures"].items()):
+            summary: dict[str, Any] = known["summary"]
+            return summary
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return None

@@ -1,0 +1,51 @@
+"""A job's program for the executor contract tests: it does what its parameters say."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+
+from .job import Job, JobError, emit, measured, progress, write_json
+
+
+def main(job: Job) -> None:
+    """Do one thing, named by `parameters["do"]`."""
+    match job.parameters["do"]:
+        case "copy":
+            text = (job.inputs["data"] / "rows.txt").read_text()
+            progress("probe.step", done=1, total=2)
+            measured("probe.speed", 1.5, "rows/s")
+            print("plain words")
+            (job.output / "rows.txt").write_text(text.upper())
+        case "fail":
+            raise JobError("row 3 is broken", where="rows.txt:3", advice="mend row 3")
+        case "crash":
+            raise RuntimeError("boom")
+        case "look":
+            seen = sorted(p.relative_to(job.inputs["data"]).as_posix() for p in job.inputs["data"].rglob("*"))
+            write_json(job.output / "seen.json", {"files": seen, "environment": dict(os.environ), "umask": os.umask(0)})
+        case "network":
+            try:
+                socket.create_connection(("127.0.0.1", job.parameters["port"]), timeout=2).close()
+                reached = True
+            except OSError:
+                reached = False
+            write_json(job.output / "reached.json", reached)
+        case "hang":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            emit("probe.pids", own=os.getpid(), child=child.pid)
+            time.sleep(600)
+        case "killed":
+            os.kill(os.getpid(), 9)
+        case "scratch":
+            mark = job.scratch / "mark"
+            before = mark.read_text() if mark.exists() else "nothing"
+            mark.write_text("was here")
+            write_json(job.output / "before.json", before)
+        case "talk":
+            for number in range(2000):
+                emit("probe.line", number=number)
+            (job.output / "x").write_text("x")

@@ -1,0 +1,290 @@
+"""A walk over a plan: hits, early cutoff, gates, damage, repair, parallel stages, interruption."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.errors import GateError, InterruptedRunError, StageError
+from pipeline.execute import Run, Settings
+from pipeline.executors.contract import EventSink, Request
+from pipeline.gates.verdict import Evidence, Verdict
+from pipeline.loading import load_recipe
+from pipeline.plan import Pins, Plan
+from pipeline.recipe import Recipe
+from pipeline.stages.stage import HostJob, Input, Stage
+from pipeline.store import Store
+
+PINS = Pins({}, {}, {}, {}, {}, {"python": "3"})
+
+
+class NoExecutor:
+    """All stages of these tests run on the host."""
+
+    def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
+        """Refuse."""
+        raise AssertionError(request.stage)
+
+
+class Kitchen:
+    """A small plan whose stages count their runs: raw → clean → model, and side beside them."""
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.store_root = folder / "store"
+        self.recipe = recipe
+        self.calls: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.texts = {"raw": "raw rows", "clean": "clean rows", "model": "model", "side": "side"}
+        self.gates: dict[str, tuple[Callable[[Evidence], Sequence[Verdict]], ...]] = {}
+        self.before: Callable[[str], None] = lambda _: None
+        self.versions: dict[str, int] = {}
+
+    def stage(self, name: str, *inputs: str) -> Stage:
+        """One counting stage."""
+
+        def work(job: HostJob) -> None:
+            self.calls.append(name)
+            self.before(name)
+            (job.output / f"{name}.txt").write_text(self.texts[name])
+
+        given = {item: Input(item) for item in inputs}
+        version = self.versions.get(name, 1)
+        return Stage(name, name, version, "host", {}, name, host=work, inputs=given, gates=self.gates.get(name, ()))
+
+    def run(self, target: str | None = None, *, jobs: int = 2, verify: bool = False) -> Run:
+        """Make a run with a new walk over the same store."""
+        stages = [self.stage("raw"), self.stage("clean", "raw"), self.stage("model", "clean"), self.stage("side", "raw")]
+        run = Run(
+            Plan(stages),
+            self.recipe,
+            PINS,
+            Store(self.store_root, f"run-{len(self.events)}-{len(self.calls)}"),
+            NoExecutor(),
+            lambda: Path(),
+            lambda event, **data: self.events.append({"event": event, **data}),
+            Settings(jobs=jobs, verify=verify, processors=2),
+        )
+        run.execute(target)
+        return run
+
+    def names(self) -> list[str]:
+        """Names of the events so far."""
+        return [event["event"] for event in self.events]
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path) -> Kitchen:
+    """A kitchen with an empty store."""
+    return Kitchen(tmp_path, load_recipe("seedling"))
+
+
+def verdict(outcome: Any) -> Verdict:
+    """A verdict of one outcome."""
+    return Verdict("data.tag-lists", "rows", outcome, 3, "rows", "0", "test", cause="tag lists", advice="clean")
+
+
+def test_every_stage_runs_once_and_a_second_run_only_hits(kitchen: Kitchen) -> None:
+    """Nothing is built twice."""
+    kitchen.run()
+    assert sorted(kitchen.calls) == ["clean", "model", "raw", "side"]
+    run = kitchen.run()
+    assert len(kitchen.calls) == 4
+    assert {outcome.status for outcome in run.outcomes.values()} == {"hit"}
+
+
+def test_a_target_builds_no_more_than_it_needs(kitchen: Kitchen) -> None:
+    """`--to clean` leaves model and side alone."""
+    kitchen.run("clean")
+    assert kitchen.calls == ["raw", "clean"]
+
+
+def test_a_rebuild_to_the_same_bytes_stops_there(kitchen: Kitchen) -> None:
+    """A new version of `clean` with equal output does not rebuild `model`."""
+    kitchen.run()
+    kitchen.versions["clean"] = 2
+    kitchen.calls.clear()
+    kitchen.run()
+    assert kitchen.calls == ["clean"]
+
+
+def test_a_rebuild_to_other_bytes_goes_on(kitchen: Kitchen) -> None:
+    """Other output rebuilds what reads it, and nothing else."""
+    kitchen.run()
+    kitchen.versions["clean"] = 2
+    kitchen.texts["clean"] = "other rows"
+    kitchen.calls.clear()
+    kitchen.run()
+    assert kitchen.calls == ["clean", "model"]
+
+
+def test_a_failed_gate_stops_everything_behind_it(kitchen: Kitchen) -> None:
+    """The error names the gate, its value, cause and advice; `model` is not built."""
+    kitchen.gates["clean"] = (lambda _: [verdict("failed")],)
+    with pytest.raises(GateError, match=r"data.tag-lists \(rows\): 3 rows, limit 0"):
+        kitchen.run()
+    assert "model" not in kitchen.calls
+
+
+def test_a_failed_gate_fails_again_without_a_rebuild(kitchen: Kitchen) -> None:
+    """The artifact is kept, its verdict too."""
+    kitchen.gates["clean"] = (lambda _: [verdict("failed")],)
+    for _ in range(2):
+        with pytest.raises(GateError):
+            kitchen.run()
+    assert kitchen.calls.count("clean") == 1
+
+
+def test_a_gate_with_a_new_limit_judges_what_is_stored(kitchen: Kitchen) -> None:
+    """After the limit is mended the run goes on with the stored artifact."""
+    kitchen.gates["clean"] = (lambda _: [verdict("failed")],)
+    with pytest.raises(GateError):
+        kitchen.run()
+    kitchen.gates["clean"] = (lambda _: [verdict("passed")],)
+    kitchen.run()
+    assert kitchen.calls.count("clean") == 1
+    assert "model" in kitchen.calls
+
+
+def test_a_gate_that_cannot_read_is_never_a_pass(kitchen: Kitchen) -> None:
+    """A gate that crashes stops the run."""
+    kitchen.gates["clean"] = (lambda evidence: evidence.json("not-there.json"),)
+    with pytest.raises(GateError, match="could not read"):
+        kitchen.run()
+
+
+def test_a_damaged_artifact_is_set_aside_and_built_again(kitchen: Kitchen) -> None:
+    """A flipped byte is never used."""
+    run = kitchen.run()
+    path = run.store.folder(run.outcomes["clean"].manifest) / "clean.txt"
+    path.chmod(0o644)
+    path.write_text("clean r0ws")
+    kitchen.calls.clear()
+    kitchen.run()
+    assert kitchen.calls == ["clean"]
+    assert "artifact.corrupt" in kitchen.names()
+    assert list((kitchen.store_root / "quarantine").iterdir())
+
+
+def test_an_input_damaged_without_a_trace_in_its_times_is_repaired_before_use(kitchen: Kitchen) -> None:
+    """Bit rot that no stat shows is found by the hash before a stage runs, and mended in the same run."""
+    run = kitchen.run()
+    manifest = run.outcomes["clean"].manifest
+    path = run.store.folder(manifest) / "clean.txt"
+    path.chmod(0o644)
+    path.write_text("clean r0ws")
+    run.store._write_signatures(manifest, {"clean.txt": [path.lstat().st_size, *_times(path)]})
+    kitchen.versions["model"] = 2
+    kitchen.calls.clear()
+    after = kitchen.run()
+    assert kitchen.calls == ["clean", "model"]
+    assert after.store.damage(after.outcomes["clean"].manifest, rehash=True) == []
+
+
+def _times(path: Path) -> list[int]:
+    stat = path.lstat()
+    return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def test_verify_hashes_what_the_times_would_let_through(kitchen: Kitchen) -> None:
+    """`--verify` finds the same bit rot although nothing has to be built."""
+    run = kitchen.run()
+    manifest = run.outcomes["side"].manifest
+    path = run.store.folder(manifest) / "side.txt"
+    path.chmod(0o644)
+    path.write_text("s1de")
+    run.store._write_signatures(manifest, {"side.txt": [path.lstat().st_size, *_times(path)]})
+    kitchen.calls.clear()
+    kitchen.run()
+    assert kitchen.calls == []
+    kitchen.run(verify=True)
+    assert kitchen.calls == ["side"]
+
+
+def test_independent_stages_run_at_the_same_time(kitchen: Kitchen) -> None:
+    """`clean` and `side` meet at a barrier that only two running stages can pass."""
+    barrier = threading.Barrier(2, timeout=10)
+    kitchen.before = lambda name: barrier.wait() and None if name in {"clean", "side"} else None
+    kitchen.run(jobs=2)
+    assert sorted(kitchen.calls) == ["clean", "model", "raw", "side"]
+
+
+def test_a_failing_stage_lets_the_running_ones_end(kitchen: Kitchen) -> None:
+    """Work that was going on is published, and the error is the stage's own."""
+    started = threading.Event()
+
+    def before(name: str) -> None:
+        if name == "side":
+            started.set()
+            time.sleep(0.2)
+        if name == "clean":
+            started.wait(5)
+            raise StageError("clean: broken", where="here", advice="mend")
+
+    kitchen.before = before
+    with pytest.raises(StageError, match="clean: broken"):
+        kitchen.run(jobs=2)
+    kitchen.before = lambda _: None
+    kitchen.calls.clear()
+    kitchen.run()
+    assert "side" not in kitchen.calls
+
+
+def test_an_interrupted_run_says_so_and_the_next_goes_on(kitchen: Kitchen) -> None:
+    """Ctrl-C loses no finished stage."""
+
+    def before(name: str) -> None:
+        if name == "clean":
+            raise KeyboardInterrupt
+
+    kitchen.before = before
+    with pytest.raises(InterruptedRunError):
+        kitchen.run(jobs=1)
+    kitchen.before = lambda _: None
+    kitchen.calls.clear()
+    kitchen.run()
+    assert "raw" not in kitchen.calls
+
+
+def test_two_runs_at_once_build_each_stage_once(kitchen: Kitchen) -> None:
+    """The second run waits for the first one's stage and takes its result."""
+    kitchen.before = lambda _: time.sleep(0.2)
+    errors: list[BaseException] = []
+
+    def go() -> None:
+        try:
+            kitchen.run(jobs=1)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=go) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert sorted(kitchen.calls) == ["clean", "model", "raw", "side"]
+
+
+def test_a_rebuild_says_which_component_changed(kitchen: Kitchen) -> None:
+    """`stage.started` carries the difference to the last build."""
+    first = kitchen.run()
+    kitchen.versions["side"] = 2
+    run = Run(
+        Plan([kitchen.stage("raw"), kitchen.stage("side", "raw")]),
+        kitchen.recipe,
+        PINS,
+        Store(kitchen.store_root, "why"),
+        NoExecutor(),
+        lambda: Path(),
+        lambda event, **data: kitchen.events.append({"event": event, **data}),
+        Settings(jobs=1, processors=1),
+        previous={"side": first.outcomes["side"].manifest.components},
+    )
+    run.execute()
+    assert run.outcomes["side"].changed == ("version: 1 → 2",)

@@ -1,0 +1,194 @@
+"""The store keeps what it was given, finds every damage, and survives a crash at any moment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pipeline.artifact import Manifest
+from pipeline.errors import StoreBusyError
+from pipeline.store import Store
+
+
+def put(store: Store, key: str, text: str = "a row\n") -> Manifest:
+    """Publish one artifact with one file."""
+    output = store.workspace("stage") / "output"
+    output.mkdir()
+    (output / "rows.jsonl").write_text(text)
+    manifest = store.describe(key, "stage", {"version": 1}, output)
+    store.publish(manifest, output, {"wall_s": 1.0})
+    return manifest
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store."""
+    return Store(tmp_path / "store", "run")
+
+
+def test_a_published_artifact_is_found_by_its_key(store: Store) -> None:
+    """The manifest that comes back is the one that was published."""
+    manifest = put(store, "k1")
+    assert store.manifest("k1") == manifest
+    assert (store.folder(manifest) / "rows.jsonl").read_text() == "a row\n"
+    assert store.damage(manifest) == []
+
+
+def test_an_unknown_key_is_none(store: Store) -> None:
+    """A miss is not an error."""
+    assert store.manifest("nothing") is None
+
+
+def test_equal_bytes_under_two_keys_share_one_folder(store: Store) -> None:
+    """Contents are named by their digest."""
+    assert store.folder(put(store, "k1")) == store.folder(put(store, "k2"))
+    assert len(list((store.root / "contents").iterdir())) == 1
+
+
+def test_a_flipped_bit_with_the_time_put_back_is_found(store: Store) -> None:
+    """Size and modification time alone would not see it: the ctime does."""
+    manifest = put(store, "k1")
+    path = store.folder(manifest) / "rows.jsonl"
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_text("b row\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert "sha256" in store.damage(manifest)[0]
+
+
+def test_a_missing_file_and_an_extra_file_are_found(store: Store) -> None:
+    """A folder holds exactly what its manifest names."""
+    manifest = put(store, "k1")
+    folder = store.folder(manifest)
+    (folder / "more.txt").write_text("x")
+    assert store.damage(manifest) == ["more.txt: not in the manifest"]
+    (folder / "more.txt").unlink()
+    (folder / "rows.jsonl").unlink()
+    assert "No such file" in store.damage(manifest)[0]
+
+
+def test_a_touched_file_with_the_same_bytes_is_trusted_again(store: Store) -> None:
+    """A changed time alone costs one hash and no rebuild."""
+    manifest = put(store, "k1")
+    os.utime(store.folder(manifest) / "rows.jsonl")
+    assert store.damage(manifest) == []
+
+
+def test_damage_is_set_aside_and_never_used(store: Store) -> None:
+    """After quarantine the contents are out of the way and a rebuild takes their place."""
+    manifest = put(store, "k1")
+    aside = store.quarantine(manifest)
+    assert aside.is_dir()
+    assert not store.folder(manifest).exists()
+    put(store, "k1")
+    assert store.damage(manifest, rehash=True) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"schema": 99}', "\x00" * 64])
+def test_a_manifest_that_power_loss_left_broken_is_a_miss(store: Store, text: str) -> None:
+    """Zero-length, truncated and foreign manifests are treated as not there."""
+    put(store, "k1")
+    store.manifest_path("k1").write_text(text)
+    assert store.manifest("k1") is None
+
+
+def test_publishing_over_damaged_contents_replaces_them(store: Store) -> None:
+    """The same bytes published again heal a damaged folder."""
+    manifest = put(store, "k1")
+    path = store.folder(manifest) / "rows.jsonl"
+    path.chmod(0o644)
+    path.write_text("damaged")
+    put(store, "k2")
+    assert store.damage(replace(manifest, key="k2"), rehash=True) == []
+
+
+def test_work_in_progress_of_a_dead_run_is_removed(tmp_path: Path) -> None:
+    """A run that was killed leaves its folder; the next run removes it, but not that of a living one."""
+    code = (
+        "import sys; from pathlib import Path; from pipeline.store import Store\n"
+        f"store = Store(Path({str(tmp_path / 'store')!r}), 'killed')\n"
+        "with store.opened():\n"
+        "    store.workspace('train'); print('ready', flush=True); sys.stdin.read()\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    left = tmp_path / "store" / "tmp" / "killed" / "train"
+    with Store(tmp_path / "store", "second").opened():
+        assert left.is_dir()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with Store(tmp_path / "store", "third").opened():
+        assert not left.exists()
+
+
+def test_gc_refuses_while_a_run_is_going_on(store: Store) -> None:
+    """Nothing is removed under a run."""
+    with store.opened(), pytest.raises(StoreBusyError):
+        store.collect(set())
+
+
+def test_gc_keeps_what_is_named_and_removes_the_rest(store: Store) -> None:
+    """Manifests, contents, records and index entries go together."""
+    kept, gone = put(store, "k1", "one"), put(store, "k2", "two")
+    found = store.collect({"k1"})
+    assert found["artifacts_removed"] == 1
+    assert found["bytes_freed"] > 0
+    assert store.manifest("k1") == kept
+    assert store.damage(kept, rehash=True) == []
+    assert store.manifest("k2") is None
+    assert not store.folder(gone).exists()
+
+
+def test_gc_dry_run_removes_nothing(store: Store) -> None:
+    """A dry run only counts."""
+    put(store, "k1")
+    assert store.collect(set(), dry_run=True)["artifacts_removed"] == 1
+    assert store.manifest("k1") is not None
+
+
+def test_gc_keeps_interrupted_work_unless_asked(store: Store) -> None:
+    """Hours of training in scratch are not garbage."""
+    scratch = store.scratch("k1")
+    (scratch / "checkpoint").write_text("x")
+    put(store, "k2")
+    store.collect({"k2"})
+    assert scratch.exists()
+    store.collect({"k2"}, scratch=True)
+    assert not scratch.exists()
+
+
+def test_a_key_is_held_by_one_builder_at_a_time(store: Store) -> None:
+    """A second builder waits, and gives up when told to."""
+    asked: list[bool] = []
+
+    def give_up() -> bool:
+        asked.append(True)
+        return len(asked) < 3
+
+    with store.key_lock("k1"), pytest.raises(StoreBusyError), store.key_lock("k1", waiting=give_up):
+        pass
+    assert len(asked) == 3
+
+
+def test_two_threads_publishing_the_same_bytes_both_succeed(store: Store) -> None:
+    """Different keys with one content meet in one folder."""
+    outputs = []
+    for name in ("a", "b"):
+        output = store.workspace(name) / "output"
+        output.mkdir()
+        (output / "x").write_text("same")
+        outputs.append((store.describe(name, "stage", {}, output), output))
+    threads = [threading.Thread(target=store.publish, args=(m, o, {})) for m, o in outputs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(store.damage(manifest, rehash=True) == [] for manifest, _ in outputs)
