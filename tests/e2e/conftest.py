@@ -1,0 +1,91 @@
+"""Real runs of the whole pipeline: the command line as a user calls it, in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+SMALL_RECIPE = """\
+name = "small"
+description = "a seedling that is small enough to be built many times"
+
+[base]
+source = "seedling"
+steps = 12
+batch_size = 4
+
+[data]
+source = "seedling"
+rows = 900
+
+[columns]
+category = "category"
+group = "group"
+
+[prompt]
+system = "あなたは人気記事タイトルを生成する専門AIです。"
+user = "「{theme}」に関する記事タイトルを1つ生成してください。"
+"""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A build folder and the command line over it."""
+
+    build: Path
+
+    def command(self, *arguments: str) -> list[str]:
+        """Return the command with this build folder and JSON events."""
+        command, *rest = arguments
+        return [sys.executable, "-m", "pipeline", command, "--build", str(self.build), "--log", "json", *rest]
+
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        variables = {**os.environ, **(environment or {})}
+        return subprocess.run(
+            [*prefix, *self.command(*arguments)], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command; its events can be read from its output."""
+        return subprocess.Popen(
+            self.command(*arguments), cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def digests(self, recipe: str) -> dict[str, dict[str, str]]:
+        """Return stage → file → sha256 of a recipe's last build."""
+        state = json.loads((self.build / recipe / "state.json").read_text())
+        found = {}
+        for stage, key in state["stages"].items():
+            manifest = json.loads((self.build / "store" / "manifests" / f"{key}.json").read_text())
+            found[stage] = {item["path"]: item["sha256"] for item in manifest["files"]}
+        return found
+
+
+def events(output: str) -> list[dict[str, Any]]:
+    """Return the JSON events of a command's output."""
+    return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Workplace:
+    """An empty build folder."""
+    return Workplace(tmp_path / "build")
+
+
+@pytest.fixture
+def small_recipe(tmp_path: Path) -> Path:
+    """A recipe whose stages up to training take seconds."""
+    path = tmp_path / "small.toml"
+    path.write_text(SMALL_RECIPE, encoding="utf-8")
+    return path

@@ -1,0 +1,65 @@
+"""Durable writes and locks, with real full disks and real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
+from pipeline.files import explained, link_atomic, locked, try_lock, write_atomic, write_json_atomic
+
+
+def test_a_write_replaces_the_old_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
+    """No temporary file stays."""
+    write_atomic(tmp_path / "a", b"one")
+    write_atomic(tmp_path / "a", b"two")
+    assert (tmp_path / "a").read_bytes() == b"two"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    """On a real file system of 64 KiB, a write that does not fit changes nothing and says what to do."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        write_atomic(tmp_path / "a", b"old")
+        with pytest.raises(NoSpaceError, match="no space left") as caught, explained(tmp_path):
+            write_atomic(tmp_path / "a", b"x" * 200_000)
+        assert "gc" in caught.value.advice
+        assert (tmp_path / "a").read_bytes() == b"old"
+        assert os.listdir(tmp_path) == ["a"]
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_json_is_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:
+    """Keys are sorted."""
+    write_json_atomic(tmp_path / "a", {"b": 1, "a": "あ"})
+    write_json_atomic(tmp_path / "b", {"a": "あ", "b": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_link_is_relative_and_replaced_at_once(tmp_path: Path) -> None:
+    """The build folder can be moved as a whole."""
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+        link_atomic(tmp_path / "link", tmp_path / name)
+    assert os.readlink(tmp_path / "link") == "two"
+
+
+def test_shared_locks_meet_and_an_exclusive_one_does_not(tmp_path: Path) -> None:
+    """Many runs, or one `gc`."""
+    with locked(tmp_path / "lock", shared=True), locked(tmp_path / "lock", shared=True):
+        assert try_lock(tmp_path / "lock") is None
+        with pytest.raises(StoreBusyError), locked(tmp_path / "lock"):
+            pass
+
+
+def test_other_system_errors_become_store_errors(tmp_path: Path) -> None:
+    """No OSError reaches the user as a traceback."""
+    with pytest.raises(StoreError), explained(tmp_path):
+        write_atomic(tmp_path / "file" / "a", b"") if (tmp_path / "file").write_text("") else write_atomic(tmp_path / "file" / "a", b"")

@@ -1,0 +1,64 @@
+"""The quick answer is given exactly while nothing has changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from pipeline.unchanged import signatures, state_path, summary_if_unchanged
+
+
+def remember(tmp_path: Path, *paths: Path) -> Path:
+    """Write a state over some paths."""
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"signatures": signatures(paths), "summary": {"stages": 3}}))
+    return state
+
+
+def test_nothing_changed_gives_the_summary(tmp_path: Path) -> None:
+    """The last run's words come back."""
+    (tmp_path / "a").write_text("x")
+    assert summary_if_unchanged(remember(tmp_path, tmp_path / "a")) == {"stages": 3}
+
+
+def test_a_changed_byte_with_its_time_put_back_is_seen(tmp_path: Path) -> None:
+    """The ctime cannot be set back."""
+    path = tmp_path / "a"
+    path.write_text("x")
+    state, before = remember(tmp_path, path), path.stat()
+    path.write_text("y")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert summary_if_unchanged(state) is None
+
+
+def test_a_removed_file_is_seen(tmp_path: Path) -> None:
+    """What is gone must be made again."""
+    path = tmp_path / "a"
+    path.write_text("x")
+    state = remember(tmp_path, path)
+    path.unlink()
+    assert summary_if_unchanged(state) is None
+
+
+def test_a_link_that_points_elsewhere_is_seen(tmp_path: Path) -> None:
+    """A human name must lead to the artifact that it led to."""
+    link = tmp_path / "link"
+    link.symlink_to("one")
+    state = remember(tmp_path, link)
+    link.unlink()
+    link.symlink_to("two")
+    assert summary_if_unchanged(state) is None
+
+
+def test_a_broken_state_is_no_answer(tmp_path: Path) -> None:
+    """A state that power loss left empty, or of another form, is not believed."""
+    for text in ("", "{}", "[]", '{"signatures": {}}', '{"signatures": 1, "summary": {}}'):
+        (tmp_path / "state.json").write_text(text)
+        assert summary_if_unchanged(tmp_path / "state.json") is None
+
+
+def test_each_command_line_has_its_own_state(tmp_path: Path) -> None:
+    """Recipe, target and executor tell states apart."""
+    found = {state_path(tmp_path, *line) for line in [("a", None, "local"), ("b", None, "local"), ("a", "train", "local")]}
+    assert len(found) == 3
