@@ -14,7 +14,9 @@ def main(arguments: list[str]) -> int:
     if options.command == "run" and not options.verify:
         summary = summary_if_unchanged(state_path(options.build, options.recipe, options.to, options.executor))
         if summary is not None:
-            _print_unchanged(summary, as_json=options.log == "json" or (options.log == "auto" and not sys.stdout.isatty()))
+            _print_unchanged(
+                summary, as_json=options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())
+            )
             return 0
     from pipeline.cli import dispatch  # noqa: PLC0415 - everything heavy is imported only when something must be done
 

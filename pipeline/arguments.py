@@ -45,7 +45,9 @@ def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run.add_argument("--to", metavar="STAGE", help="stop after this stage (default: the release)")
     run.add_argument("--executor", choices=("local",), default="local", help="where stages run (default: local)")
     run.add_argument("--verify", action="store_true", help="hash every artifact and package again; trust no time stamp")
-    run.add_argument("--jobs", type=_positive, metavar="N", help="stages at the same time (default: 2, or 1 on one core)")
+    run.add_argument(
+        "--jobs", type=_positive, metavar="N", help="stages at the same time (default: 2, or 1 on one core)"
+    )
 
 
 def _command(
@@ -54,11 +56,19 @@ def _command(
     command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
     if recipe:
         command.add_argument(
-            "--recipe", default=DEFAULT_RECIPE, metavar="FILE", help="a recipe file, or a shipped recipe's name (default: seedling)"
+            "--recipe",
+            default=DEFAULT_RECIPE,
+            metavar="FILE",
+            help="a recipe file, or a shipped recipe's name (default: seedling)",
         )
-    command.add_argument("--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)")
     command.add_argument(
-        "--log", choices=("auto", "terminal", "json"), default="auto", help="how events are shown (default: by terminal)"
+        "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
+    )
+    command.add_argument(
+        "--log",
+        choices=("auto", "terminal", "json"),
+        default="auto",
+        help="how events are shown (default: by terminal)",
     )
     return command
 

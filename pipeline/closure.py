@@ -32,7 +32,9 @@ def _imports(file: Path, root: Path, name: str) -> list[Path]:
     found: list[Path] = []
     for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
         if isinstance(node, ast.ImportFrom) and node.level:
-            base = package[: len(package) - node.level + 1] + tuple((node.module or "").split(".") if node.module else ())
+            base = package[: len(package) - node.level + 1] + tuple(
+                (node.module or "").split(".") if node.module else ()
+            )
             targets = [base, *((*base, alias.name) for alias in node.names)]
         elif isinstance(node, ast.ImportFrom):
             base = tuple((node.module or "").split("."))

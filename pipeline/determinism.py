@@ -41,7 +41,9 @@ def check_processor(instruction_set: str, cpuinfo: Path = Path("/proc/cpuinfo"))
     """Refuse a processor without the instruction set, where the system tells its flags."""
     if not cpuinfo.is_file():
         return
-    flags = next((line.split(":", 1)[1].split() for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), None)
+    flags = next(
+        (line.split(":", 1)[1].split() for line in cpuinfo.read_text().splitlines() if line.startswith("flags")), None
+    )
     missing = _FLAGS[instruction_set] - set(flags) if flags is not None else set()
     if missing:
         message = f"this processor lacks {', '.join(sorted(missing))}, which the recipe's instruction set needs"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -30,7 +30,7 @@ class TerminalDisplay:
         self._tasks: dict[str, TaskID] = {}
         self._counts: dict[str, dict[str, int]] = {}
 
-    def __enter__(self) -> TerminalDisplay:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -53,14 +53,16 @@ class TerminalDisplay:
                 self._finish(stage)
                 self._line("[bold red]✗[/]", stage, "failed", "")
             case "gate.verdict":
-                self._verdict(stage, event)
+                self._verdict(event)
             case "environment.creating" | "environment.waiting":
                 self._start(f"set up {event['name']}", event)
             case "environment.ready":
                 self._finish(f"set up {event['name']}")
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case "artifact.corrupt":
-                self.console.print(f"[bold yellow]![/] {stage}: damaged in the store, set aside and built again: {event['problems'][0]}")
+                self.console.print(
+                    f"[bold yellow]![/] {stage}: damaged in the store, set aside and built again: {event['problems'][0]}"
+                )
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)
 
@@ -80,10 +82,12 @@ class TerminalDisplay:
             note = "  ".join(figures) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
             self._progress.update(self._tasks[task], completed=event["done"], total=event["total"], note=note)
 
-    def _verdict(self, stage: str, event: Mapping[str, Any]) -> None:
+    def _verdict(self, event: Mapping[str, Any]) -> None:
         outcome = str(event["outcome"])
         if outcome in _STYLES:
-            value = "" if event["value"] is None else f" {_figure(event['value'])} {event['unit']} (limit {event['limit']})"
+            value = (
+                "" if event["value"] is None else f" {_figure(event['value'])} {event['unit']} (limit {event['limit']})"
+            )
             text = f"    [{_STYLES[outcome]}]{outcome}[/] {event['gate']}:{value} {event['waiver'] or event['cause']}"
             self.console.print(text.rstrip(), highlight=False)
 

@@ -99,11 +99,6 @@ def ensure(name: str, emit: Emit, *, root: Path = ROOT, again: bool = False) -> 
     return environment
 
 
-def is_ready(name: str, *, root: Path = ROOT) -> bool:
-    """Say whether an environment is there and made from today's lock; makes nothing."""
-    return _is_ready(Environment(lock_file(name).stem, root / lock_file(name).stem))
-
-
 def identity(name: str, *, root: Path = ROOT) -> dict[str, str]:
     """Return what is installed in an environment that is ready: interpreter, and each package with its digest.
 
@@ -185,19 +180,18 @@ def _waiting(environment: Environment, emit: Emit) -> Callable[[], bool]:
 
 
 def _create(environment: Environment, emit: Emit, *, again: bool) -> None:
-    """Make or update an environment; the stamp goes first and comes back last."""
+    """Make an environment; its stamp is written last."""
     from pipeline.uv import PYTHON_VERSION, run_uv  # noqa: PLC0415 - only when something must be made
 
     started = time.monotonic()
     emit("environment.creating", name=environment.lock, folder=str(environment.folder))
     origin = _origin(environment)
-    whole = environment.python.is_file() and _read_stamp(environment).get("origin", {}).get("folder") == origin["folder"]
-    environment.stamp.unlink(missing_ok=True)
-    if again or not whole:
-        shutil.rmtree(environment.folder, ignore_errors=True)
-        own = f"{sys.version_info.major}.{sys.version_info.minor}"
-        python = sys.executable if own == PYTHON_VERSION else PYTHON_VERSION
-        run_uv(["venv", "--python", python, environment.folder], environment.folder)
+    # Always from nothing: an update in place keeps a package whose version stayed but whose hash changed, and
+    # compiled code of an old file that had the size and the time of its successor.
+    shutil.rmtree(environment.folder, ignore_errors=True)
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    python = sys.executable if own == PYTHON_VERSION else PYTHON_VERSION
+    run_uv(["venv", "--clear", "--python", python, environment.folder], environment.folder)
     fresh = ["--no-cache"] if again else []  # the cache shares its files with the environment that was found altered
     into = ["--compile-bytecode", *fresh, "--python", environment.python]
     run_uv(["pip", "sync", "--require-hashes", *into, lock_file(environment.lock)], environment.folder)

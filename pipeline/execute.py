@@ -61,6 +61,16 @@ class DamagedInputError(CorruptArtifactError):
 
 
 @dataclass
+class _Walk:
+    """Where one walk over the plan stands."""
+
+    todo: dict[str, Stage]
+    running: dict[Future[Outcome], Stage] = field(default_factory=dict)
+    errors: list[PipelineError] = field(default_factory=list)
+    repairs: int = 0
+
+
+@dataclass
 class Run:
     """One walk over a plan. `previous` maps stages to the components of their last build, for `why`."""
 
@@ -83,57 +93,60 @@ class Run:
         Raises GateError when a gate failed, the first stage's error otherwise. Stages that were
         running when another failed are allowed to end, because their work is good.
         """
-        todo = {stage.name: stage for stage in self.plan.up_to(target)}
-        running: dict[Future[Outcome], Stage] = {}
-        errors: list[PipelineError] = []
-        repairs = 0
+        walk = _Walk({stage.name: stage for stage in self.plan.up_to(target)})
         with self.store.opened(), ThreadPoolExecutor(self.settings.jobs) as pool:
             try:
-                while True:
-                    if not errors:
-                        self._start_ready(todo, running, pool)
-                    if not running:
-                        break
-                    done, _ = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        stage = running.pop(future)
-                        try:
-                            self._settle(future.result())
-                        except DamagedInputError as error:
-                            repairs += 1
-                            if repairs > MAX_REPAIRS:
-                                errors.append(error)
-                                continue
-                            todo |= {error.stage: self.plan[error.stage], stage.name: stage}
-                            self.outcomes.pop(error.stage, None)
-                        except PipelineError as error:
-                            self.log("stage.failed", stage=stage.name, what=error.what, where=error.where)
-                            errors.append(error)
+                self._walk(walk, pool)
             except BaseException as error:
                 self.cancelled.set()
-                wait(running)
+                wait(walk.running)
                 if isinstance(error, KeyboardInterrupt):
                     message = "stopped by the user"
                     advice = "run again: finished stages stay, training goes on from its last checkpoint"
                     raise InterruptedRunError(message, advice=advice) from error
                 raise
-        if errors:
-            raise errors[0]
-        failures = self._failures()
-        if failures:
+        if walk.errors:
+            raise walk.errors[0]
+        if failures := self._failures():
             raise gate_error(failures)
+
+    def _walk(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:
+        """Start what can start and take in what has ended, until nothing runs."""
+        while True:
+            if not walk.errors:
+                self._start_ready(walk, pool)
+            if not walk.running:
+                return
+            done, _ = wait(walk.running, return_when=FIRST_COMPLETED)
+            for future in done:
+                self._take_in(future, walk)
+
+    def _take_in(self, future: Future[Outcome], walk: _Walk) -> None:
+        stage = walk.running.pop(future)
+        try:
+            self._settle(future.result())
+        except DamagedInputError as error:
+            walk.repairs += 1
+            if walk.repairs > MAX_REPAIRS:
+                walk.errors.append(error)
+                return
+            walk.todo |= {error.stage: self.plan[error.stage], stage.name: stage}
+            self.outcomes.pop(error.stage, None)
+        except PipelineError as error:
+            self.log("stage.failed", stage=stage.name, what=error.what, where=error.where)
+            walk.errors.append(error)
 
     # -- scheduling ------------------------------------------------------------------------------
 
-    def _start_ready(self, todo: dict[str, Stage], running: dict[Future[Outcome], Stage], pool: ThreadPoolExecutor) -> None:
+    def _start_ready(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:
         """Take from `todo` what can go now: hits at once, the rest into free slots."""
         progressed = True
         while progressed:
             progressed = False
-            for name, stage in list(todo.items()):
-                if not self._is_ready(stage) or not self._has_slot(stage, running):
+            for name, stage in list(walk.todo.items()):
+                if not self._is_ready(stage) or not self._has_slot(stage, walk.running):
                     continue
-                del todo[name]
+                del walk.todo[name]
                 progressed = True
                 parts = self._components(stage)
                 key = key_of(parts)
@@ -142,12 +155,12 @@ class Run:
                 if manifest is not None:
                     self._settle(Outcome(name, "hit", manifest, time.monotonic() - started))
                 else:
-                    running[pool.submit(self._build, stage, key, parts)] = stage
+                    walk.running[pool.submit(self._build, stage, key, parts)] = stage
 
     def _is_ready(self, stage: Stage) -> bool:
-        """All inputs are there and none of them failed a gate."""
-        names = [item.stage for item in stage.inputs.values()]
-        return all(name in self.outcomes and not failed(self.outcomes[name].manifest.gates) for name in names)
+        """All that it stands on is there, and none of it failed a gate."""
+        done = self.outcomes
+        return all(name in done and not failed(done[name].manifest.gates) for name in stage.dependencies)
 
     def _has_slot(self, stage: Stage, running: Mapping[Future[Outcome], Stage]) -> bool:
         if stage.heavy:
@@ -222,7 +235,9 @@ class Run:
             record = {"run": self.store.run, "wall_s": wall_s, "work_s": work_s, "measured": figures}
             self.store.publish(manifest, output, record)
             self._verified.add(manifest.content)
-            self.log("artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files))
+            self.log(
+                "artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files)
+            )
         return Outcome(stage.name, "built", manifest, time.monotonic() - started, work_s, tuple(changed))
 
     def _keep_waiting(self, stage: Stage) -> bool:
@@ -254,7 +269,7 @@ class Run:
 
         def sink(event: str, **data: Any) -> None:
             data.pop("stage", None)
-            if event == "job.measured" or event == "job.done":
+            if event in {"job.measured", "job.done"}:
                 measured.append(data)
             self.log(event, stage=stage.name, **data)
 

@@ -27,10 +27,14 @@ def explained(path: Path) -> Iterator[None]:
             raise NoSpaceError(message, where=where, advice="free space, or run `python -m pipeline gc`") from error
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             message = f"cannot write: {error.strerror}"
-            raise StoreError(message, where=where, advice="make the folder writable, or choose another with --build") from error
+            raise StoreError(
+                message, where=where, advice="make the folder writable, or choose another with --build"
+            ) from error
         if error.errno in (errno.EMFILE, errno.ENFILE):
             message = "too many open files"
-            raise StoreError(message, where=where, advice="raise the limit (`ulimit -n 4096`) or lower --jobs") from error
+            raise StoreError(
+                message, where=where, advice="raise the limit (`ulimit -n 4096`) or lower --jobs"
+            ) from error
         message = f"{error.strerror or error}"
         raise StoreError(message, where=where, advice="check the disk, then run again") from error
 
@@ -78,7 +82,7 @@ def write_json_atomic(path: Path, value: Any) -> None:
 def link_atomic(link: Path, target: Path) -> None:
     """Point the symbolic link `link` to `target` (made relative to it) at once."""
     relative = os.path.relpath(target, link.parent)
-    if link.is_symlink() and os.readlink(link) == relative:
+    if link.is_symlink() and str(link.readlink()) == relative:
         return
     temporary = link.with_name(f".{link.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)

@@ -26,17 +26,24 @@ def forecast(context: Context) -> list[Forecast]:
     stages = context.plan.up_to(None)
     pins = context.known_pins(stages)
     if pins is None:
-        return [Forecast(stage.name, "unknown", reasons=("the environments are not set up: run `python -m pipeline setup`",)) for stage in stages]
+        return [
+            Forecast(
+                stage.name, "unknown", reasons=("the environments are not set up: run `python -m pipeline setup`",)
+            )
+            for stage in stages
+        ]
     store = context.store()
     last = read_state(context.build, context.recipe.name)["stages"]
     manifests: dict[str, Manifest] = {}
     found: list[Forecast] = []
     for stage in stages:
-        waiting = [item.stage for item in stage.inputs.values() if item.stage not in manifests]
+        waiting = [name for name in stage.dependencies if name not in manifests]
         if waiting:
             found.append(Forecast(stage.name, "unknown", reasons=(f"{waiting[0]} is to be built first",)))
             continue
-        verdicts = {item.name: list(manifests[item.name].gates) for item in context.plan.up_to(stage.name) if item is not stage}
+        verdicts = {
+            item.name: list(manifests[item.name].gates) for item in context.plan.up_to(stage.name) if item is not stage
+        }
         parts = components(stage, manifests, pins, verdicts)
         key = key_of(parts)
         manifest = store.manifest(key)
@@ -48,7 +55,9 @@ def forecast(context: Context) -> list[Forecast]:
             found.append(Forecast(stage.name, "damaged", key, tuple(problems)))
         elif stopped := failed(manifest.gates):
             manifests[stage.name] = manifest
-            found.append(Forecast(stage.name, "gate failed", key, tuple(f"{item['gate']}: {item['cause']}" for item in stopped)))
+            found.append(
+                Forecast(stage.name, "gate failed", key, tuple(f"{item['gate']}: {item['cause']}" for item in stopped))
+            )
         else:
             manifests[stage.name] = manifest
             found.append(Forecast(stage.name, "up to date", key))

@@ -26,7 +26,9 @@ def judge(stage: Stage, recipe: Recipe, folder: Path, inputs: Mapping[str, Path]
         except (OSError, KeyError, ValueError, TypeError) as error:
             message = f"{stage.name}: a gate could not read what the stage published: {type(error).__name__}: {error}"
             advice = "this is a fault of the stage or of the gate, not of your data: please report it"
-            raise GateError(message, where=f"{gate.__module__}.{getattr(gate, '__name__', gate)}", advice=advice) from error
+            raise GateError(
+                message, where=f"{gate.__module__}.{getattr(gate, '__name__', gate)}", advice=advice
+            ) from error
     return list(apply_waivers(found, recipe.waivers))
 
 
@@ -40,7 +42,9 @@ def gate_error(failures: Mapping[str, list[Mapping[str, Any]]]) -> GateError:
     lines: list[str] = []
     for stage, verdicts in failures.items():
         for item in verdicts:
-            lines.append(f"{stage}: {item['gate']} ({item['subject']}): {item['value']} {item['unit']}, limit {item['limit']}")
+            lines.append(
+                f"{stage}: {item['gate']} ({item['subject']}): {item['value']} {item['unit']}, limit {item['limit']}"
+            )
             lines += [f"    cause: {item['cause']}"] if item["cause"] else []
             lines += [f"    do:    {item['advice']}"] if item["advice"] else []
             lines += [f"    see:   {text}" for text in list(item["evidence"])[:3]]

@@ -13,7 +13,7 @@ from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe
 from pipeline.recipe_checks import cross_checks
 from pipeline.recipe_errors import Problem, problems_of
-from pipeline.toml_text import key_lines, line_of
+from pipeline.toml_text import key_lines, line_of, split_lines
 
 SHIPPED = Path(__file__).parent / "recipes"
 """Folder of the recipes that come with the package."""
@@ -102,13 +102,13 @@ _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<colu
 def _syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: str) -> Problem:
     """Turn tomllib's message into a problem with line and column."""
     match = _SYNTAX.match(str(error))
-    lines = text.splitlines() or [""]
+    lines = split_lines(text.rstrip("\r\n"))
     if match is None:
         return Problem((), str(error), "valid TOML").located(file, None)
     line = int(match["line"] or len(lines))
     column = int(match["column"] or len(lines[-1]) + 1)
     what = f"not valid TOML: {match['what'][:1].lower()}{match['what'][1:]}"
-    return Problem((), what, "for example key = \"text\"").located(f"{file}:{line}:{column}", None)
+    return Problem((), what, 'for example key = "text"').located(f"{file}:{line}:{column}", None)
 
 
 def _error(path: Path, problems: list[Problem]) -> RecipeError:
@@ -116,4 +116,3 @@ def _error(path: Path, problems: list[Problem]) -> RecipeError:
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     message = "\n".join([f"the recipe has {count}:", *(f"  {problem}" for problem in problems)])
     return RecipeError(message, where=str(path.resolve()), advice="every key is described in docs/recipes.md")
-

@@ -39,7 +39,9 @@ def outside_digests(stage: Stage) -> dict[str, str]:
             found[name] = digest_file(path)
         except OSError as error:
             message = f"cannot read {name}: {error.strerror}"
-            raise FetchError(message, where=str(path), advice="paths in a recipe are relative to the recipe file") from error
+            raise FetchError(
+                message, where=str(path), advice="paths in a recipe are relative to the recipe file"
+            ) from error
     return found
 
 

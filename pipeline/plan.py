@@ -12,6 +12,9 @@ from pipeline.digest import digest_json
 from pipeline.errors import UsageError
 from pipeline.stages.stage import Stage
 
+_SHOWN_CHARS = 40
+"""Longest value shown whole in a difference; of a digest the beginning is enough."""
+
 
 @dataclass(frozen=True)
 class Pins:
@@ -61,7 +64,7 @@ class Plan:
             name = todo.pop()
             if name not in needed:
                 needed.add(name)
-                todo += [item.stage for item in self.stages[name].inputs.values()]
+                todo += self.stages[name].dependencies
         return [stage for name, stage in self.stages.items() if name in needed]
 
 
@@ -70,7 +73,7 @@ def _ordered(stages: dict[str, Stage]) -> dict[str, Stage]:
     ordered: dict[str, Stage] = {}
     waiting = dict(stages)
     while waiting:
-        ready = [n for n, s in waiting.items() if all(item.stage in ordered for item in s.inputs.values())]
+        ready = [n for n, s in waiting.items() if all(name in ordered for name in s.dependencies)]
         if not ready:
             message = f"stages that wait for each other or for an unknown stage: {sorted(waiting)}"
             raise ValueError(message)
@@ -134,4 +137,4 @@ def differences(old: Any, new: Any, path: str = "") -> list[str]:
 
 def _short(value: Any) -> str:
     text = str(value)
-    return text if len(text) <= 40 else f"{text[:16]}…"
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:16]}…"

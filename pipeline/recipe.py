@@ -76,14 +76,14 @@ class HubBase(Section):
     """A base model on the Hugging Face hub, at one full revision, every file by its hash."""
 
     source: Literal["hub"] = Field(description="This kind of base model.")
-    repo: Repository = Field(description="owner/name on the Hugging Face hub; the 16-bit model, into which the adapter is merged.")
+    repo: Repository = Field(description="owner/name on the Hugging Face hub: the 16-bit model to merge into.")
     revision: Revision | None = Field(
         None, description="Full commit id. Without it nothing is fetched: `python -m pipeline pin` fills it in."
     )
     files: dict[str, Digest] = Field(
         default_factory=dict, description="sha256 of each file to fetch; `python -m pipeline pin` fills it in."
     )
-    training: HubWeights | None = Field(None, description="The 4-bit copy that the training loads, if not the base itself.")
+    training: HubWeights | None = Field(None, description="The 4-bit copy that the training loads.")
     pre_tokenizer: str | None = Field(
         None, description="llama.cpp's name of the pre-tokenizer, where its converter does not know the tokenizer."
     )
@@ -109,7 +109,9 @@ class FileData(Section):
     """The user's own rows."""
 
     source: Literal["files"] = Field(description="This kind of data.")
-    files: Texts = Field(min_length=1, description="JSONL, CSV or Parquet, relative to the recipe file, read in this order.")
+    files: Texts = Field(
+        min_length=1, description="JSONL, CSV, TSV or Parquet, relative to the recipe file; read in order."
+    )
     licence: str = Field("unknown", description="SPDX identifier of the data's licence.")
 
 
@@ -134,7 +136,11 @@ class Cleaning(Section):
     drop_tag_lists: bool = Field(True, description="Drop answers that are only short words joined by separators.")
     drop_duplicates: bool = Field(True, description="Drop exact and near duplicates; the first one stays.")
     near_duplicate_jaccard: float = Field(
-        0.6, gt=0, le=1, description="Pairs at or over this similarity of their character 3-grams are near duplicates."
+        0.6, gt=0, le=1, description="Similarity of character 3-grams from which on two answers are near duplicates."
+    )
+    duplicate_key: Literal["output", "row"] = Field(
+        "output",
+        description="What two duplicates share: the answer (titles), or input and answer (questions).",
     )
 
 
@@ -151,7 +157,7 @@ class Prompt(Section):
     """How a row becomes a conversation. The chat template is the tokenizer's own."""
 
     system: str | None = Field(None, description="System message, the same in training and in use.")
-    user: str = Field(description="Template over the input columns, for example `「{theme}」に関する記事タイトルを1つ`.")
+    user: str = Field(description="Template over the input columns, such as `「{theme}」の題名を1つ`.")
     terminator: str = Field("<|im_end|>", min_length=1, description="Token that ends the assistant's turn.")
     enable_thinking: bool = Field(False, description="Passed to the chat template (Qwen3).")
 
@@ -173,7 +179,9 @@ class Lora(Section):
 class Train(Section):
     """Supervised fine-tuning on the assistant's turns only."""
 
-    trainer: Literal["trl", "unsloth"] = Field("trl", description="Library that trains; `unsloth` needs a GPU and the training image.")
+    trainer: Literal["trl", "unsloth"] = Field(
+        "trl", description="Library that trains; `unsloth` needs a GPU and its image."
+    )
     load_in_4bit: bool = Field(False, description="Train on 4-bit weights (QLoRA); needs `unsloth`.")
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic of the training.")
     attention: Literal["eager", "sdpa"] = Field("sdpa", description="Implementation of attention; it moves bytes.")
@@ -185,9 +193,11 @@ class Train(Section):
     warmup_steps: int = Field(5, ge=0, description="Steps in which the learning rate rises.")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay.")
     optimizer: Literal["adamw_torch", "adamw_8bit"] = Field("adamw_torch", description="`adamw_8bit` needs a GPU.")
-    max_seq_tokens: int = Field(512, ge=8, description="Longest sample; a longer one is refused, never cut silently.")
+    max_seq_tokens: int = Field(512, ge=8, description="Longest sample; a longer one is refused, never cut.")
     eval_every_steps: int = Field(5, ge=1, description="Steps between evaluations; a run needs at least 10.")
-    patience_evals: int = Field(4, ge=0, description="Evaluations without gain before early stopping; 0 switches it off.")
+    patience_evals: int = Field(
+        4, ge=0, description="Evaluations without gain before early stopping; 0 switches it off."
+    )
     seed: int = Field(42, ge=0, description="Seed of the adapter's first weights and of the order of the rows.")
     lora: Lora = Field(Lora(), description="The adapter.")
 
@@ -195,7 +205,7 @@ class Train(Section):
 class Merge(Section):
     """Adapter into base. The sum is made in float32 and stored as `dtype`."""
 
-    dtype: Literal["base", "float32", "float16", "bfloat16"] = Field("base", description="Type of the merged weights; `base` keeps the base's.")
+    dtype: Literal["base", "float32", "float16", "bfloat16"] = Field("base", description="Type of the merged weights.")
 
 
 class Quantize(Section):
@@ -221,6 +231,23 @@ class Parity(Section):
     window_tokens: int = Field(256, ge=16, description="Tokens per window.")
 
 
+class Numerics(Section):
+    """What fixes the bits of floating-point sums on a processor."""
+
+    instruction_set: Literal["avx2", "avx512", "default"] = Field(
+        "avx2", description="Kernels of the CPU build of torch; another choice gives other bytes."
+    )
+
+
+class Report(Section):
+    """What the report may show. It is handed out with the model."""
+
+    show_data_rows: bool = Field(
+        False,
+        description="Show inputs of prompts, and answers that are data rows word for word. Rows belong to people.",
+    )
+
+
 class Waiver(Section):
     """A written exception. It shows in the manifest, the report and the release."""
 
@@ -231,7 +258,9 @@ class Waiver(Section):
 class Recipe(Section):
     """One recipe file."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Name of the result; it is built under `build/<name>/`.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9-]{0,63}$", description="Name of the result, built under `build/<name>/`."
+    )
     description: str = Field(description="One line for a reader.")
     base: Base = Field(description="The model to start from.")
     data: DataSource = Field(description="The rows to learn from.")
@@ -244,6 +273,8 @@ class Recipe(Section):
     quantize: Quantize = Field(Quantize(), description="Which quantized files to make.")
     generate: Generate = Field(Generate(), description="How every form is made to speak.")
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
+    numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
+    report: Report = Field(Report(), description="What the report may show.")
     gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")
     waivers: Annotated[tuple[Waiver, ...], Strict(False)] = Field((), description="Written exceptions.")
 

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline.gates.limits import GateLimits
+from pipeline.gates.names import NAMES
 from pipeline.recipe import (
     Base,
     Cleaning,
@@ -49,7 +51,7 @@ Left out: types that need an importance matrix (IQ1_*, IQ2_*, IQ3_XXS), which no
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The seven projections of a Llama or Qwen layer."""
 
-ROW_FILES = (".jsonl", ".csv", ".parquet")
+ROW_FILES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 """Endings of the row files that `prepare` reads."""
 
 
@@ -111,7 +113,12 @@ def _template_uses_columns(raw: Mapping[str, Any]) -> Iterable[Problem]:
         yield Problem(key, "uses no column, so every prompt would be the same", expected)
     for name, form, conversion in fields:
         if name not in columns.input:
-            yield Problem(key, f"uses {{{name}}}, which is not in columns.input", expected, did_you_mean(name or "", columns.input))
+            yield Problem(
+                key,
+                f"uses {{{name}}}, which is not in columns.input",
+                expected,
+                did_you_mean(name or "", columns.input),
+            )
         elif form or conversion:
             yield Problem(key, f"formats {{{name}}}", f"{{{name}}} alone, without ! or :")
 
@@ -121,7 +128,11 @@ def _columns_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
     if columns is None:
         return
     if columns.output in columns.input:
-        yield Problem(("columns", "output"), f"is {columns.output!r}, also an input: the prompt would hold the answer", "another column")
+        yield Problem(
+            ("columns", "output"),
+            f"is {columns.output!r}, also an input: the prompt would hold the answer",
+            "another column",
+        )
     for name in _repeated(columns.input):
         yield Problem(("columns", "input"), f"names {name!r} twice", "each column once")
     for key in ("category", "group"):
@@ -132,7 +143,11 @@ def _columns_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
 def _lengths_in_order(raw: Mapping[str, Any]) -> Iterable[Problem]:
     clean = _table(Cleaning, raw, "clean")
     if clean is not None and clean.min_chars > clean.max_chars:
-        yield Problem(("clean", "min_chars"), f"is {clean.min_chars}, over max_chars ({clean.max_chars})", "min_chars <= max_chars")
+        yield Problem(
+            ("clean", "min_chars"),
+            f"is {clean.min_chars}, over max_chars ({clean.max_chars})",
+            "min_chars <= max_chars",
+        )
 
 
 def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
@@ -143,7 +158,11 @@ def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
         if PurePosixPath(name).suffix.lower() not in ROW_FILES:
             yield Problem(("data", "files"), f"names {name!r}", f"files that end in {', '.join(ROW_FILES)}")
     for name in _repeated(PurePosixPath(name).name for name in data.files):
-        yield Problem(("data", "files"), f"names two files {name!r}", "different file names, since rows are reported by file name and line")
+        yield Problem(
+            ("data", "files"),
+            f"names two files {name!r}",
+            "different file names, since rows are reported by file name and line",
+        )
 
 
 def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
@@ -154,7 +173,12 @@ def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
     for name in quantize.types:
         if name not in QUANTIZATIONS:
             near = did_you_mean(name, QUANTIZATIONS)
-            yield Problem(key, f"names {name!r}", "types of llama-quantize that need no importance matrix", near or f"known: {', '.join(QUANTIZATIONS)}")
+            yield Problem(
+                key,
+                f"names {name!r}",
+                "types of llama-quantize that need no importance matrix",
+                near or f"known: {', '.join(QUANTIZATIONS)}",
+            )
     for name in _repeated(quantize.types):
         yield Problem(key, f"names {name!r} twice", "each type once")
 
@@ -178,27 +202,52 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
     if train is None:
         return
     if train.trainer == "trl" and train.load_in_4bit:
-        yield Problem(("train", "load_in_4bit"), "is true with trainer 'trl', which would train at full precision", 'trainer = "unsloth"')
+        yield Problem(
+            ("train", "load_in_4bit"),
+            "is true with trainer 'trl', which would train at full precision",
+            'trainer = "unsloth"',
+        )
     if train.trainer == "trl" and train.optimizer == "adamw_8bit":
         yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
     base = _sound(TypeAdapter(Base), raw.get("base"))
     if isinstance(base, HubBase) and base.training is not None and not train.load_in_4bit:
-        yield Problem(("base", "training"), "names 4-bit weights, but train.load_in_4bit is false", "load_in_4bit = true, or no [base.training]")
+        yield Problem(
+            ("base", "training"),
+            "names 4-bit weights, but train.load_in_4bit is false",
+            "load_in_4bit = true, or no [base.training]",
+        )
 
 
 def _windows_fit(raw: Mapping[str, Any]) -> Iterable[Problem]:
     parity = _table(Parity, raw, "parity")
     if parity is not None and parity.window_tokens > parity.tokens:
-        yield Problem(("parity", "window_tokens"), f"is {parity.window_tokens}, over tokens ({parity.tokens})", "at most parity.tokens")
+        yield Problem(
+            ("parity", "window_tokens"),
+            f"is {parity.window_tokens}, over tokens ({parity.tokens})",
+            "at most parity.tokens",
+        )
 
 
 def _waivers_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
     listed = raw.get("waivers", [])
-    waivers = [_sound(TypeAdapter(Waiver), item) for item in listed] if isinstance(listed, list) else []
-    names = [waiver.gate for waiver in waivers if waiver is not None]
-    for position, waiver in enumerate(waivers):
-        if waiver is not None and names.count(waiver.gate) > 1 and names.index(waiver.gate) < position:
-            yield Problem(("waivers", position, "gate"), f"is {waiver.gate!r} once more", "one waiver per gate, with one reason")
+    seen: set[str] = set()
+    for position, item in enumerate(listed if isinstance(listed, list) else []):
+        waiver = _sound(TypeAdapter(Waiver), item)
+        if waiver is None:
+            continue
+        key = ("waivers", position, "gate")
+        if waiver.gate in seen:
+            yield Problem(key, f"is {waiver.gate!r} once more", "one waiver per gate, with one reason")
+        if waiver.gate not in NAMES and not _unlisted_area(waiver.gate):
+            near = did_you_mean(waiver.gate, tuple(NAMES))
+            yield Problem(key, f"is {waiver.gate!r}, and there is no such gate", "a gate of docs/recipes.md", near)
+        seen.add(waiver.gate)
+
+
+def _unlisted_area(gate: str) -> bool:
+    """Tell whether a gate's area exists but lists none of its gates, so that no name in it can be called wrong."""
+    area = gate.partition(".")[0]
+    return area in GateLimits.model_fields and not any(name.startswith(f"{area}.") for name in NAMES)
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import difflib
-import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,9 @@ KeyPath = tuple[str | int, ...]
 
 _TAGGED = ("base", "data")
 """Tables that come in several kinds, told apart by their key `source`."""
+
+_SHOWN_CHARS = 60
+"""Characters of a wrong value that a message shows."""
 
 _EXPECTED = {
     "string_type": "text",
@@ -116,28 +118,38 @@ def _paths_below(model: type[BaseModel], path: KeyPath) -> Iterator[KeyPath]:
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
     """Return the tables that a field's annotation names, in order."""
-    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+    if isinstance(annotation, type):
         return [annotation] if issubclass(annotation, BaseModel) else []
     return [model for argument in typing.get_args(annotation) for model in models_in(argument)]
 
 
 def _model_at(path: KeyPath, raw: Mapping[str, Any]) -> type[BaseModel] | None:
     """Return the model of the table at `path`, None where there is none or its kind is not known."""
-    model: type[BaseModel] = Recipe
+    model: type[BaseModel] | None = Recipe
     value: Any = raw
+    named = False  # inside a table whose keys are names of the user's: each holds one and the same model
     for part in path:
         value = _child(value, part)
         if isinstance(part, int):
             continue
-        field = model.model_fields.get(part)
+        if named:
+            named = False
+            continue
+        field = model.model_fields.get(part) if model else None
         candidates = models_in(field.annotation) if field else []
         if len(candidates) > 1:
             kind = value.get("source") if isinstance(value, Mapping) else None
             candidates = [c for c in candidates if kind in typing.get_args(c.model_fields["source"].annotation)]
-        if len(candidates) != 1:
+        if len(candidates) != 1 or field is None:
             return None
-        model = candidates[0]
-    return model
+        model, named = candidates[0], is_named(field.annotation)
+    return None if named else model
+
+
+def is_named(annotation: Any) -> bool:
+    """Tell whether a field is a table with names of the user's choice, as `[gates.parity.quantized.Q4_K_M]`."""
+    origins = (annotation, *typing.get_args(annotation))
+    return any(typing.get_origin(item) in (dict, Mapping) for item in origins)
 
 
 def _child(value: Any, part: str | int) -> Any:
@@ -150,46 +162,50 @@ def _child(value: Any, part: str | int) -> Any:
 
 def _problem(detail: ErrorDetails, raw: Mapping[str, Any]) -> Problem:
     """Translate one of pydantic's errors."""
-    key = _without_tag(detail["loc"])
-    value = detail.get("input")
+    key, value = _without_tag(detail["loc"]), detail.get("input")
+    if detail["type"] == "missing":
+        return Problem(key, "is missing", _described(key, raw))
+    if detail["type"] == "extra_forbidden":
+        return _unknown(key, value, raw)
+    if detail["type"].startswith("union_tag"):
+        return _unknown_kind(key, value)
+    if detail["type"] in _EXPECTED:
+        expected = "a list of tables, each headed [[waivers]]" if key == ("waivers",) else _EXPECTED[detail["type"]]
+        return Problem(key, f"is {kind_of(value)} ({shown(value)})", expected)
+    if detail["type"] == "literal_error":
+        choices = [choice.strip("'") for choice in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        near = did_you_mean(value, choices) if isinstance(value, str) else ""
+        return Problem(key, f"is {shown(value)}", f"one of {', '.join(choices)}", near)
+    return Problem(key, f"is {shown(value) if value or value == 0 else 'empty'}", _limit(detail))
+
+
+def _limit(detail: ErrorDetails) -> str:
+    """Say which limit a value of the right type does not keep."""
     context = detail.get("ctx", {})
-    match detail["type"]:
-        case "missing":
-            return Problem(key, "is missing", _described(key, raw))
-        case "extra_forbidden":
-            return _unknown(key, value, raw)
-        case "union_tag_not_found":
-            return Problem((*key, "source"), "is missing", f"one of {_kinds(key)}")
-        case "union_tag_invalid":
-            kinds = _kinds(key)
-            return Problem((*key, "source"), f"is {context['tag']!r}", f"one of {kinds}", did_you_mean(context["tag"], kinds.split(", ")))
-        case "literal_error":
-            choices = [choice.strip("'") for choice in context["expected"].replace(" or ", ", ").split(", ")]
-            near = did_you_mean(value, choices) if isinstance(value, str) else ""
-            return Problem(key, f"is {shown(value)}", f"one of {', '.join(choices)}", near)
-        case "string_pattern_mismatch":
-            return Problem(key, f"is {shown(value)}", _PATTERNS.get(context["pattern"], f"text like {context['pattern']}"))
-        case "string_too_short":
-            return Problem(key, f"is {shown(value)}", f"at least {context['min_length']} characters")
-        case "too_short":
-            return Problem(key, "is empty", f"at least {context['min_length']} item")
-        case "tuple_type" if key == ("waivers",):
-            return Problem(key, f"is {kind_of(value)}", "a list of tables, each headed [[waivers]]")
-        case kind if kind in _EXPECTED:
-            return Problem(key, f"is {kind_of(value)} ({shown(value)})", _EXPECTED[kind])
+    if detail["type"] == "string_pattern_mismatch":
+        return _PATTERNS.get(context["pattern"], f"text like {context['pattern']}")
+    if detail["type"] == "string_too_short":
+        return f"at least {context['min_length']} characters"
+    if detail["type"] == "too_short":
+        return f"at least {context['min_length']} item"
     expected = detail["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-    return Problem(key, f"is {shown(value)}", expected[:1].lower() + expected[1:])
+    return expected[:1].lower() + expected[1:]
+
+
+def _unknown_kind(key: KeyPath, value: Any) -> Problem:
+    """Say that the `source` of a table of several kinds is missing or not known."""
+    models = models_in(Recipe.model_fields[str(key[0])].annotation)
+    kinds = [typing.get_args(model.model_fields["source"].annotation)[0] for model in models]
+    expected = f"one of {', '.join(kinds)}"
+    kind = value.get("source") if isinstance(value, Mapping) else None
+    if kind is None:
+        return Problem((*key, "source"), "is missing", expected)
+    return Problem((*key, "source"), f"is {shown(kind)}", expected, did_you_mean(str(kind), kinds))
 
 
 def _without_tag(loc: tuple[str | int, ...]) -> KeyPath:
     """Drop the kind that pydantic puts behind a table of several kinds: `base.hub.repo` is `base.repo`."""
     return (loc[0], *loc[2:]) if len(loc) > 1 and loc[0] in _TAGGED else loc
-
-
-def _kinds(key: KeyPath) -> str:
-    """Return the values that `source` may have in a table of several kinds."""
-    models = models_in(Recipe.model_fields[str(key[0])].annotation)
-    return ", ".join(typing.get_args(model.model_fields["source"].annotation)[0] for model in models)
 
 
 def _described(key: KeyPath, raw: Mapping[str, Any]) -> str:
@@ -217,18 +233,20 @@ def _unknown(key: KeyPath, value: Any, raw: Mapping[str, Any]) -> Problem:
 def kind_of(value: Any) -> str:
     """Name the TOML type of a value."""
     names: list[tuple[Any, str]] = [
-        (bool, "true or false"),
+        (bool, "a truth value"),
         (int, "a whole number"),
         (float, "a number"),
         (str, "text"),
         (Mapping, "a table"),
         (Sequence, "a list"),
-        ((datetime.date, datetime.time), "a date or time"),
+        ((dt.date, dt.time), "a date or time"),
     ]
     return next((name for kind, name in names if isinstance(value, kind)), type(value).__name__)
 
 
 def shown(value: Any) -> str:
-    """Write a value as TOML would, shortened for a message."""
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    """Write a value as a recipe's reader would, shortened for a message."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    text = str(value) if isinstance(value, (dt.date, dt.time)) else repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 3]}..."

@@ -1,7 +1,7 @@
 """Runs and their records: what was asked, which keys came out, how long it took.
 
-    build/runs/<id>/record.json, log.jsonl     one run
-    build/<recipe>/state.json                  the last build of each stage, and the last release
+build/runs/<id>/record.json, log.jsonl     one run
+build/<recipe>/state.json                  the last build of each stage, and the last release
 """
 
 from __future__ import annotations

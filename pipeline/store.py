@@ -1,13 +1,13 @@
 """The store: content-addressed folders, and manifests that say which key has which content.
 
-    contents/<digest>/...     the files of an artifact, named by the digest of their list
-    manifests/<key>.json      written last: it makes the artifact exist
-    index/<digest>.json       size, times and inode of each file when it was last hashed (a cache)
-    records/<key>.json        wall time and speeds of the build (not compared, not part of the artifact)
-    scratch/<key>/            what an interrupted stage left to go on from
-    tmp/<run>/                work in progress; removed when its run is dead
-    quarantine/               damaged contents, kept for a look
-    locks/                    one per key, one for the whole store
+contents/<digest>/...     the files of an artifact, named by the digest of their list
+manifests/<key>.json      written last: it makes the artifact exist
+index/<digest>.json       size, times and inode of each file when it was last hashed (a cache)
+records/<key>.json        wall time and speeds of the build (not compared, not part of the artifact)
+scratch/<key>/            what an interrupted stage left to go on from
+tmp/<run>/                work in progress; removed when its run is dead
+quarantine/               damaged contents, kept for a look
+locks/                    one per key, one for the whole store
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ class Store:
                 if rehash or known.get(entry.path) != now:
                     found = digest_file(path)
                     if found != entry.sha256:
-                        problems.append(f"{entry.path}: sha256 is {found[:16]}…, the manifest says {entry.sha256[:16]}…")
+                        problems.append(
+                            f"{entry.path}: sha256 is {found[:16]}…, the manifest says {entry.sha256[:16]}…"
+                        )
                         continue
                     fresh[entry.path] = now
             except OSError as error:

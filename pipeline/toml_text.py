@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 KeyPath = tuple[str | int, ...]
 """A key path: table and key names, and positions in arrays of tables."""
@@ -23,7 +24,7 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     counts: dict[KeyPath, int] = {}
     table: KeyPath = ()
     value = _Value()
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(split_lines(text), start=1):
         if value.open:
             value.read(line)
         elif header := _HEADER.match(line):
@@ -33,6 +34,11 @@ def key_lines(text: str) -> dict[KeyPath, int]:
             lines.setdefault(table + split_key(assignment[1]), number)
             value.read(line[assignment.end() :])
     return lines
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at the line ends that TOML knows; `str.splitlines` knows more of them."""
+    return text.replace("\r\n", "\n").split("\n")
 
 
 def line_of(lines: dict[KeyPath, int], path: Sequence[str | int]) -> int | None:
@@ -53,10 +59,11 @@ def table_span(text: str, table: Sequence[str]) -> tuple[int, int] | None:
 
     Comments and empty lines before the next header belong to that header.
     """
-    lines = text.splitlines()
+    lines = split_lines(text)
     headers = [*_header_lines(text), (len(lines), ())]
-    for (start, name), (end, _) in zip(headers, headers[1:], strict=False):
+    for (start, name), (following, _) in pairwise(headers):
         if name == tuple(table):
+            end = following
             while end > start + 1 and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
                 end -= 1
             return start, end
@@ -67,7 +74,7 @@ def _header_lines(text: str) -> list[tuple[int, KeyPath]]:
     """Return line (from 0) and name of every `[table]` header that stands outside of a value."""
     found: list[tuple[int, KeyPath]] = []
     value = _Value()
-    for number, line in enumerate(text.splitlines()):
+    for number, line in enumerate(split_lines(text)):
         if value.open:
             value.read(line)
         elif header := _HEADER.match(line):

@@ -15,6 +15,8 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     keep = keys_to_keep(options.build, options.runs)
     found = Store(options.build / "store", "gc").collect(keep, scratch=options.scratch, dry_run=options.dry_run)
     verb = "would remove" if options.dry_run else "removed"
-    text = f"{verb} {found['artifacts_removed']} artifacts, {found['bytes_freed']:,} bytes; kept {found['artifacts_kept']}"
+    text = (
+        f"{verb} {found['artifacts_removed']} artifacts, {found['bytes_freed']:,} bytes; kept {found['artifacts_kept']}"
+    )
     say(sinks, text, "gc.finished", dry_run=options.dry_run, **found)
     return 0

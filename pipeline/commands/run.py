@@ -20,6 +20,7 @@ from pipeline.files import explained, write_json_atomic
 from pipeline.log import RunLog, Sink, json_sink, open_log
 from pipeline.plan import Pins
 from pipeline.runs import new_run_id, read_state, write_record, write_state
+from pipeline.stages.stage import Stage
 from pipeline.store import Store
 from pipeline.unchanged import signatures, state_path
 from pipeline.vendor import vendor_tree
@@ -53,7 +54,13 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
         _execute(run, context, options, folder, record)
         finished = _finish(run, context, options, pins)
-        log("run.finished", recipe=context.recipe.name, seconds=round(time.monotonic() - started, 3), folder=str(context.folder), **finished)
+        log(
+            "run.finished",
+            recipe=context.recipe.name,
+            seconds=round(time.monotonic() - started, 3),
+            folder=str(context.folder),
+            **finished,
+        )
     return 0
 
 
@@ -90,7 +97,7 @@ def _finish(run: Run, context: Context, options: argparse.Namespace, pins: Pins)
     shown = show(context.folder, context.recipe.name, context.plan, run.store, manifests, pins.tools)
     built = sum(outcome.status == "built" for outcome in run.outcomes.values())
     summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
-    watched = {*shown, *_sources(), context.path, *_environment_files(context)}
+    watched = {*shown, *_sources(), context.path, *_environment_files(context.plan.up_to(options.to))}
     watched |= {path for stage in context.plan.up_to(options.to) for path in stage.outside.values()}
     for manifest in manifests.values():
         content = run.store.folder(manifest)
@@ -101,9 +108,9 @@ def _finish(run: Run, context: Context, options: argparse.Namespace, pins: Pins)
     return {"stages": len(manifests), "built": built}
 
 
-def _environment_files(context: Context) -> list[Path]:
-    """Return what moves when an environment is made again or a package in it is replaced."""
-    names = {stage.environment for stage in context.plan.stages.values()} - {"host"}
+def _environment_files(stages: list[Stage]) -> list[Path]:
+    """Return what moves when an environment of these stages is made again or a package in it is replaced."""
+    names = {stage.environment for stage in stages} - {"host"}
     made = [environments.ensure(name, quiet([])) for name in names]
     return [path for item in made for path in (item.stamp, item.python, installed.site_packages(item.folder))]
 

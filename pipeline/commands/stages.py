@@ -21,6 +21,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         }
         for stage in context.plan.stages.values()
     ]
-    lines = [f"{row['stage']:<22} {row['environment']:<10} {row['summary']}\n{'':<22} from: {', '.join(row['inputs']) or '-'}" for row in rows]  # type: ignore[arg-type]
+    lines = [
+        f"{stage.name:<22} {stage.environment:<10} {stage.summary}\n{'':<22} after: {', '.join(stage.dependencies) or '-'}"
+        for stage in context.plan.stages.values()
+    ]
     say(sinks, "\n".join(lines), "stages.listed", recipe=context.recipe.name, stages=rows)
     return 0

@@ -52,7 +52,8 @@ class JobOutput:
             message = f"{self._stage}: the job was killed (signal 9), most likely for lack of memory"
             raise ExecutorError(message, where=tail, advice="free memory or lower batch_size, then run again")
         message = f"{self._stage}: the job crashed (exit code {exit_code}); its last lines:\n{tail}"
-        raise ExecutorError(message, where="log.jsonl of this run has everything", advice="see the last line above for the cause; an unexpected crash is a bug, please report it with log.jsonl")
+        advice = "the last line above names the cause; if it is not yours to mend, please report it with this log"
+        raise ExecutorError(message, where="log.jsonl of this run", advice=advice)
 
 
 def _event(text: str) -> dict[str, Any] | None:

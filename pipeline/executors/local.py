@@ -6,6 +6,7 @@ the code that its key names, and links to exactly the input files that its stage
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -67,8 +68,7 @@ class LocalExecutor:
         )
         sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
         job_output = JobOutput(request.stage, sink)
-        assert process.stdout is not None
-        reader = threading.Thread(target=job_output.read, args=(process.stdout,), daemon=True)
+        reader = threading.Thread(target=job_output.read, args=(process.stdout or (),), daemon=True)
         reader.start()
         try:
             _wait(process, reader, request, cancelled)
@@ -130,7 +130,9 @@ def _variables(request: Request, python: Path) -> dict[str, str]:
     }
 
 
-def _wait(process: subprocess.Popen[str], reader: threading.Thread, request: Request, cancelled: threading.Event) -> None:
+def _wait(
+    process: subprocess.Popen[str], reader: threading.Thread, request: Request, cancelled: threading.Event
+) -> None:
     """Wait for the end: the reader ends when the job closes its output, so a quick job costs no polling delay."""
     started = time.monotonic()
     while True:
@@ -151,10 +153,8 @@ def _end(process: subprocess.Popen[str]) -> None:
     """Leave no process of the job behind: ask the whole group to stop, then kill it."""
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_GRACE_S)
-        except subprocess.TimeoutExpired:
-            pass
     _signal_group(process, signal.SIGKILL)
     process.wait()
     deadline = time.monotonic() + _GRACE_S

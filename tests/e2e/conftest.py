@@ -49,11 +49,18 @@ class Workplace:
         command, *rest = arguments
         return [sys.executable, "-m", "pipeline", command, "--build", str(self.build), "--log", "json", *rest]
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, environment: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         variables = {**os.environ, **(environment or {})}
         return subprocess.run(
-            [*prefix, *self.command(*arguments)], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False
+            [*prefix, *self.command(*arguments)],
+            cwd=REPOSITORY,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -20,7 +20,9 @@ def read_until(process: subprocess.Popen[str], event: str, **fields: object) -> 
     raise AssertionError(f"no {event} before the end: {process.stderr.read() if process.stderr else ''}")
 
 
-def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes(workplace: Workplace, small_recipe: Path, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes(
+    workplace: Workplace, small_recipe: Path, tmp_path: Path
+) -> None:
     """SIGKILL in the middle of the base model's training; the next run resumes, and the result is that of a run left alone."""
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     read_until(process, "base.step", done=7)
@@ -35,7 +37,9 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes(workpla
     assert workplace.digests("small")["fetch-base"] == alone.digests("small")["fetch-base"]
 
 
-def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(workplace: Workplace, small_recipe: Path) -> None:
+def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(
+    workplace: Workplace, small_recipe: Path
+) -> None:
     """Ctrl-C: exit code 130, advice, no work in progress, no half artifact; the next run finishes."""
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     read_until(process, "base.step", done=2)
@@ -79,7 +83,9 @@ def test_a_corrupted_artifact_is_found_and_built_again(workplace: Workplace, sma
 def test_a_full_disk_stops_with_its_own_code(workplace: Workplace, small_recipe: Path) -> None:
     """On a real file system of 100 KiB the data does not fit: code 71 or the stage's own, a clear message, no half artifact."""
     workplace.build.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(workplace.build)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(workplace.build)], check=False, capture_output=True
+    )
     if mounted.returncode:
         import pytest
 
@@ -98,7 +104,9 @@ def test_gc_keeps_the_last_build_and_frees_the_rest(workplace: Workplace, small_
     """After a change of the recipe, the old data goes and the new stays usable."""
     arguments = ("run", "--recipe", str(small_recipe), "--to", "fetch-data")
     assert workplace.run(*arguments).returncode == 0
-    small_recipe.write_text(small_recipe.read_text(encoding="utf-8").replace("rows = 900", "rows = 800"), encoding="utf-8")
+    small_recipe.write_text(
+        small_recipe.read_text(encoding="utf-8").replace("rows = 900", "rows = 800"), encoding="utf-8"
+    )
     assert workplace.run(*arguments).returncode == 0
     collected = workplace.run("gc")
     assert collected.returncode == 0, collected.stderr

@@ -12,7 +12,9 @@ def test_another_instruction_set_changes_the_bytes_and_is_named(workplace: Workp
     arguments = ("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     assert workplace.run(*arguments).returncode == 0
     before = workplace.digests("small")["fetch-base"]
-    small_recipe.write_text(small_recipe.read_text(encoding="utf-8") + '\n[numerics]\ninstruction_set = "default"\n', encoding="utf-8")
+    small_recipe.write_text(
+        small_recipe.read_text(encoding="utf-8") + '\n[numerics]\ninstruction_set = "default"\n', encoding="utf-8"
+    )
     why = workplace.run("why", "fetch-base", "--recipe", str(small_recipe))
     assert "fixed.ATEN_CPU_CAPABILITY: avx2 → default" in why.stdout
     again = workplace.run(*arguments)
@@ -27,6 +29,8 @@ def test_another_instruction_set_changes_the_bytes_and_is_named(workplace: Workp
 def test_a_changed_recipe_key_is_named(workplace: Workplace, small_recipe: Path) -> None:
     """`why` shows the path of the key with its old and new value."""
     assert workplace.run("run", "--recipe", str(small_recipe), "--to", "fetch-data").returncode == 0
-    small_recipe.write_text(small_recipe.read_text(encoding="utf-8").replace("rows = 900", "rows = 901"), encoding="utf-8")
+    small_recipe.write_text(
+        small_recipe.read_text(encoding="utf-8").replace("rows = 900", "rows = 901"), encoding="utf-8"
+    )
     why = workplace.run("why", "fetch-data", "--recipe", str(small_recipe))
     assert "parameters.data.rows: 900 → 901" in why.stdout

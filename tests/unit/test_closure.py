@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.closure import INSIDE, closure, inside_files
-from pipeline.pins import stage_code
 from pipeline.loading import load_recipe
+from pipeline.pins import stage_code
 from pipeline.stages.registry import stages_of
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import GateError, InterruptedRunError, StageError
+from pipeline.errors import GateError, InterruptedRunError, PipelineError, StageError
 from pipeline.execute import Run, Settings
 from pipeline.executors.contract import EventSink, Request
 from pipeline.gates.verdict import Evidence, Verdict
@@ -58,7 +58,12 @@ class Kitchen:
 
     def run(self, target: str | None = None, *, jobs: int = 2, verify: bool = False) -> Run:
         """Make a run with a new walk over the same store."""
-        stages = [self.stage("raw"), self.stage("clean", "raw"), self.stage("model", "clean"), self.stage("side", "raw")]
+        stages = [
+            self.stage("raw"),
+            self.stage("clean", "raw"),
+            self.stage("model", "clean"),
+            self.stage("side", "raw"),
+        ]
         run = Run(
             Plan(stages),
             self.recipe,
@@ -208,7 +213,12 @@ def test_verify_hashes_what_the_times_would_let_through(kitchen: Kitchen) -> Non
 def test_independent_stages_run_at_the_same_time(kitchen: Kitchen) -> None:
     """`clean` and `side` meet at a barrier that only two running stages can pass."""
     barrier = threading.Barrier(2, timeout=10)
-    kitchen.before = lambda name: barrier.wait() and None if name in {"clean", "side"} else None
+
+    def before(name: str) -> None:
+        if name in {"clean", "side"}:
+            barrier.wait()
+
+    kitchen.before = before
     kitchen.run(jobs=2)
     assert sorted(kitchen.calls) == ["clean", "model", "raw", "side"]
 
@@ -253,12 +263,12 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(kitchen: Kitchen) -> No
 def test_two_runs_at_once_build_each_stage_once(kitchen: Kitchen) -> None:
     """The second run waits for the first one's stage and takes its result."""
     kitchen.before = lambda _: time.sleep(0.2)
-    errors: list[BaseException] = []
+    errors: list[PipelineError] = []
 
     def go() -> None:
         try:
             kitchen.run(jobs=1)
-        except BaseException as error:
+        except PipelineError as error:
             errors.append(error)
 
     threads = [threading.Thread(target=go) for _ in range(2)]

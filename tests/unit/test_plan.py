@@ -79,7 +79,12 @@ def test_only_the_files_that_a_stage_may_read_count() -> None:
 @pytest.mark.parametrize("field", ["environments", "fixed", "code", "outside"])
 def test_every_pin_counts(field: str) -> None:
     """Another environment, variable, source file or user file gives another key."""
-    other = {"environments": {"training": {"torch": "2"}}, "fixed": {"A": "b"}, "code": {"a": {"f": "1"}}, "outside": {"a": {"f": "1"}}}
+    other = {
+        "environments": {"training": {"torch": "2"}},
+        "fixed": {"A": "b"},
+        "code": {"a": {"f": "1"}},
+        "outside": {"a": {"f": "1"}},
+    }
     changed = Pins(**{**PINS.__dict__, field: other[field]})
     assert key_of(components(stage("a"), {}, PINS)) != key_of(components(stage("a"), {}, changed))
 
@@ -95,5 +100,16 @@ def test_differences_name_the_leaf() -> None:
     """What changed is said as a path with the old and the new value."""
     old = {"parameters": {"train": {"epochs": 1}}, "code": {"a.py": "1"}}
     new = {"parameters": {"train": {"epochs": 2}}, "code": {"b.py": "1"}}
-    assert differences(old, new) == ["code.a.py: removed (was 1)", "code.b.py: added (1)", "parameters.train.epochs: 1 → 2"]
+    assert differences(old, new) == [
+        "code.a.py: removed (was 1)",
+        "code.b.py: added (1)",
+        "parameters.train.epochs: 1 → 2",
+    ]
     assert differences(old, old) == []
+
+
+def test_an_order_without_an_input_is_kept_and_does_not_count() -> None:
+    """`after` puts a stage behind another and into its target, and leaves its key alone."""
+    plan = Plan([stage("late", "a", after=("check",)), stage("check", "a"), stage("a")])
+    assert [item.name for item in plan.up_to("late")] == ["a", "check", "late"]
+    assert components(stage("b", after=("check",)), {}, PINS) == components(stage("b"), {}, PINS)

@@ -60,5 +60,7 @@ def test_a_broken_state_is_no_answer(tmp_path: Path) -> None:
 
 def test_each_command_line_has_its_own_state(tmp_path: Path) -> None:
     """Recipe, target and executor tell states apart."""
-    found = {state_path(tmp_path, *line) for line in [("a", None, "local"), ("b", None, "local"), ("a", "train", "local")]}
+    found = {
+        state_path(tmp_path, *line) for line in [("a", None, "local"), ("b", None, "local"), ("a", "train", "local")]
+    }
     assert len(found) == 3

@@ -92,7 +92,11 @@ def test_a_problem_that_the_job_reports_keeps_its_words(bench: Bench) -> None:
     """What, where and advice reach the user; nothing of a traceback."""
     with pytest.raises(StageError) as caught:
         bench.run("fail")
-    assert (caught.value.what, caught.value.where, caught.value.advice) == ("probe: row 3 is broken", "rows.txt:3", "mend row 3")
+    assert (caught.value.what, caught.value.where, caught.value.advice) == (
+        "probe: row 3 is broken",
+        "rows.txt:3",
+        "mend row 3",
+    )
 
 
 def test_a_crash_shows_its_last_lines(bench: Bench) -> None:
@@ -107,7 +111,9 @@ def test_a_killed_job_is_said_to_be_killed(bench: Bench) -> None:
         bench.run("killed")
 
 
-def test_a_job_sees_only_declared_files_and_an_allow_listed_environment(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_sees_only_declared_files_and_an_allow_listed_environment(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing of the user's environment leaks in, and the umask is fixed."""
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     monkeypatch.setenv("PYTHONPATH", "/somewhere")

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipeline.stages.stage import HostJob
+from tests.support.events import Events
 from tests.support.hub_server import REVISION, HubServer
 from tests.support.model_folder import model_files
-
-
-@dataclass
-class Events:
-    """Takes the events of a job."""
-
-    seen: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-
-    def __call__(self, event: str, **data: Any) -> None:
-        self.seen.append((event, data))
-
-    def of(self, event: str) -> list[dict[str, Any]]:
-        """Return the data of every event of one name."""
-        return [data for name, data in self.seen if name == event]
 
 
 @pytest.fixture
@@ -38,7 +25,7 @@ def events() -> Events:
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The real client of the hub without the user's login, cache and patience."""
     import huggingface_hub
-    from huggingface_hub import constants, file_download
+    from huggingface_hub import constants
 
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"):
         monkeypatch.delenv(name, raising=False)
@@ -48,7 +35,7 @@ def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.2)
     monkeypatch.setattr(constants, "HF_HUB_ETAG_TIMEOUT", 0.5)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # 10 MB: more than these models have
-    monkeypatch.setattr(file_download.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     huggingface_hub.close_session()
     yield
     huggingface_hub.close_session()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 
 from pipeline.errors import FetchError
 from pipeline.stages.stage import HostJob
+from tests.support.events import Events
 from tests.support.hub_server import REVISION, HubServer
 from tests.support.model_folder import safetensors
 
@@ -50,10 +52,11 @@ class TestWhole:
         base = json.loads(found.pop("base.json"))
         assert found == {name: hub.files[name] for name in job.parameters["files"]}
         assert base == {
-            "source": "hub", "repo": "owner/model", "revision": REVISION, "licence": "Apache-2.0", "parameters": 800_000,
+            "source": "hub", "repo": "owner/model", "revision": REVISION,
+            "licence": "Apache-2.0", "parameters": 800_000,
         }  # fmt: skip
 
-    def test_reports_bytes(self, hub: HubServer, hub_job: MakeJob, events: SimpleNamespace) -> None:
+    def test_reports_bytes(self, hub: HubServer, hub_job: MakeJob, events: Events) -> None:
         """Progress ends at the sum of all files."""
         job = hub_job()
         fetch(job)
@@ -74,7 +77,7 @@ class TestWhole:
         assert len(hub.asked) == before
 
     def test_takes_what_the_users_cache_holds(
-        self, hub: HubServer, hub_job: MakeJob, tmp_path: Path, events: SimpleNamespace
+        self, hub: HubServer, hub_job: MakeJob, tmp_path: Path, events: Events
     ) -> None:
         """A file of the same revision in the user's cache is copied, after its digest was checked."""
         snapshot = tmp_path / "user-cache" / "models--owner--model" / "snapshots" / REVISION
@@ -113,7 +116,8 @@ class TestInterrupted:
         job = hub_job()
         hub.faults.stall.add(WEIGHTS)
         program = (
-            "import sys, json; from pathlib import Path; from pipeline.fetching.hub import Download, Repository, constants\n"
+            "import sys, json; from pathlib import Path\n"
+            "from pipeline.fetching.hub import Download, Repository, constants\n"
             "constants.DOWNLOAD_CHUNK_SIZE = 1000\n"
             "Download(Repository(*sys.argv[1:3]), Path(sys.argv[3]), lambda *a, **k: None).run(json.loads(sys.argv[4]))"
         )
@@ -160,7 +164,7 @@ class TestInterrupted:
 class TestCorrupted:
     """Bytes that are not what the recipe names."""
 
-    def test_once(self, hub: HubServer, hub_job: MakeJob, events: SimpleNamespace) -> None:
+    def test_once(self, hub: HubServer, hub_job: MakeJob, events: Events) -> None:
         """A flipped bit is found, the bytes are set aside, and the file is fetched again."""
         hub.faults.corrupt[WEIGHTS] = 1
         job = hub_job()
@@ -291,9 +295,7 @@ class TestRefused:
 
     def test_disk_too_small(self, hub_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
         """A download that cannot fit is refused before it begins."""
-        from pipeline.fetching import hub as module
-
-        monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
         error = refused(hub_job())
         assert "GB" in error.what
         assert "free space" in error.advice
@@ -312,7 +314,12 @@ class TestLogin:
     """The token, which goes to the hub and nowhere else."""
 
     def test_reaches_the_hub_only(
-        self, hub: HubServer, hub_job: MakeJob, monkeypatch: pytest.MonkeyPatch, events: SimpleNamespace, capfd: pytest.CaptureFixture[str]
+        self,
+        hub: HubServer,
+        hub_job: MakeJob,
+        monkeypatch: pytest.MonkeyPatch,
+        events: Events,
+        capfd: pytest.CaptureFixture[str],
     ) -> None:
         """The storage under another host name does not see the token; no event or message holds it."""
         monkeypatch.setenv("HF_TOKEN", "hf_secret")

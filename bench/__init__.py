@@ -1,0 +1,1 @@
+"""Benchmarks: `nox -s bench`. What is measured is printed as tables and kept in `docs/benchmarks.md`."""

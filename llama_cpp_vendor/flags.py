@@ -1,0 +1,77 @@
+"""The arguments of the build. Every default that CMake would take from the machine is set here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llama_cpp_vendor.pin import Pin
+
+# The baseline is x86-64 with AVX2, FMA, F16C and BMI2 (every desktop processor since 2013 or so).
+# SOURCE_DATE_EPOCH switches these defaults of ggml off, so each is said, the ones left out too.
+_ON = ("GGML_SSE42", "GGML_AVX", "GGML_AVX2", "GGML_BMI2", "GGML_FMA", "GGML_F16C")
+_OFF = (
+    "GGML_NATIVE",
+    "GGML_AVX_VNNI",
+    "GGML_AVX512",
+    "GGML_AVX512_VBMI",
+    "GGML_AVX512_VNNI",
+    "GGML_AVX512_BF16",
+    "GGML_AMX_TILE",
+    "GGML_AMX_INT8",
+    "GGML_AMX_BF16",
+    "GGML_BLAS",
+    "LLAVA_BUILD",
+    "LLAMA_OPENSSL",
+    "LLAMA_BUILD_TESTS",
+    "LLAMA_BUILD_EXAMPLES",
+    # The web page of llama-server would be downloaded while building.
+    "LLAMA_BUILD_UI",
+    "LLAMA_USE_PREBUILT_UI",
+)
+# OpenMP, because its threads can be told to sleep while they wait (OMP_WAIT_POLICY=PASSIVE): ggml's own threads
+# spin, and two jobs on two processors then took 104 s in place of 11 s. The bytes are the same.
+_BUILT = (
+    "GGML_OPENMP",
+    "LLAMA_BUILD_TOOLS",
+    "LLAMA_BUILD_SERVER",
+    "LLAMA_TOOLS_INSTALL",
+    "GGML_LLAMAFILE",
+    "GGML_CPU_REPACK",
+)
+
+# Without contraction a*b+c is rounded twice on every compiler; with it the K-quant searches differ between compilers.
+# It must stand in both languages: kernels are C and C++. Intrinsics that ask for FMA keep it.
+_NUMERICS = "-ffp-contract=off"
+
+_EXCLUDED = ("include/**", "llama_cpp/lib/cmake/**", "llama_cpp/lib/pkgconfig/**", "llama_cpp/lib/*.so.*.*.*")
+"""Left out of the wheel: headers and CMake files, which name folders, and third copies of the libraries."""
+
+
+def cmake_arguments(pin: Pin, root: str) -> list[str]:
+    """Return CMake's arguments. `root` holds source and build folder and is mapped out of what is built."""
+    flags = f"{_NUMERICS} -ffile-prefix-map={root}=."
+    text = {
+        "CMAKE_BUILD_TYPE": "Release",
+        "CMAKE_C_FLAGS": flags,
+        "CMAKE_CXX_FLAGS": flags,
+        "CMAKE_BUILD_RPATH_USE_ORIGIN": "ON",
+        "CMAKE_INSTALL_RPATH": "$ORIGIN/../lib;$ORIGIN",
+        "CMAKE_INSTALL_BINDIR": "llama_cpp/bin",
+        "CMAKE_INSTALL_LIBDIR": "llama_cpp/lib",
+        # Else CMake asks whatever git repository encloses the build.
+        "LLAMA_BUILD_NUMBER": str(pin.build_number),
+        "LLAMA_BUILD_COMMIT": pin.short_commit,
+    }
+    switches = {**dict.fromkeys((*_ON, *_BUILT), "ON"), **dict.fromkeys(_OFF, "OFF")}
+    return [f"-D{name}={value}" for name, value in sorted({**text, **switches}.items())]
+
+
+def backend_settings(pin: Pin, root: str) -> dict[str, list[str] | str]:
+    """Return scikit-build-core's settings: the arguments, its build folder, and a wheel with fixed times and order."""
+    return {
+        "cmake.args": cmake_arguments(pin, root),
+        "build-dir": str(Path(root) / "build"),
+        "wheel.exclude": list(_EXCLUDED),
+        "wheel.reproducible": "true",
+        "install.strip": "true",
+    }

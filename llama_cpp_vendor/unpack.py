@@ -1,0 +1,155 @@
+"""Unpack the verified archive safely: a whole tree or none, its digest equal to the pin's.
+
+Only plain files below one top folder are accepted. Links, devices, absolute paths and `..` are
+refused rather than skipped: the pinned archive has none, so one that has is not the pinned archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from llama_cpp_vendor.pin import Pin
+from pipeline.errors import VendorError
+
+_GIT_HEAD = ".git/modules/vendor/llama.cpp/HEAD"
+_REFUSED = "do not use this archive: delete it and fetch it again from an index that you trust"
+
+
+def unpack(archive: Path, pin: Pin, cache: Path, *, verify: bool = False) -> Path:
+    """Return the unpacked tree `cache/trees/<name>-<digest>`; unpack it when it is not there.
+
+    The folder appears whole, by one rename. When it is there this costs one `stat`; with `verify` every
+    file is hashed, and a tree that differs is set aside and made again. Raises `VendorError`.
+    """
+    tree = cache / "trees" / f"{pin.top_folder}-{pin.tree_sha256[:16]}"
+    if tree.is_dir():
+        if not verify or tree_sha256(tree) == pin.tree_sha256:
+            return tree
+        _set_aside(tree)
+    tree.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=tree.parent) as folder:
+        fresh = Path(folder) / "tree"
+        extract(archive, pin, fresh)
+        _check_tree(fresh, pin, archive)
+        try:
+            fresh.rename(tree)
+        except OSError:
+            if not tree.is_dir():  # otherwise another process finished first, with the same digest
+                raise
+    return tree
+
+
+def converter_folder(tree: Path) -> Path:
+    """Return llama.cpp's own folder in an unpacked tree: convert_hf_to_gguf.py, conversion/, gguf-py/."""
+    return tree / "vendor" / "llama.cpp"
+
+
+def extract(archive: Path, pin: Pin, folder: Path) -> None:
+    """Write the archive's files, without git metadata, below `folder`. Raises `VendorError`.
+
+    Modes become 0644 or 0755 and nothing else of the archive's metadata is kept.
+    """
+    commit = ""
+    try:
+        with tarfile.open(archive, "r:gz") as stream:
+            for member in stream:
+                path = _safe_path(member, pin, archive)
+                if path is None:
+                    continue
+                if str(path) == _GIT_HEAD:
+                    commit = _content(stream, member).decode("ascii", "replace").strip()
+                if ".git" not in path.parts:
+                    _write(
+                        folder / path, _content(stream, member), executable=bool(member.mode & 0o100), archive=archive
+                    )
+    except (tarfile.TarError, EOFError, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise VendorError(f"the llama.cpp archive is damaged: {error}", where=str(archive), advice=_REFUSED) from error
+    if commit != pin.commit:
+        raise VendorError(
+            f"the archive holds another llama.cpp commit: expected {pin.commit}, found {commit or 'none'}",
+            where=f"{archive}: {_GIT_HEAD}",
+            advice=_REFUSED,
+        )
+
+
+def _safe_path(member: tarfile.TarInfo, pin: Pin, archive: Path) -> PurePosixPath | None:
+    """Return the member's path below the top folder, None for a plain folder; refuse everything unsafe."""
+    path = PurePosixPath(member.name)
+    inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (pin.top_folder,)
+    clean = inside and not any(character in member.name for character in "\\\0\n")
+    if member.isdir() and clean:
+        return None
+    if not member.isreg() or not clean or path.parts == (pin.top_folder,):
+        kind = (
+            "a link" if member.islnk() or member.issym() else "no plain file" if clean else "a path outside its folder"
+        )
+        raise VendorError(
+            f"the archive has a member that is {kind}: {member.name!r}", where=str(archive), advice=_REFUSED
+        )
+    return path.relative_to(pin.top_folder)
+
+
+def _content(stream: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    """Return a plain member's bytes."""
+    source = stream.extractfile(member)
+    return source.read() if source is not None else b""
+
+
+def _write(path: Path, content: bytes, *, executable: bool, archive: Path) -> None:
+    """Write one new file; two members of one name, or a file where a folder is needed, are refused."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if executable else 0o644)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise VendorError(
+            f"the archive names one path twice: {path.name!r}", where=str(archive), advice=_REFUSED
+        ) from error
+    with os.fdopen(descriptor, "wb") as target:
+        target.write(content)
+        os.fchmod(target.fileno(), 0o755 if executable else 0o644)
+
+
+def tree_lines(folder: Path) -> Iterator[str]:
+    """Yield `<sha256>  <path>` for every file below `folder`, sorted by path; anything not a file is named as such."""
+    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+    for name in paths:
+        path = folder / name
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            yield f"not a plain file  {name}"
+        elif path.is_file():
+            with path.open("rb") as stream:
+                yield f"{hashlib.file_digest(stream, 'sha256').hexdigest()}  {name}"
+
+
+def tree_sha256(folder: Path) -> str:
+    """Return the digest of a tree: sha256 over the lines of `tree_lines`, each ended by a line break."""
+    digest = hashlib.sha256()
+    for line in tree_lines(folder):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _check_tree(folder: Path, pin: Pin, archive: Path) -> None:
+    """Refuse a fresh tree that is not the pinned one."""
+    found = tree_sha256(folder)
+    if found != pin.tree_sha256:
+        raise VendorError(
+            f"the unpacked llama.cpp tree differs from the pin: expected {pin.tree_sha256}, found {found}",
+            where=str(archive),
+            advice="pin.toml and the archive do not belong together: take both from one commit of this repository",
+        )
+
+
+def _set_aside(tree: Path) -> None:
+    """Move a tree that was altered out of the way, and delete it."""
+    folder = Path(tempfile.mkdtemp(prefix=".altered-", dir=tree.parent))
+    tree.rename(folder / "tree")
+    shutil.rmtree(folder)

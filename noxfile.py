@@ -1,0 +1,104 @@
+"""What a user and the checks call: `nox -s pipeline`, `nox -s tests`, one session per stage family.
+
+Sessions make no environments of their own: `pipeline/environments.py` makes each from its lock, by
+hash, and answers in a few milliseconds when it is there.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+HERE = Path(__file__).parent
+FAMILIES = (
+    "fetch",
+    "prepare",
+    "preflight",
+    "train",
+    "verify-base",
+    "verify-hf",
+    "merge",
+    "verify-merged",
+    "convert",
+    "verify-f16",
+    "quantize",
+    "verify-quant",
+    "compare",
+    "report",
+    "release",
+)
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["pipeline"]
+
+
+def python_of(session: nox.Session, lock: str) -> str:
+    """Return the interpreter of an environment, made first if need be (`nox --install-only` stops there)."""
+    session.run_install(sys.executable, "-m", "pipeline.environments", lock, silent=False)
+    return str(HERE / ".envs" / lock / "bin" / "python")
+
+
+@nox.session
+def pipeline(session: nox.Session) -> None:
+    """Run the main job: raw rows to a verified GGUF. Arguments after `--` go to `python -m pipeline run`."""
+    session.run(python_of(session, "host"), "-m", "pipeline", "run", *session.posargs)
+
+
+def add_family(family: str) -> None:
+    """Register the session that runs the pipeline up to one stage family."""
+
+    def run_up_to(session: nox.Session) -> None:
+        session.run(python_of(session, "host"), "-m", "pipeline", "run", "--to", family, *session.posargs)
+
+    run_up_to.__doc__ = f"Run the pipeline up to {family}."
+    nox.session(name=family, default=False)(run_up_to)
+
+
+for name in FAMILIES:
+    add_family(name)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests. Arguments after `--` go to pytest."""
+    session.run(python_of(session, "dev"), "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    python = python_of(session, "dev")
+    session.run(python, "-m", "ruff", "check")
+    session.run(python, "-m", "ruff", "format", "--check")
+    session.run(python, "-m", "mypy")
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write the lock files anew from pyproject.toml; `-- --upgrade` takes newer versions."""
+    session.run(sys.executable, "-m", "pipeline.locks", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure, print tables, write docs/benchmarks.md."""
+    python_of(session, "bench")
+    session.run(python_of(session, "dev"), "-m", "bench", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Write the generated documents anew: the recipes' reference and their JSON Schema."""
+    session.run(python_of(session, "host"), "-m", "pipeline.schema")
+
+
+@nox.session
+def clean(session: nox.Session) -> None:
+    """Remove what a run made (build/); `-- --all` removes the environments as well."""
+    folders = ["build", ".envs", ".cache"] if "--all" in session.posargs else ["build"]
+    for folder in folders:
+        session.log(f"removing {folder}")
+        shutil.rmtree(HERE / folder, ignore_errors=True)

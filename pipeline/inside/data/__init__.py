@@ -1,0 +1,1 @@
+"""The data room: reading, cleaning, duplicates, split and audit of the rows to learn from."""

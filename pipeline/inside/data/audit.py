@@ -1,0 +1,208 @@
+"""The independent judge of what `prepare` wrote: it reads the files back and measures them its own way.
+
+It imports nothing of the modules that clean (a test checks that): other rules for tag lists and
+broken rows, another search for duplicates (an inverted index, exact, sampled above 20,000 rows), its
+own reader. What it measures goes to `audit.json`; whether that is good enough the gates decide.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .arrow import integers, numbers, strings, text
+from .audit_files import SPLITS, Written, count_dropped, read_written
+from .audit_similarity import EXACT_ROWS, Similar, choose_probes, equal_pairs, similar_pairs
+from .audit_text import (
+    Column,
+    column_of,
+    commonest,
+    folded,
+    han,
+    hangul,
+    hiragana,
+    katakana,
+    openings,
+    patterns,
+    signs,
+    spans,
+    stack,
+    tag_lists,
+)
+
+EXAMPLES: Final = 10
+OPENING_CHARS: Final = 4
+_CHUNK_ROWS: Final = 50_000
+_DUPLICATES: Final = ("exact-duplicate", "near-duplicate")
+
+
+def audit(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+    """Measure the written splits against the recipe's tables `columns` and `clean`."""
+    clean, columns = parameters["clean"], parameters["columns"]
+    written = read_written(folder, tuple(columns["input"]))
+    output = _in_chunks(written.output, column_of)
+    same = _in_chunks(written.output, lambda part: folded(column_of(part)))
+    compared = same if clean["duplicate_key"] == "output" else _questions(written)
+    equal = equal_pairs(same) if clean["duplicate_key"] == "output" else _equal_rows(compared, same)
+    probes = choose_probes(len(written.split), np.flatnonzero(written.split > 0), int(parameters["split"]["seed"]))
+    similar = similar_pairs(compared, probes, float(clean["near_duplicate_jaccard"]))
+    answers = None if clean["duplicate_key"] == "output" else same
+    dropped, reasons, twins = count_dropped(folder / "dropped.jsonl")
+    return {
+        "rows": written.counts,
+        "unreadable": _listed(written.unreadable),
+        "misshapen": _listed(written.misshapen),
+        "broken": _rows(written, _broken(written, output)),
+        "wrong_length": _rows(written, np.flatnonzero((output.sizes < clean["min_chars"]) | (output.sizes > clean["max_chars"]))),
+        "wrong_language": _rows(written, _foreign(output) if clean["language"] == "ja" else np.zeros(0, np.int64)),
+        "tag_lists": _rows(written, tag_lists(output)),
+        "exact_duplicates": _pairs(written, equal),
+        "near_duplicates": _near(written, similar, answers),
+        "leakage": _leakage(written, equal, similar),
+        "dropped": {"rows": dropped, "reasons": reasons, "contaminated": _contaminated(reasons)},
+        "diversity": _diversity(written, output, twins),
+        "categories": _categories(written),
+        "sources": _sources(written),
+    }
+
+
+def _in_chunks(strings_: pa.Array, make: Any) -> Column:
+    return stack([make(strings_.slice(start, _CHUNK_ROWS)) for start in range(0, len(strings_), _CHUNK_ROWS)])
+
+
+def _questions(written: Written) -> Column:
+    joined = pc.binary_join_element_wise(*written.inputs.values(), text("\x1f"))
+    return _in_chunks(joined, lambda part: folded(column_of(part)))
+
+
+def _equal_rows(questions: Column, answers: Column) -> Any:
+    """Return pairs whose questions and answers are both equal."""
+    pairs = equal_pairs(questions)
+    alike = [answers.row(a) == answers.row(b) for a, b in pairs.tolist()]
+    return pairs[np.array(alike, np.bool_)]
+
+
+def _listed(examples: list[str]) -> dict[str, Any]:
+    return {"count": len(examples), "examples": examples[:EXAMPLES]}
+
+
+def _rows(written: Written, rows: Any) -> dict[str, Any]:
+    return {"count": len(rows), "examples": [written.name(row) for row in rows[:EXAMPLES].tolist()]}
+
+
+def _pairs(written: Written, pairs: Any) -> dict[str, Any]:
+    examples = [f"{written.name(a)} = {written.name(b)}" for a, b in pairs[:EXAMPLES].tolist()]
+    return {"count": len(pairs), "examples": examples}
+
+
+def _broken(written: Written, output: Column) -> Any:
+    """Return rows that are empty or damaged: control or replacement characters, mojibake, an open bracket."""
+    damaged = spans((0, 8), (11, 31), (127, 159), (0xE000, 0xF8FF), (0xFFFD, 0xFFFF))
+    bad = (output.sizes == 0) | (output.totals(damaged[output.codes]) > 0)
+    accents = spans((0xA1, 0xFF), (0x2018, 0x2022))[output.codes]
+    japanese = (hiragana() | katakana() | han())[output.codes]
+    bad |= (output.totals(accents) >= 4) & (output.totals(accents) > output.totals(japanese))
+    bad |= output.totals(signs("縺繧繝")[output.codes]) >= 3
+    opened = numbers(pc.match_substring_regex(written.output, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad
+    bad |= opened
+    for values in written.inputs.values():
+        bad |= numbers(pc.match_substring_regex(values, r"^\s*$|[\x00-\x08\x0b-\x1f\x{fffd}]")) if len(bad) else bad
+    return np.flatnonzero(bad)
+
+
+def _foreign(output: Column) -> Any:
+    """Return rows with no Japanese character, or with more Hangul than Japanese."""
+    japanese = output.totals((hiragana() | katakana() | han())[output.codes])
+    return np.flatnonzero((japanese == 0) | (output.totals(hangul()[output.codes]) > japanese))
+
+
+def _near(written: Written, similar: Similar, answers: Column | None) -> dict[str, Any]:
+    """Describe near duplicates. Where input and answer count, near questions with other answers are none."""
+    pairs, scores = similar.pairs, similar.jaccard
+    if answers is not None:
+        alike = np.array([answers.row(a) == answers.row(b) for a, b in pairs.tolist()], np.bool_)
+        pairs, scores = pairs[alike], scores[alike]
+    examples = [f"{score:.3f}: {written.name(a)} ~ {written.name(b)}" for (a, b), score in zip(pairs[:EXAMPLES].tolist(), scores, strict=False)]
+    exact = similar.probes == len(written.split)
+    return {
+        "count": len(pairs),
+        "examples": examples,
+        "method": "every row against every other" if exact else f"a sample against all rows (over {EXACT_ROWS:,} rows)",
+        "probes": similar.probes,
+        "exact": exact,
+    }
+
+
+def _leakage(written: Written, equal: Any, similar: Similar) -> dict[str, Any]:
+    return {
+        "exact": _pairs(written, _across(written, equal)),
+        "near": _pairs(written, _across(written, similar.pairs)),
+        "group": _spanning(written, written.group),
+        "id": _spanning(written, written.id),
+    }
+
+
+def _across(written: Written, pairs: Any) -> Any:
+    return pairs[written.split[pairs[:, 0]] != written.split[pairs[:, 1]]]
+
+
+def _labels(column: pa.Array) -> tuple[Any, Any, Any]:
+    """Return the rows with a value, the value's number for each, and the values."""
+    rows = np.flatnonzero(numbers(column.is_valid()))
+    encoded = column.take(integers(rows)).dictionary_encode()
+    return rows, numbers(encoded.indices).astype(np.int64), encoded.dictionary
+
+
+def _spanning(written: Written, column: pa.Array) -> dict[str, Any]:
+    """Describe values that stand in more than one split."""
+    rows, label, values = _labels(column)
+    met = np.unique(label * len(SPLITS) + written.split[rows]) // len(SPLITS)
+    repeated = np.unique(met[1:][met[1:] == met[:-1]])
+    return {"count": len(repeated), "examples": [str(values[int(value)].as_py()) for value in repeated[:EXAMPLES]]}
+
+
+def _contaminated(reasons: dict[str, int]) -> int:
+    return sum(count for reason, count in reasons.items() if reason not in _DUPLICATES)
+
+
+def _diversity(written: Written, output: Column, twins: dict[str, int]) -> dict[str, Any]:
+    rows = len(output.sizes)
+    opening_count, opening, opening_rows = commonest(openings(output, OPENING_CHARS).words())
+    pattern_count, pattern, pattern_rows = commonest(patterns(output).words())
+    themes = list(written.inputs.values())
+    theme = pc.binary_join_element_wise(*themes, text("\x1f")) if rows else strings([])
+    _, label, _ = _labels(theme)
+    sizes = np.bincount(label) if rows else np.zeros(1, np.int64)
+    return {
+        "distinct_opening_share": opening_count / max(rows, 1),
+        "commonest_opening": {"text": opening, "share": opening_rows / max(rows, 1)},
+        "distinct_pattern_share": pattern_count / max(rows, 1),
+        "commonest_pattern": {"pattern": pattern[:120], "share": pattern_rows / max(rows, 1), "rows": pattern_rows},
+        "inputs": len(sizes) if rows else 0,
+        "rows_per_input": {"mean": rows / max(len(sizes), 1), "max": int(sizes.max())},
+        "duplicate_clusters": {"count": len(twins), "largest": 1 + max(twins.values(), default=0)},
+    }
+
+
+def _categories(written: Written) -> dict[str, dict[str, int]]:
+    """Count the rows of each category in each split; null stands as `null`."""
+    rows, label, values = _labels(written.category)
+    table = np.zeros((len(values) + 1, len(SPLITS)), np.int64)
+    full = np.full(len(written.split), len(values), np.int64)
+    full[rows] = label
+    np.add.at(table, (full, written.split), 1)
+    names = [*values.to_pylist(), None]
+    counted = zip(names, table.tolist(), strict=True)
+    return {json.dumps(name, ensure_ascii=False) if name is None else name: dict(zip(SPLITS, row, strict=True)) for name, row in counted if sum(row)}
+
+
+def _sources(written: Written) -> dict[str, dict[str, int]]:
+    """Count the rows of each raw file in each split."""
+    _, label, values = _labels(written.source)
+    counted = {name: np.bincount(label[written.split == number], minlength=len(values)).tolist() for number, name in enumerate(SPLITS)}
+    return {name: {file: count for file, count in zip(values.to_pylist(), counts, strict=True) if count} for name, counts in counted.items()}

@@ -1,0 +1,165 @@
+"""The written files read back for the audit, with Arrow's own JSON reader, and by hand where that refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json as pj
+
+from .arrow import strings
+
+SPLITS: Final = ("train", "validation", "test")
+KEYS: Final = ("category", "group", "id", "input", "line", "output", "source")
+_BLOCK_BYTES: Final = 8 << 20
+
+
+@dataclass
+class Written:
+    """The rows of the three splits in columns; `split[i]` is the index in `SPLITS`."""
+
+    split: Any
+    line: Any
+    id: pa.Array
+    output: pa.Array
+    inputs: dict[str, pa.Array]
+    category: pa.Array
+    group: pa.Array
+    source: pa.Array
+    counts: dict[str, int]
+    unreadable: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+
+    def name(self, row: int) -> str:
+        """Name a row for a person: file, line and text."""
+        return f"{SPLITS[self.split[row]]}.jsonl:{self.line[row]} {self.id[row].as_py()} {self.output[row].as_py()[:120]}"
+
+
+def read_written(folder: Path, inputs: tuple[str, ...]) -> Written:
+    """Read the splits. Lines that cannot be read, and rows of another shape, are listed, not skipped in silence."""
+    unreadable: list[str] = []
+    misshapen: list[str] = []
+    tables, split, line, counts = [], [], [], {}
+    for number, name in enumerate(SPLITS):
+        before = 0
+        for block in _blocks(folder / f"{name}.jsonl"):
+            lines = block.count(b"\n")
+            table, places = _parse(block, inputs, f"{name}.jsonl", before, unreadable, misshapen)
+            tables.append(table)
+            line.append(places)
+            split.append(np.full(len(places), number, np.uint8))
+            before += lines
+        counts[name] = before
+    whole = pa.concat_tables(tables) if tables else _schema(inputs).empty_table()
+    joined = {name: _whole(whole, name) for name in whole.column_names}
+    members = joined["input"].flatten() if len(whole) else [strings([]) for _ in inputs]
+    return Written(
+        split=np.concatenate(split) if split else np.zeros(0, np.uint8),
+        line=np.concatenate(line) if line else np.zeros(0, np.int64),
+        id=joined["id"],
+        output=joined["output"].cast(pa.large_string()),
+        inputs={name: member.cast(pa.large_string()) for name, member in zip(inputs, members, strict=True)},
+        category=joined["category"],
+        group=joined["group"],
+        source=joined["source"],
+        counts=counts,
+        unreadable=unreadable,
+        misshapen=misshapen,
+    )
+
+
+def _whole(table: pa.Table, name: str) -> Any:
+    chunks = table.column(name).chunks
+    return pa.concat_arrays(chunks) if chunks else pa.nulls(0, table.schema.field(name).type)
+
+
+def _schema(inputs: tuple[str, ...]) -> pa.Schema:
+    text = pa.string()
+    members = pa.struct([pa.field(name, text) for name in inputs])
+    kinds = {"input": members, "line": pa.int64()}
+    return pa.schema([(key, kinds.get(key, text)) for key in KEYS])
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """Yield a file in blocks of whole lines."""
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            yield block if block.endswith(b"\n") else block + stream.readline().rstrip(b"\n") + b"\n"
+
+
+def _parse(block: bytes, inputs: tuple[str, ...], file: str, before: int, unreadable: list[str], misshapen: list[str]) -> Any:
+    """Return a block's well-formed rows as a table, and their line numbers."""
+    schema = _schema(inputs)
+    lines = block.count(b"\n")
+    try:
+        block.decode()
+        table = pj.read_json(
+            io.BytesIO(block),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+        )
+        if len(table) == lines and not _has_nulls(table, inputs):
+            return table, np.arange(before + 1, before + 1 + lines)
+    except (pa.ArrowException, UnicodeDecodeError):
+        pass
+    rows, places = [], []
+    for number, line in enumerate(block.split(b"\n")[:-1], start=before + 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            unreadable.append(f"{file}:{number} {str(error)[:80]}")
+            continue
+        fault = _shape_fault(row, inputs)
+        if fault:
+            misshapen.append(f"{file}:{number} {fault}")
+        else:
+            rows.append(row)
+            places.append(number)
+    return pa.Table.from_pylist(rows, schema=schema), np.array(places, np.int64)
+
+
+def _has_nulls(table: pa.Table, inputs: tuple[str, ...]) -> bool:
+    needed = [table.column(name) for name in ("id", "input", "line", "output", "source")]
+    members = [chunk.field(name) for chunk in table.column("input").chunks for name in inputs]
+    return any(column.null_count for column in (*needed, *members))
+
+
+def _shape_fault(row: Any, inputs: tuple[str, ...]) -> str:
+    """Say how a row differs from the one shape that all rows must have."""
+    if not isinstance(row, dict) or set(row) != set(KEYS):
+        return f"keys are {sorted(row) if isinstance(row, dict) else type(row).__name__}"
+    if not isinstance(row["input"], dict) or set(row["input"]) != set(inputs):
+        return "input has other columns than the recipe"
+    texts = [row["id"], row["source"], row["output"], *row["input"].values()]
+    if not all(isinstance(text, str) for text in texts) or type(row["line"]) is not int:
+        return "a value has the wrong type"
+    return "" if all(row[key] is None or isinstance(row[key], str) for key in ("category", "group")) else "a label is no text"
+
+
+def count_dropped(path: Path) -> tuple[int, dict[str, int], dict[str, int]]:
+    """Return the lines of `dropped.jsonl`, rows per reason, and how many were dropped for each kept row."""
+    lines = 0
+    reasons: dict[str, int] = {}
+    twins: dict[str, int] = {}
+    for block in _blocks(path):
+        lines += block.count(b"\n")
+        table = pj.read_json(
+            io.BytesIO(block),
+            read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            parse_options=pj.ParseOptions(
+                explicit_schema=pa.schema([("reason", pa.string()), ("of", pa.string())]), unexpected_field_behavior="ignore"
+            ),
+        )
+        for entry in _whole(table, "reason").value_counts().to_pylist():
+            reasons[str(entry["values"])] = reasons.get(str(entry["values"]), 0) + int(entry["counts"])
+        for twin in _whole(table, "of").drop_null().to_pylist():
+            twins[twin] = twins.get(twin, 0) + 1
+    return lines, dict(sorted(reasons.items())), twins
+
+

@@ -1,0 +1,84 @@
+"""What a reader hands on: some rows of one file, each with its line, or with the fault found in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .reasons import CODES, KEPT
+
+RAW_CHARS: Final = 500
+"""How much of a raw row is kept for `dropped.jsonl`."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns to read: the recipe's table `[columns]`."""
+
+    input: tuple[str, ...]
+    output: str
+    category: str | None
+    group: str | None
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Columns:
+        """Read the recipe's table."""
+        return cls(tuple(parameters["input"]), parameters["output"], parameters["category"], parameters["group"])
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Columns that every row must have, as text."""
+        return tuple(dict.fromkeys((*self.input, self.output)))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Columns that may be null, and whose numbers are read as text."""
+        names = [name for name in (self.category, self.group) if name is not None]
+        return tuple(name for name in dict.fromkeys(names) if name not in self.required)
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every column that is read."""
+        return (*self.required, *self.labels)
+
+
+@dataclass
+class Batch:
+    """Rows of one file in their order. `fields[column][i]` is '' or None where row i has a fault."""
+
+    file: str
+    lines: list[int] = field(default_factory=list)
+    raw: list[str] = field(default_factory=list)
+    fields: dict[str, list[str | None]] = field(default_factory=dict)
+    reasons: list[int] = field(default_factory=list)
+    details: dict[int, str] = field(default_factory=dict)
+
+    def add(self, line: int, raw: str, reason: str = "kept", detail: str = "") -> None:
+        """Add one row, whose fields are set later, or its fault."""
+        if detail:
+            self.details[len(self.lines)] = detail
+        self.lines.append(line)
+        self.raw.append(raw[:RAW_CHARS])
+        self.reasons.append(CODES[reason])
+
+    def add_all(self, before: int, raw: list[str]) -> None:
+        """Add the rows that follow line `before`, all without a fault, to an empty batch."""
+        self.lines = list(range(before + 1, before + 1 + len(raw)))
+        self.raw = [text[:RAW_CHARS] for text in raw]
+        self.reasons = [KEPT] * len(raw)
+
+    def drop(self, row: int, reason: str, detail: str) -> None:
+        """Note a fault of a row that was added; the first fault stays."""
+        if self.reasons[row] == KEPT:
+            self.reasons[row] = CODES[reason]
+            self.details[row] = detail
+
+
+@dataclass
+class Notes:
+    """What a reader has to tell about the files beside their rows."""
+
+    byte_order_marks: list[str] = field(default_factory=list)
+    blank_lines: int = 0
+    seen: dict[str, bool] = field(default_factory=dict)
+    other_columns: set[str] = field(default_factory=set)

@@ -1,0 +1,196 @@
+"""Which rows are clean? Every check looks at a whole batch at once; the first fault of a row counts.
+
+Order: empty, replacement characters, mojibake, control characters (these over all columns of text),
+then for the answer alone: tag list, truncated, too short, too long, wrong language. Checks look at
+the text in NFKC; what is kept is the text itself in NFC, without outer white space and without
+zero-width characters, its line breaks as \\n.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from .arrow import numbers, strings
+from .batch import Batch, Columns
+from .characters import HAN, HIRAGANA, KATAKANA, LATIN, LETTER, Bools, Integers, Text, classes, from_arrow, nfkc, table
+from .reasons import CODES, KEPT
+from .tag_lists import STRONG, WEAK, is_tag_list
+
+MIN_JAPANESE_SHARE: Final = 0.3
+"""Least share of Japanese characters among Japanese characters and foreign words (`ChatGPTとPythonで自動化` has 5 of 7)."""
+_MAX_HAN_ONLY: Final = 16  # a longer text of Han alone, without any kana, is Chinese rather than Japanese
+
+_INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff\u00ad]|\r\n?")
+_CP1252: Final = r"\x{80}-\x{bf}€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+_MOJIBAKE: Final = "|".join(
+    (
+        rf"(?:[Â-ô][{_CP1252}]+){{2}}",  # UTF-8 read as Windows-1252
+        rf"Ã[{_CP1252}]|â€",
+        "[縺繧繝].{0,2}[縺繧繝]",  # UTF-8 read as CP932
+        r"(?:[‚ƒ][\x20-\x7e\x{a0}-\x{ff}‹Œ…‰Š]){3}",  # CP932 read as Windows-1252
+        r"(?:[¤¥][\x{a1}-\x{fe}]){3}",  # EUC-JP read as Latin-1
+        "(?:[､･][｡-ﾟ]){3}",  # EUC-JP read as CP932
+    )
+)
+_BRACKETS: Final = ("「」", "『』", "【】", "〈〉", "《》")
+_TRUNCATED: Final = r"\([^)]{3,}$|[、,・|/&:]\s*$"
+"""A parenthesis that never closes (shorter ones are faces), or a sign that something must follow."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The recipe's table `[clean]`."""
+
+    min_chars: int
+    max_chars: int
+    language: str
+    drop_tag_lists: bool
+    drop_duplicates: bool
+    near_duplicate_jaccard: float
+    duplicate_key: str
+
+    @classmethod
+    def of(cls, parameters: dict[str, Any]) -> Settings:
+        """Read the recipe's table."""
+        return cls(**parameters)
+
+
+def clean_values(values: list[str | None]) -> list[str]:
+    """Return a column's values as they are kept; null becomes empty."""
+    filled = [value or "" for value in values]
+    whole = "".join(filled)
+    if unicodedata.is_normalized("NFC", whole) and not _INVISIBLE.search(whole):
+        return [value.strip() for value in filled]  # nearly every batch: a part of a text in NFC is in NFC
+    return [_INVISIBLE.sub(_visible, unicodedata.normalize("NFC", value)).strip() for value in filled]
+
+
+def _visible(match: re.Match[str]) -> str:
+    return "\n" if match[0].startswith("\r") else ""
+
+
+def clean(batch: Batch, columns: Columns, settings: Settings) -> dict[str, Text]:
+    """Clean the batch's fields in place and note each row's first fault.
+
+    Returns the text columns in NFKC, as code points, one row for each row of the batch.
+    """
+    texts: dict[str, Text] = {}
+    for name in columns.required:
+        values = clean_values(batch.fields[name])
+        batch.fields[name] = list(values)
+        texts[name] = _check_characters(batch, name, strings(values))
+    for name in columns.labels:
+        batch.fields[name] = [value or None for value in clean_values(batch.fields[name])]
+    normal = nfkc(strings(batch.fields[columns.output]))
+    _check_answer(batch, columns.output, normal, texts[columns.output], settings)
+    return texts
+
+
+def _check_characters(batch: Batch, name: str, column: pa.Array) -> Text:
+    """Drop rows whose value is empty or damaged; return the column in NFKC."""
+    text = from_arrow(nfkc(column))
+    damaged, forbidden = _tables()
+    _drop(batch, text.lengths == 0, "empty", f"{name!r} is empty")
+    _drop(batch, text.count(damaged[text.codes]) > 0, "replacement-characters", f"U+FFFD in {name!r}")
+    _drop(batch, _matches(column, _MOJIBAKE), "mojibake", f"{name!r} was decoded with the wrong encoding")
+    _drop(batch, text.count(forbidden[text.codes]) > 0, "control-characters", f"control characters in {name!r}")
+    return text
+
+
+def _check_answer(batch: Batch, name: str, normal: pa.Array, text: Text, settings: Settings) -> None:
+    if settings.drop_tag_lists:
+        _drop(batch, _tag_lists(batch, name, text), "tag-list", "short words joined by separators")
+    _drop(batch, _matches(normal, _TRUNCATED) | _unbalanced(text), "truncated", f"{name!r} breaks off")
+    lengths = text.lengths
+    for row in _drop(batch, lengths < settings.min_chars, "too-short", ""):
+        batch.details[int(row)] = f"{lengths[row]} characters; the recipe asks for at least {settings.min_chars}"
+    for row in _drop(batch, lengths > settings.max_chars, "too-long", ""):
+        batch.details[int(row)] = f"{lengths[row]} characters; the recipe allows {settings.max_chars}"
+    if settings.language == "ja":
+        share = japanese_share(text)
+        for row in _drop(batch, share < MIN_JAPANESE_SHARE, "wrong-language", ""):
+            batch.details[int(row)] = f"{share[row]:.2f} of the characters and words are Japanese"
+
+
+def _drop(batch: Batch, mask: Bools, reason: str, detail: str) -> Integers:
+    """Drop the rows of `mask` that had no fault so far; return them."""
+    alive = np.asarray(batch.reasons) == KEPT
+    rows: Integers = np.flatnonzero(mask & alive)
+    for row in rows.tolist():
+        batch.reasons[row] = CODES[reason]
+        batch.details[row] = detail
+    return rows
+
+
+def _matches(column: pa.Array, pattern: str) -> Bools:
+    mask: Bools = numbers(pc.match_substring_regex(column, pattern))
+    return mask
+
+
+def _unbalanced(text: Text) -> Bools:
+    """Return which rows open a bracket that they do not close, or the reverse."""
+    mask = np.zeros(len(text), dtype=np.bool_)
+    for opening, closing in _BRACKETS:
+        mask |= text.count(text.codes == ord(opening)) != text.count(text.codes == ord(closing))
+    return mask
+
+
+def _tag_lists(batch: Batch, name: str, text: Text) -> Bools:
+    """Ask the classifier about every row with enough separators to be a list."""
+    strong = text.count(_separators(STRONG)[text.codes])
+    weak = text.count(_separators(WEAK)[text.codes])
+    mask = np.zeros(len(text), dtype=np.bool_)
+    values = batch.fields[name]
+    for row in np.flatnonzero((strong >= 1) & (strong + weak >= 2) | (weak >= 3) | _starts_with(text, "#")).tolist():
+        mask[row] = is_tag_list(values[row] or "")
+    return mask
+
+
+def _starts_with(text: Text, character: str) -> Bools:
+    mask = np.zeros(len(text), dtype=np.bool_)
+    filled = text.lengths > 0
+    mask[filled] = text.codes[text.firsts()] == ord(character)
+    return mask
+
+
+def japanese_share(text: Text) -> Any:
+    """Return for each row the share of Japanese characters among Japanese characters and foreign words.
+
+    A foreign word is a run of Latin letters, or one other letter (Hangul, Cyrillic ...). A row without
+    letters has share 0, and so has a long row of Han characters without any kana (Chinese).
+    """
+    kinds = classes()[text.codes]
+    kana = text.count((kinds == HIRAGANA) | (kinds == KATAKANA))
+    han = text.count(kinds == HAN)
+    latin = kinds == LATIN
+    starts = latin.copy()
+    starts[1:] &= ~latin[:-1]
+    first = text.firsts()
+    starts[first] = latin[first]
+    foreign = text.count(starts) + text.count(kinds == LETTER)
+    japanese = np.where((kana == 0) & (han > _MAX_HAN_ONLY), 0, kana + han)
+    return japanese / np.maximum(kana + han + foreign, 1)
+
+
+@functools.cache
+def _separators(characters: str) -> Bools:
+    return table((), characters)
+
+
+_NO_CHARACTERS: Final = tuple((plane + 0xFFFE, plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
+_DIRECTIONS: Final = ((0x202A, 0x202E), (0x2066, 0x2069))
+
+
+@functools.cache
+def _tables() -> tuple[Bools, Bools]:
+    """Return: U+FFFD; and control, private-use, direction-changing and non-characters."""
+    forbidden = table(("Cc", "Co", "Cs"), "", (*_NO_CHARACTERS, *_DIRECTIONS, (0xFDD0, 0xFDEF), (0xF0000, 0x10FFFF)))
+    forbidden[[ord("\t"), ord("\n")]] = False
+    return table((), "\ufffd"), forbidden

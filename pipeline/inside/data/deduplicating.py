@@ -1,0 +1,85 @@
+"""Which rows say the same? The recipe's `clean.duplicate_key` decides what is compared.
+
+`output` (titles): two rows with the same answer are duplicates, whatever their input.
+`row` (questions and answers): two rows are duplicates when input *and* output are the same; the same
+answer may serve several questions, and two different answers to one question both stay (a person
+has to choose), but near questions are kept in one split.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .batch import Batch, Columns
+from .characters import Integers, Text
+from .cleaning import Settings
+from .exact_duplicates import first_rows, labels
+from .folding import fold, side_by_side
+from .near_duplicates import find_near_duplicates
+from .reasons import KEPT
+from .rows import Table
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Folded answers, and folded inputs (empty unless they count), of the rows that are clean."""
+
+    answers: Text
+    questions: Text
+
+
+@dataclass(frozen=True)
+class Duplicates:
+    """`of[row]` is the kept row for whose sake a raw row was dropped, or -1.
+
+    `links`, shape [n, 2], are pairs of raw rows that are the same or near: they stay in one split.
+    """
+
+    of: Integers
+    links: Any
+    candidates: int
+    unfinished: int
+
+
+def fold_batch(batch: Batch, texts: dict[str, Text], columns: Columns, settings: Settings) -> tuple[Text, Text]:
+    """Fold a cleaned batch's answers and, where the recipe compares rows, its inputs."""
+    clean = np.flatnonzero(np.asarray(batch.reasons) == KEPT)
+    answer = fold(texts[columns.output].take(clean))
+    if settings.duplicate_key == "output":
+        return answer, Text(np.zeros(0, np.uint32), np.zeros(len(answer) + 1, np.int64))
+    return answer, side_by_side([fold(texts[name].take(clean)) for name in columns.input])
+
+
+def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads: int) -> Duplicates:
+    """Drop exact and near duplicates in the table, unless the recipe keeps them; link what belongs together."""
+    rows = table.kept()
+    answer = labels(folded.answers)
+    text, same = folded.answers, None
+    whole = answer
+    if settings.duplicate_key == "row":
+        text, same = folded.questions, answer
+        whole = _pair_labels(labels(folded.questions), answer)
+    first = first_rows(whole)
+    repeated = np.flatnonzero(first != np.arange(len(rows)))
+    unique = np.flatnonzero(first == np.arange(len(rows)))
+    near = find_near_duplicates(text.take(unique), settings.near_duplicate_jaccard, threads, None if same is None else same[unique])
+    twin = np.arange(len(rows))
+    dropped = unique[near.of >= 0]
+    twin[dropped] = unique[near.of[near.of >= 0]]
+    twin[repeated] = twin[first[repeated]]
+    of = np.full(len(table), -1, np.int64)
+    if settings.drop_duplicates:
+        of[rows[repeated]] = rows[twin[repeated]]
+        of[rows[dropped]] = rows[twin[dropped]]
+        table.drop(rows[repeated], "exact-duplicate")
+        table.drop(rows[dropped], "near-duplicate")
+    links = np.concatenate([np.stack([first[repeated], repeated], axis=1), unique[near.pairs]])
+    return Duplicates(of, rows[links], near.candidates, near.unfinished)
+
+
+def _pair_labels(first: Integers, second: Integers) -> Integers:
+    _, label = np.unique(first * (int(second.max(initial=0)) + 1) + second, return_inverse=True)
+    return label.astype(np.int64)

@@ -1,0 +1,152 @@
+"""The table to files: splits, dropped rows, the funnel's counts and the sample for the eye."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from ..job import write_jsonl
+from .arrow import integers, numbers, strings
+from .batch import Notes
+from .characters import Integers
+from .deduplicating import Duplicates
+from .reasons import DUPLICATES, REASONS
+from .rows import Table
+from .splitting import SPLITS, Shares, group_links, split, units_of
+from .writing import LineWriter, choices, content_ids, json_strings, objects, whole_numbers
+
+_CHUNK_ROWS: Final = 50_000
+REVIEW_KEPT: Final = 60
+REVIEW_PER_REASON: Final = 10
+
+
+def publish(folder: Path, table: Table, duplicates: Duplicates, shares: Shares, notes: Notes) -> dict[str, Any]:
+    """Write the splits, `dropped.jsonl` and `review.jsonl`; return the funnel."""
+    kept = table.kept()
+    ids = _ids(table, kept)
+    splits = _splits(table, kept, ids, duplicates, shares)
+    _write_kept(folder, table, kept, ids, splits)
+    dropped = np.flatnonzero(table.reason != 0)
+    _write_dropped(folder, table, dropped, duplicates.of, kept, ids)
+    _write_review(folder, table, kept, splits, ids, shares.seed)
+    return _funnel(table, splits, duplicates, notes)
+
+
+def _chunks(rows: Integers) -> Iterator[Integers]:
+    for start in range(0, len(rows), _CHUNK_ROWS):
+        yield rows[start : start + _CHUNK_ROWS]
+
+
+def _content(table: Table, rows: Integers) -> dict[str, pa.Array]:
+    """Return the members `input` and `output` of some rows."""
+    take = integers(rows)
+    inputs = {name: json_strings(table.fields[name].take(take)) for name in table.columns.input}
+    return {"input": objects(inputs), "output": json_strings(table.fields[table.columns.output].take(take))}
+
+
+def _ids(table: Table, kept: Integers) -> npt.NDArray[np.str_]:
+    before: dict[str, int] = {}
+    found = [name for rows in _chunks(kept) for name in content_ids(objects(_content(table, rows)), before)]
+    return np.array(found, dtype="U16")
+
+
+def _label(table: Table, rows: Integers, name: str | None) -> Integers:
+    """Return a column's values as numbers in the order of the sorted values; null (or no column) is -1."""
+    if name is None:
+        return np.full(len(rows), -1, np.int64)
+    encoded = table.fields[name].take(integers(rows)).dictionary_encode()
+    order = np.argsort(np.array(encoded.dictionary.to_pylist(), dtype=object), kind="stable")
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    found = np.full(len(rows), -1, np.int64)
+    filled = numbers(encoded.indices.is_valid())
+    found[filled] = rank[numbers(encoded.indices)[filled]]
+    return found
+
+
+def _splits(table: Table, kept: Integers, ids: Any, duplicates: Duplicates, shares: Shares) -> npt.NDArray[np.uint8]:
+    """Return the split of each kept row."""
+    links = duplicates.links
+    groups = group_links(_label(table, kept, table.columns.group))
+    units = units_of(len(table), np.concatenate([links, kept[groups]]))[kept]
+    identities = np.frombuffer(bytes.fromhex("".join(ids.tolist())), ">u8").astype(np.uint64)
+    return split(identities, _label(table, kept, table.columns.category) + 1, units, shares)
+
+
+def _write_kept(folder: Path, table: Table, kept: Integers, ids: Any, splits: Any) -> None:
+    for number, name in enumerate(SPLITS):
+        chosen = np.flatnonzero(splits == number)
+        with LineWriter(folder / f"{name}.jsonl") as out:
+            for part in _chunks(chosen):
+                rows = kept[part]
+                out.write(objects(_origin(table, rows) | _content(table, rows) | {"id": json_strings(strings(ids[part].tolist()))}))
+
+
+def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
+    members = {"source": choices(table.file[rows], table.files), "line": whole_numbers(table.line[rows])}
+    for key, name in (("category", table.columns.category), ("group", table.columns.group)):
+        values = strings([None] * len(rows)) if name is None else table.fields[name].take(integers(rows))
+        members[key] = json_strings(values)
+    return members
+
+
+def _write_dropped(folder: Path, table: Table, dropped: Integers, of: Integers, kept: Integers, ids: Any) -> None:
+    names = dict(zip(kept.tolist(), ids.tolist(), strict=True))
+    for row in dropped[of[dropped] >= 0].tolist():
+        table.details[row] = f"of {table.place(int(of[row]))}"
+    with LineWriter(folder / "dropped.jsonl") as out:
+        for rows in _chunks(dropped):
+            twins = [names.get(twin) for twin in of[rows].tolist()]
+            members = {
+                "source": choices(table.file[rows], table.files),
+                "line": whole_numbers(table.line[rows]),
+                "reason": choices(table.reason[rows], REASONS),
+                "detail": json_strings(strings([table.details.get(row, "") for row in rows.tolist()])),
+                "raw": json_strings(table.raw.take(integers(rows))),
+                "of": json_strings(strings(twins)),
+            }
+            out.write(objects(members))
+
+
+def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: Any, seed: int) -> None:
+    """Write a seeded sample: 60 kept rows, and 10 dropped ones of each reason."""
+    chance = random.Random(seed)
+    rows = []
+    for place in sorted(chance.sample(range(len(kept)), min(REVIEW_KEPT, len(kept)))):
+        row = int(kept[place])
+        fields = {name: table.fields[name][row].as_py() for name in table.columns.all}
+        rows.append({"kind": "kept", "split": SPLITS[splits[place]], "id": str(ids[place]), "place": table.place(row), "fields": fields})
+    for code, reason in enumerate(REASONS):
+        found = np.flatnonzero(table.reason == code) if code else np.zeros(0, np.int64)
+        for row in sorted(chance.sample(found.tolist(), min(REVIEW_PER_REASON, len(found)))):
+            detail = table.details.get(row, "")
+            rows.append({"kind": "dropped", "reason": reason, "detail": detail, "place": table.place(row), "raw": table.raw[row].as_py()})
+    write_jsonl(folder / "review.jsonl", rows)
+
+
+def _funnel(table: Table, splits: Any, duplicates: Duplicates, notes: Notes) -> dict[str, Any]:
+    counts = np.bincount(table.reason, minlength=len(REASONS)).tolist()
+    reasons = {name: count for name, count in zip(REASONS[1:], counts[1:], strict=True) if count}
+    held = dict(zip(SPLITS, np.bincount(splits, minlength=len(SPLITS)).tolist(), strict=True))
+    dropped = sum(reasons.values())
+    if len(table) != sum(held.values()) + dropped:
+        raise AssertionError("a row vanished")  # a programmer's mistake: every row is in the table once
+    unusable = sum(count for name, count in reasons.items() if name not in DUPLICATES)
+    return {
+        "rows_in": len(table),
+        "kept": sum(held.values()),
+        "dropped": dropped,
+        "reasons": reasons,
+        "contaminated": unusable,
+        "splits": held,
+        "files": dict(zip(table.files, np.bincount(table.file, minlength=len(table.files)).tolist(), strict=True)),
+        "byte_order_marks": notes.byte_order_marks,
+        "blank_lines": notes.blank_lines,
+        "near_duplicates": {"candidates": duplicates.candidates, "unfinished": duplicates.unfinished},
+    }

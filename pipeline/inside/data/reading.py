@@ -1,0 +1,138 @@
+"""Raw files to batches of rows: JSONL here, CSV and Parquet in their own modules.
+
+What stops the job (`JobError`): a missing or empty file, another encoding than UTF-8, an unknown
+format, a column that no row has. What drops one row, with its line: a line over 1 MiB, invalid
+UTF-8, broken JSON, a missing field, a field that is not text. Blank lines are counted, not rows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from ..job import JobError, read_json
+from .batch import Batch, Columns, Notes
+from .delimited import read_csv, read_tsv
+from .encodings import check_encoding
+from .lines import Line, LongLine, read_lines, shown, too_long
+from .parquet import read_parquet
+from .values import fill_fields
+
+
+def read_jsonl(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
+    """Yield the rows of a JSON-lines file."""
+    marked = check_encoding(path)
+    if marked:
+        notes.byte_order_marks.append(path.name)
+    number = 0
+    for lines in read_lines(path, marked):
+        yield _parse(path.name, number, lines, columns, notes)
+        number += len(lines)
+
+
+def _parse(file: str, before: int, lines: list[Line], columns: Columns, notes: Notes) -> Batch:
+    """Parse the lines that follow line `before` of a file: all at once, or one by one where that fails."""
+    batch = Batch(file)
+    try:
+        texts = b"\n".join(lines).decode().split("\n")  # type: ignore[arg-type]  # a LongLine raises TypeError
+        rows = [json.loads(text) for text in texts]
+    except (TypeError, ValueError, RecursionError):
+        return _parse_each(batch, before, lines, columns, notes)
+    if set(map(type, rows)) != {dict}:
+        return _parse_each(batch, before, lines, columns, notes)
+    batch.add_all(before, texts)
+    fill_fields(batch, rows, columns, notes)
+    return batch
+
+
+def _parse_each(batch: Batch, before: int, lines: list[Line], columns: Columns, notes: Notes) -> Batch:
+    objects: list[dict[str, Any] | None] = []
+    for number, line in enumerate(lines, start=before + 1):
+        if isinstance(line, LongLine):
+            batch.add(number, shown(line), "line-too-long", too_long(line))
+            objects.append(None)
+            continue
+        try:
+            text = line.decode()
+            value = json.loads(text)
+        except UnicodeDecodeError as error:
+            batch.add(number, shown(line), "invalid-utf8", f"byte {error.start + 1} of the line: {error.reason}")
+            value = None
+        except (ValueError, RecursionError) as error:
+            if not line.strip():
+                notes.blank_lines += 1
+                continue
+            batch.add(number, text, "broken-json", _json_fault(error))
+            value = None
+        else:
+            if type(value) is dict:
+                batch.add(number, text)
+            else:
+                batch.add(number, text, "broken-json", "a row must be a JSON object")
+                value = None
+        objects.append(value)
+    fill_fields(batch, objects, columns, notes)
+    return batch
+
+
+def _json_fault(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
+
+
+Reader = Callable[[Path, Columns, Notes], Iterator[Batch]]
+
+READERS: Final[dict[str, Reader]] = {
+    ".jsonl": read_jsonl,
+    ".ndjson": read_jsonl,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+    ".parquet": read_parquet,
+}
+
+
+def read_data(folder: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
+    """Yield the rows of every file that `source.json` names, in its order."""
+    for entry in read_json(folder / "source.json")["files"]:
+        yield from read_file(folder / entry["name"], columns, notes)
+
+
+def read_file(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
+    """Yield the rows of one file; raise `JobError` if no row has a column that the recipe names."""
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        known = ", ".join(READERS)
+        raise JobError(f"{path.name} has no known format", where=path.name, advice=f"use one of {known}")
+    if not path.is_file():
+        raise JobError(f"{path.name} is not there", where=path.name, advice="check data.files in the recipe")
+    notes.seen = dict.fromkeys(columns.all, False)
+    notes.other_columns = set()
+    rows, fault = 0, ""
+    for batch in reader(path, columns, notes):
+        rows += len(batch.lines)
+        fault = fault or next((f"line {batch.lines[row]}: {detail}" for row, detail in batch.details.items()), "")
+        yield batch
+    if rows == 0:
+        raise JobError(f"{path.name} holds no rows", where=path.name, advice="remove it from data.files, or fill it")
+    if not notes.other_columns:
+        advice = f"a file named {path.suffix} must hold that format"
+        raise JobError(f"no row of {path.name} can be read", where=f"{path.name}, {fault}", advice=advice)
+    for name, seen in notes.seen.items():
+        if not seen:
+            raise missing_column(path.name, name, sorted(notes.other_columns))
+
+
+def missing_column(file: str, name: str, others: list[str]) -> JobError:
+    """Return the error for a column that a file does not have, with the nearest name it has."""
+    near = difflib.get_close_matches(name, others, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    found = ", ".join(others[:20]) or "none that can be read"
+    return JobError(
+        f"{file} has no column {name!r}{hint}",
+        where=f"{file}, columns found: {found}",
+        advice="name the file's columns in the recipe's table [columns]",
+    )

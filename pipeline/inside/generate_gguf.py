@@ -1,0 +1,150 @@
+"""Make a GGUF form of the model speak with llama.cpp, and write its logits over the parity text.
+
+Prompts come as the ids that the training tokenizer gave them, so that this measures the model alone;
+what llama.cpp's own tokenizer makes of the same texts is written beside it and judged separately.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .gguf_decoding import decode
+from .gguf_forward import checks, write_logits
+from .gguf_header import read_header
+from .job import Job, JobError, measured, progress, read_json, read_jsonl, write_json, write_jsonl
+from .llama_runtime import Logits, Model, adds_bos, detokenize, end_tokens, is_special, open_model, tokenize
+from .sampling import Sampler, greedy
+
+
+def main(job: Job) -> None:
+    """Write `tokens.jsonl`, `metadata.json`, `generations.jsonl`, `logits.npy` and `forward.json`.
+
+    Inputs: `gguf`, a folder with one GGUF file, and `prompts`, what preflight published. Parameters:
+    `generate` (section of the recipe) and `terminator` (the text of the token that ends an answer).
+    """
+    path = the_file(job.inputs["gguf"])
+    started = time.perf_counter()
+    with open_model(path, job.threads) as model:
+        measured("verify.load", time.perf_counter() - started, "s")
+        write_jsonl(job.output / "tokens.jsonl", token_rows(model, read_jsonl(job.inputs["prompts"] / "tokens.jsonl")))
+        write_json(job.output / "metadata.json", metadata(model, path))
+        terminator = terminator_id(model, job.parameters["terminator"])
+        prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
+        rows = generations(model, prompts, job.parameters["generate"], terminator)
+        write_jsonl(job.output / "generations.jsonl", rows)
+        windows = read_json(job.inputs["prompts"] / "parity.json")["windows"]
+        write_json(job.output / "forward.json", forward(model, windows, prompts, terminator, job.output / "logits.npy"))
+
+
+def the_file(folder: Path) -> Path:
+    """Return the one GGUF file of a folder."""
+    found = sorted(folder.glob("*.gguf"))
+    if len(found) != 1:
+        raise JobError(
+            f"one GGUF file is needed, found {len(found)}",
+            where=folder.name,
+            advice="run the stage that makes it again",
+        )
+    return found[0]
+
+
+def token_rows(model: Model, texts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of `tokens.jsonl`: each text with llama.cpp's ids, and whether they decode to it again."""
+    rows = []
+    for number, row in enumerate(texts, start=1):
+        ids = tokenize(model, row["text"])
+        rows.append({"text": row["text"], "ids": ids, "round_trip": detokenize(model, ids) == row["text"]})
+        if number % 100 == 0 or number == len(texts):
+            progress("verify.tokens", number, len(texts))
+    return rows
+
+
+def metadata(model: Model, path: Path) -> dict[str, Any]:
+    """Return the file's own keys that tokenizer and configuration must agree with.
+
+    `stop_ids` are the tokens on which llama.cpp by itself ends a generation, `adds_bos` says whether it
+    by itself puts a BOS before a text.
+    """
+    keys = read_header(path).keys
+    architecture = keys["general.architecture"]
+    return {
+        "architecture": architecture,
+        "name": keys.get("general.name"),
+        "file_type": keys.get("general.file_type"),
+        "tokenizer": keys.get("tokenizer.ggml.model"),
+        "pre_tokenizer": keys.get("tokenizer.ggml.pre"),
+        "eos_id": keys.get("tokenizer.ggml.eos_token_id"),
+        "bos_id": keys.get("tokenizer.ggml.bos_token_id"),
+        "pad_id": keys.get("tokenizer.ggml.padding_token_id"),
+        "adds_bos": adds_bos(model),
+        "stop_ids": end_tokens(model),
+        "chat_template": keys.get("tokenizer.chat_template"),
+        "context_length": keys.get(f"{architecture}.context_length"),
+        "vocabulary": len(keys.get("tokenizer.ggml.tokens", ())),
+    }
+
+
+def terminator_id(model: Model, terminator: str) -> int:
+    """Return the id of the token that ends an answer; raise `JobError` if it is not one token."""
+    ids = tokenize(model, terminator)
+    if len(ids) != 1:
+        raise JobError(
+            f"The terminator {terminator!r} is {len(ids)} tokens for llama.cpp, not one.",
+            where="recipe key prompt.terminator",
+            advice="Name the special token with which the chat template ends a turn.",
+        )
+    return ids[0]
+
+
+def generations(
+    model: Model, prompts: Sequence[dict[str, Any]], generate: dict[str, Any], terminator: int
+) -> list[dict[str, Any]]:
+    """Return the rows of `generations.jsonl`: for every prompt one greedy answer and one seeded sample."""
+    asked = [(prompt, mode) for prompt in prompts for mode in ("greedy", "sample")]
+    started = time.perf_counter()
+    written = decode(
+        model,
+        [prompt["ids"] for prompt, _ in asked],
+        [_choice(prompt, mode, generate) for prompt, mode in asked],
+        terminator,
+        generate["max_new_tokens"],
+    )
+    count = sum(map(len, written))
+    measured("verify.generation-tokens-per-second", count / (time.perf_counter() - started), "tokens/s")
+    return [_row(model, prompt, mode, ids, terminator) for (prompt, mode), ids in zip(asked, written, strict=True)]
+
+
+def _choice(prompt: dict[str, Any], mode: str, generate: dict[str, Any]) -> Callable[[Logits], int]:
+    """Return how the tokens after one prompt are chosen."""
+    if mode == "greedy":
+        return greedy
+    return Sampler(generate["seed"], prompt["id"], generate["temperature"], generate["top_p"])
+
+
+def _row(model: Model, prompt: dict[str, Any], mode: str, ids: list[int], terminator: int) -> dict[str, Any]:
+    """Return one row of `generations.jsonl`; its ids and text are without the terminator."""
+    stopped = ids[-1] == terminator
+    answer = ids[:-1] if stopped else ids
+    return {
+        "id": prompt["id"],
+        "kind": prompt["kind"],
+        "mode": mode,
+        "prompt_tokens": len(prompt["ids"]),
+        "text": detokenize(model, answer),
+        "ids": answer,
+        "stopped": "terminator" if stopped else "length",
+        "leftover_special": any(is_special(model, token) for token in answer),
+    }
+
+
+def forward(
+    model: Model, windows: Sequence[Sequence[int]], prompts: Sequence[dict[str, Any]], terminator: int, path: Path
+) -> dict[str, Any]:
+    """Write the logits over all windows to `path`; return what `forward.json` holds."""
+    started = time.perf_counter()
+    found = write_logits(model, windows, path)
+    measured("verify.prompt-tokens-per-second", found["positions"] / (time.perf_counter() - started), "tokens/s")
+    return {**found, "checks": checks(model, windows, [prompt["ids"] for prompt in prompts], terminator)}

@@ -1,0 +1,47 @@
+"""What a report reads: the small files of all stages, each of which may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.gates.judging import read_mapping, read_rows
+
+FORMS = {"verify-base": "base", "verify-hf": "adapter", "verify-merged": "merged", "verify-f16": "F16"}
+"""Stages that made the model speak, and what a reader calls its form."""
+_QUANTIZED = "verify-quant-"
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The folders of the stages' artifacts by stage name, their files' sha256, and the verdicts on them (as JSON)."""
+
+    folders: Mapping[str, Path]
+    digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    verdicts: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def json(self, stage: str, name: str) -> Mapping[str, Any]:
+        """Return a JSON object that a stage published; empty when it did not."""
+        return read_mapping(self.folders.get(stage), name) or {}
+
+    def rows(self, stage: str, name: str) -> list[dict[str, Any]]:
+        """Return the rows of a JSON-lines file that a stage published; empty when it did not."""
+        return read_rows(self.folders.get(stage), name) or []
+
+    def sizes(self, stage: str, pattern: str) -> dict[str, int]:
+        """Return path → bytes of a stage's files that match a glob pattern; no file is read."""
+        folder = self.folders.get(stage)
+        found = sorted(folder.glob(pattern)) if folder is not None else []
+        return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found if folder is not None}
+
+    def forms(self) -> dict[str, str]:
+        """Return stage → name of every form of the model that spoke, from the base to the smallest file."""
+        quantized = [stage for stage in self.folders if stage.startswith(_QUANTIZED)]
+        names = {**FORMS, **{stage: stage.removeprefix(_QUANTIZED) for stage in quantized}}
+        return {stage: name for stage, name in names.items() if stage in self.folders}
+
+    def all_verdicts(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Return every verdict with its stage, in the order of the stages."""
+        return [(stage, verdict) for stage, found in self.verdicts.items() for verdict in found]

@@ -1,0 +1,88 @@
+"""What differs from run to run: speeds, times, memory. Never part of an artifact; `report.md` in the view shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.report.artifacts import FORMS
+from pipeline.report.markdown import escaped, size, table
+
+_PROMPT, _GENERATION = "verify.prompt-tokens-per-second", "verify.generation-tokens-per-second"
+_QUANTIZED = "verify-quant-"
+_NOTE = (
+    "These figures differ from run to run and are no part of any artifact. A stage that was not built in this run shows"
+    " those of the run that built it."
+)
+_WHOLE_FROM = 100.0
+"""Values from here on are shown without decimals."""
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def render_speeds(records: Records) -> str:
+    """Return the section "Measured on this machine" from build records, in their order.
+
+    `records`: stage → {"wall_s": seconds, "measured": [{"name", "value", "unit"}]}. A stage that was taken from the
+    store shows the figures of the run that built it; one without a record shows none.
+    """
+    parts = [
+        "## Measured on this machine",
+        _NOTE,
+        _forms(records),
+        _others(records),
+        _walls(records),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _forms(records: Records) -> str:
+    """Return prompt and generation speed of every form that spoke."""
+    rows = [
+        (name, _value(figures.get(_PROMPT)), _value(figures.get(_GENERATION)))
+        for stage, record in records.items()
+        if (name := _form_name(stage)) and (figures := _figures(record))
+    ]
+    return table(("form", "prompt tokens/s", "generated tokens/s"), rows, right=(1, 2)) if rows else ""
+
+
+def _form_name(stage: str) -> str | None:
+    return stage.removeprefix(_QUANTIZED) if stage.startswith(_QUANTIZED) else FORMS.get(stage)
+
+
+def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name → entry; a figure that was measured twice (a resumed job) counts as last measured."""
+    return {entry["name"]: entry for entry in record.get("measured") or ()}
+
+
+def _others(records: Records) -> str:
+    """Return every other figure: training time and speed, memory, loading."""
+    rows = [
+        (stage, escaped(entry["name"]), _value(entry), escaped(_unit(entry)))
+        for stage, record in records.items()
+        for entry in _figures(record).values()
+        if entry["name"] not in (_PROMPT, _GENERATION)
+    ]
+    return table(("stage", "figure", "value", "unit"), rows, right=(2,)) if rows else ""
+
+
+def _walls(records: Records) -> str:
+    """Return the wall time of each stage, and their sum (stages may have run at the same time)."""
+    walls = [(stage, float(record["wall_s"])) for stage, record in records.items() if "wall_s" in record]
+    if not walls:
+        return ""
+    rows = [(stage, f"{seconds:.2f}") for stage, seconds in walls]
+    rows.append(("sum", f"{sum(seconds for _, seconds in walls):.2f}"))
+    return table(("stage", "wall time, s"), rows, right=(1,))
+
+
+def _unit(entry: Mapping[str, Any]) -> str:
+    return "" if entry.get("unit") == "bytes" else str(entry.get("unit", ""))
+
+
+def _value(entry: Mapping[str, Any] | None) -> str:
+    if entry is None:
+        return "–"
+    value = float(entry["value"])
+    if entry.get("unit") == "bytes":
+        return size(int(value))
+    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.2f}"

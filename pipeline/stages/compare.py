@@ -1,0 +1,35 @@
+"""`compare`: each form of the model against the one that it was made from, on the same text."""
+
+from __future__ import annotations
+
+from pipeline.gates.parity import parity_gates
+from pipeline.recipe import Recipe
+from pipeline.stages.stage import Input, Stage
+
+ANSWERS = ("forward.json", "generations.jsonl")
+"""What a form says and how well it predicts, without its logits."""
+
+
+def stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """Return the stage `compare`."""
+    forms = ["verify-hf", "verify-merged", "verify-f16", *(f"verify-quant-{kind}" for kind in recipe.quantize.types)]
+    return (
+        Stage(
+            name="compare",
+            family="compare",
+            version=1,
+            environment="training",
+            parameters={},
+            summary=f"{len(forms) - 1} pairs of neighbouring forms",
+            program="compare",
+            inputs={
+                **{form: Input(form, ("logits.npy",)) for form in forms},
+                # The rest is for gates: does the tuned form answer better than the base, and how large is the model.
+                "verify-hf": Input("verify-hf", ("logits.npy", *ANSWERS)),
+                "verify-base": Input("verify-base", ANSWERS),
+                "convert": Input("convert", ("convert.json",)),
+                "preflight": Input("preflight", ("parity.json", "prompts.jsonl")),
+            },
+            gates=parity_gates,
+        ),
+    )

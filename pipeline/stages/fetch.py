@@ -1,0 +1,101 @@
+"""`fetch`: base model and rows from outside. The only stage that may use a network."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from pipeline.fetching.folder import fetch_folder, model_files
+from pipeline.fetching.rows import fetch_rows, row_files
+from pipeline.recipe import FolderBase, HubBase, HubWeights, Recipe
+from pipeline.stages.stage import HostJob, Stage
+
+
+def stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """Return `fetch-base`, `fetch-training-base` where training loads 4-bit weights of its own, and `fetch-data`."""
+    found = [_base(recipe)]
+    if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
+        found.append(_hub("fetch-training-base", recipe.base.training, recipe.base.licence, quantized=True))
+    return (*found, _data(recipe))
+
+
+def _base(recipe: Recipe) -> Stage:
+    """Describe where the base model comes from. Raises FetchError when a folder is missing or no model."""
+    base = recipe.base
+    if isinstance(base, HubBase):
+        return _hub("fetch-base", base, base.licence, quantized=False)
+    if isinstance(base, FolderBase):
+        files = model_files(recipe.folder / base.path)
+        return Stage(
+            name="fetch-base",
+            family="fetch",
+            version=1,
+            environment="host",
+            parameters={"source": "folder", "licence": base.licence},
+            summary="base model from a folder",
+            host=partial(fetch_folder, files, base.licence),
+            outside=files,
+        )
+    return Stage(
+        name="fetch-base",
+        family="fetch",
+        version=1,
+        environment="training",
+        parameters=recipe.slice("base"),
+        summary=f"base model trained from scratch, {base.steps} steps",
+        program="seedling_base",
+        heavy=True,
+    )
+
+
+def _hub(name: str, weights: HubBase | HubWeights, licence: str, *, quantized: bool) -> Stage:
+    """Describe a download from the hub; everything that names its bytes is a parameter."""
+    revision = weights.revision[:12] if weights.revision else "not pinned"
+    return Stage(
+        name=name,
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={
+            "source": "hub",
+            "repo": weights.repo,
+            "revision": weights.revision,
+            "files": dict(weights.files),
+            "licence": licence,
+            "quantized": quantized,
+        },
+        summary=f"{weights.repo} at {revision} from the Hugging Face hub",
+        host=_fetch_hub,
+    )
+
+
+def _fetch_hub(job: HostJob) -> None:
+    """Download a model; the client is imported only here, because most runs fetch nothing."""
+    from pipeline.fetching.hub import fetch_hub  # noqa: PLC0415
+
+    fetch_hub(job)
+
+
+def _data(recipe: Recipe) -> Stage:
+    """Describe where the rows come from. Raises FetchError when a file is missing or empty."""
+    data = recipe.data
+    if data.source == "files":
+        files = row_files(data, recipe.folder)
+        return Stage(
+            name="fetch-data",
+            family="fetch",
+            version=1,
+            environment="host",
+            parameters={"source": "files", "files": list(files), "licence": data.licence},
+            summary=f"rows from {', '.join(files)}",
+            host=partial(fetch_rows, files, data.licence),
+            outside=files,
+        )
+    return Stage(
+        name="fetch-data",
+        family="fetch",
+        version=1,
+        environment="training",
+        parameters=recipe.slice("data"),
+        summary=f"{data.rows} made-up rows with planted faults",
+        program="seedling_data",
+    )

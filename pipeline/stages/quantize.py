@@ -1,0 +1,28 @@
+"""`quantize`: the F16 file in each type that the recipe names, one stage per type."""
+
+from __future__ import annotations
+
+from pipeline.gates.quantization import quantization_gates
+from pipeline.recipe import Recipe
+from pipeline.stages.stage import Input, Stage
+from pipeline.stages.verify_base import fills_the_machine
+
+
+def stages(recipe: Recipe) -> tuple[Stage, ...]:
+    """Return one stage `quantize-<TYPE>` per type."""
+    return tuple(
+        Stage(
+            name=f"quantize-{kind}",
+            family="quantize",
+            version=1,
+            environment="inference",
+            parameters={"type": kind},
+            summary=f"F16 GGUF to {kind}",
+            program="quantize",
+            after=("verify-f16",),
+            inputs={"gguf": Input("convert", ("model-f16.gguf",))},
+            gates=quantization_gates,
+            heavy=fills_the_machine(recipe),
+        )
+        for kind in recipe.quantize.types
+    )

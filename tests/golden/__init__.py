@@ -1,0 +1,1 @@
+"""Golden digests: the sha256 of every file that the recipe `seedling` makes."""

@@ -1,0 +1,88 @@
+"""A small GGUF file written by hand, and the making of real ones by the pipeline's own programs."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+from tests.support import tiny_model
+
+PRE_TOKENIZER = "gpt-2"
+"""What splits text as the tokenizer of `tiny_model` does (byte level with its own expression)."""
+
+_F32 = 0
+
+
+def write_small(path: Path, keys: dict[str, str | int | list[str]], values: list[float]) -> Path:
+    """Write a GGUF file with string, unsigned and string-array keys and one F32 tensor `weight`."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, 1, len(keys))
+    for name, value in keys.items():
+        body += _text(name) + _value(value)
+    body += _text("weight") + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, 0)
+    body += b"\0" * (-len(body) % 32)
+    path.write_bytes(body + struct.pack(f"<{len(values)}f", *values))
+    return path
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def _value(value: str | int | list[str]) -> bytes:
+    if isinstance(value, int):
+        return struct.pack("<II", 4, value)
+    if isinstance(value, str):
+        return struct.pack("<I", 8) + _text(value)
+    return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
+
+
+def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
+    """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long."""
+    import torch
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tiny_model._tokenizer(), eos_token=tiny_model.TERMINATOR, pad_token="<|endoftext|>"
+    )
+    tokenizer.chat_template = tiny_model.TEMPLATE
+    torch.manual_seed(5)
+    config = Qwen3Config(
+        vocab_size=len(tokenizer) + 4,  # rows beyond the tokenizer, as real models have them
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=hidden // 2,
+        max_position_embeddings=context,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    return folder
+
+
+def run_job(
+    folder: Path, program: str, parameters: dict[str, Any], inputs: dict[str, Path], threads: int = 1
+) -> tuple[int, list[dict[str, Any]], Path]:
+    """Run a program as the executor does, in a process of its own; return exit code, events, output folder."""
+    process = tiny_model.start(tiny_model.write_request(folder, program, parameters, inputs, threads))
+    _, printed = process.communicate()
+    lines = printed.decode(errors="replace").splitlines()
+    events = [json.loads(line) for line in lines if line.startswith('{"event"')]
+    if process.returncode not in (0, 10):
+        raise AssertionError("\n".join(lines[-30:]))
+    return process.returncode, events, folder / "output"
+
+
+def convert(folder: Path, merged: Path, vendor: Path, pre_tokenizer: str | None = PRE_TOKENIZER) -> Path:
+    """Convert a merged model to F16; return the output folder."""
+    parameters = {"name": "tiny", "base": {"pre_tokenizer": pre_tokenizer, "licence": "CC0-1.0"}}
+    code, events, output = run_job(folder, "convert", parameters, {"model": merged, "vendor": vendor})
+    assert code == 0, events[-1]
+    return output

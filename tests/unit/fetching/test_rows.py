@@ -1,0 +1,57 @@
+"""The user's rows, copied as they are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import FetchError
+from pipeline.fetching.rows import fetch_rows, row_files
+from pipeline.recipe import FileData
+from pipeline.stages.stage import HostJob
+
+
+def data(*files: str) -> FileData:
+    """Describe row files."""
+    return FileData(source="files", files=files)
+
+
+def test_copies_files_under_their_names(tmp_path: Path, job: Callable[..., HostJob]) -> None:
+    """Bytes arrive as they are, broken ones too: judging them is the next stage's work."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "b.jsonl").write_bytes(b'{"theme": "\xff"}\n')
+    (tmp_path / "sub" / "a.csv").write_bytes(b"theme,title\r\n")
+    target = job()
+    fetch_rows(row_files(data("b.jsonl", "sub/a.csv"), tmp_path), "CC-BY-4.0", target)
+    assert (target.output / "b.jsonl").read_bytes() == b'{"theme": "\xff"}\n'
+    assert json.loads((target.output / "source.json").read_text()) == {
+        "files": [
+            {"name": "b.jsonl", "sha256": hashlib.sha256(b'{"theme": "\xff"}\n').hexdigest()},
+            {"name": "a.csv", "sha256": hashlib.sha256(b"theme,title\r\n").hexdigest()},
+        ],
+        "licence": "CC-BY-4.0",
+    }
+
+
+def test_names_every_file_that_is_not_usable(tmp_path: Path) -> None:
+    """Missing, empty and folder are told at once."""
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(FetchError) as caught:
+        row_files(data("missing.jsonl", "empty.jsonl", "folder.jsonl"), tmp_path)
+    assert "missing.jsonl does not exist" in caught.value.what
+    assert "empty.jsonl is empty" in caught.value.what
+    assert "folder.jsonl is no file" in caught.value.what
+    assert "data.files" in caught.value.advice
+
+
+def test_path_relative_to_the_recipe(tmp_path: Path) -> None:
+    """A path belongs to the recipe's folder, not to where the program was started; an absolute one stays."""
+    (tmp_path / "rows.jsonl").write_text("{}\n")
+    assert row_files(data("rows.jsonl"), tmp_path) == {"rows.jsonl": tmp_path / "rows.jsonl"}
+    absolute = str(tmp_path / "rows.jsonl")
+    assert row_files(data(absolute), Path("/")) == {"rows.jsonl": tmp_path / "rows.jsonl"}

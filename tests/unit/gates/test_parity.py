@@ -1,0 +1,214 @@
+"""Each gate on comparison, merge and limits fires on its fault and stays silent on a healthy build."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.gates.parity import merge_gates, parity_gates
+from pipeline.gates.quantization_limits import LIMITS, better_types, scaled
+from pipeline.gates.verdict import Verdict
+from tests.support.healthy_build import comparison, judge, merge_report, outcomes, recipe, write_build, write_json
+
+HUB = {"source": "hub", "repo": "a/b", "revision": "0" * 40}
+
+
+def compared(
+    folder: Path,
+    pair: int = 0,
+    changes: dict[str, Any] | None = None,
+    gates: dict[str, Any] | None = None,
+    **sections: Any,
+) -> dict[str, list[Verdict]]:
+    """The verdicts on a comparison with one pair changed."""
+    build = write_build(folder)
+    content = comparison()
+    content["pairs"][pair] |= changes or {}
+    write_json(build["compare"] / "comparison.json", content)
+    return judge(parity_gates, build["compare"], build, recipe(gates, **sections))
+
+
+def outcome(found: dict[str, list[Verdict]], gate: str, subject: str) -> str:
+    """The outcome of the verdict whose subject ends so."""
+    (verdict,) = (one for one in found[gate] if one.subject.endswith(subject))
+    return verdict.outcome
+
+
+def test_a_healthy_comparison_passes_every_gate(tmp_path: Path) -> None:
+    """Nothing is warned of, and everything is measured."""
+    assert outcomes(compared(tmp_path)) == {}
+
+
+def test_without_files_nothing_passes(tmp_path: Path) -> None:
+    """An empty artifact is not measured, with the reason, in every gate."""
+    found = judge((*parity_gates, *merge_gates), tmp_path, {}, recipe())
+    verdicts = [verdict for several in found.values() for verdict in several]
+    assert {verdict.outcome for verdict in verdicts} == {"not measured"}
+    assert all(verdict.cause for verdict in verdicts)
+
+
+@pytest.mark.parametrize(
+    ("pair", "gate", "changes", "subject", "expected"),
+    [
+        (0, "parity.merged", {"mean_kl": 0.005}, "mean KL", "warned"),
+        (0, "parity.merged", {"mean_kl": 0.05}, "mean KL", "failed"),
+        (0, "parity.merged", {"top1_agreement": 0.9}, "same top token", "failed"),
+        (1, "parity.f16", {"mean_kl": 0.001}, "mean KL", "warned"),
+        (1, "parity.f16", {"mean_kl": 0.2}, "mean KL", "failed"),
+        (1, "parity.f16", {"top1_agreement": 0.5}, "same top token", "failed"),
+        (1, "parity.f16", {"max_abs_logit_difference": 3.0}, "largest difference", "warned"),
+        (2, "parity.quantized", {"mean_kl": 0.15}, "mean KL", "warned"),
+        (2, "parity.quantized", {"mean_kl": 0.5}, "mean KL", "failed"),
+        (2, "parity.quantized", {"top1_agreement": 0.6}, "same top token", "failed"),
+        (2, "parity.quantized", {"perplexity_ratio": 1.5}, "perplexity ratio", "failed"),
+    ],
+)
+def test_a_form_that_drifted(
+    tmp_path: Path, pair: int, gate: str, changes: dict[str, Any], subject: str, expected: str
+) -> None:
+    """Each number of each pair, over its limit; the other pairs stay silent."""
+    found = compared(tmp_path, pair, changes)
+    assert outcome(found, gate, subject) == expected
+    assert set(outcomes(found)) == {gate}
+
+
+@pytest.mark.parametrize(("pair", "gate"), [(0, "parity.merged"), (1, "parity.f16"), (2, "parity.quantized")])
+def test_positions_that_are_not_finite_fail(tmp_path: Path, pair: int, gate: str) -> None:
+    """The numbers over the remaining positions may look fine."""
+    found = compared(tmp_path, pair, {"non_finite_positions": 1})
+    assert {verdict.outcome for verdict in found[gate]} == {"failed"}
+
+
+def test_a_pair_without_a_finite_position_fails(tmp_path: Path) -> None:
+    """All numbers are null then."""
+    empty = {"non_finite_positions": 8192, "mean_kl": None, "top1_agreement": None, "perplexity_ratio": None}
+    assert {verdict.outcome for verdict in compared(tmp_path, 2, empty)["parity.quantized"]} == {"failed"}
+
+
+def test_limits_of_a_small_model_are_wider(tmp_path: Path) -> None:
+    """A KL of 0.1 passes for the seedling and fails for a model of unknown size, judged as a large one."""
+    assert outcome(compared(tmp_path, 2, {"mean_kl": 0.1}), "parity.quantized", "mean KL") == "passed"
+    large = compared(tmp_path / "hub", 2, {"mean_kl": 0.1}, base=HUB)
+    assert outcome(large, "parity.quantized", "mean KL") == "failed"
+
+
+def test_the_size_is_read_from_the_conversion(tmp_path: Path) -> None:
+    """A hub model of 1.1 billion parameters takes the wider limits."""
+    write_json(tmp_path / "convert/convert.json", {"parameters": 1_100_048_384})
+    build = {"convert": tmp_path / "convert"}
+    content = comparison()
+    content["pairs"][2]["mean_kl"] = 0.1
+    write_json(tmp_path / "compare/comparison.json", content)
+    found = judge(parity_gates, tmp_path / "compare", build, recipe(base=HUB))
+    assert outcome(found, "parity.quantized", "mean KL") == "passed"
+    assert "under 7B" in found["parity.quantized"][0].source
+
+
+def test_a_recipe_sets_limits_for_a_type(tmp_path: Path) -> None:
+    """They are taken as they are, whatever the size."""
+    strict = {"kl_warn": 0.001, "kl_fail": 0.002, "top1_warn": 0.99, "top1_fail": 0.9}
+    strict |= {"perplexity_warn": 1.1, "perplexity_fail": 1.2}
+    found = compared(tmp_path, gates={"parity": {"quantized": {"Q4_K_M": strict}}})
+    assert [verdict.outcome for verdict in found["parity.quantized"]] == ["failed", "warned", "passed"]
+
+
+def test_a_type_without_limits_is_not_measured(tmp_path: Path) -> None:
+    """No number is made up for it."""
+    (verdict,) = compared(tmp_path, quantize={"types": ["TQ1_0"]})["parity.quantized"]
+    assert (verdict.outcome, verdict.cause) == ("not measured", "no limit is known for TQ1_0")
+
+
+def test_a_failure_advises_the_next_better_types(tmp_path: Path) -> None:
+    """The next type up comes first."""
+    found = compared(tmp_path, 2, {"mean_kl": 0.5})
+    assert found["parity.quantized"][0].advice == "release Q5_K_M or Q6_K or Q8_0 or F16 in place of Q4_K_M"
+    assert better_types("Q8_0") == ("F16",)
+
+
+def test_limits_of_better_types_are_tighter() -> None:
+    """The table goes from the best type to the worst, in every number."""
+    table = list(LIMITS.values())
+    for better, worse in pairwise(table):
+        assert better.kl_warn < better.kl_fail
+        assert better.kl_fail <= worse.kl_fail
+        assert better.top1_fail >= worse.top1_fail
+        assert better.perplexity_fail <= worse.perplexity_fail
+
+
+def test_the_published_loss_of_each_type_passes() -> None:
+    """Llama 3 8B, from which the limits come, warns of nothing."""
+    published = {
+        "Q8_0": (0.001355, 0.97674),
+        "Q6_K": (0.005452, 0.96031),
+        "Q4_K_M": (0.031273, 0.91901),
+        "Q2_K": (0.445132, 0.71138),
+    }
+    for kind, (kl, top1) in published.items():
+        assert kl < LIMITS[kind].kl_warn
+        assert top1 > LIMITS[kind].top1_warn
+
+
+def test_scaling_by_one_changes_nothing() -> None:
+    """And by more it widens every limit."""
+    assert scaled(LIMITS["Q4_K_M"], 1.0).kl_fail == LIMITS["Q4_K_M"].kl_fail
+    assert scaled(LIMITS["Q4_K_M"], 3.0).top1_fail == pytest.approx(1 - 0.12 * 3**0.5)
+
+
+def test_little_text_warns(tmp_path: Path) -> None:
+    """Limits on a few hundred tokens are uncertain."""
+    build = write_build(tmp_path)
+    content = comparison()
+    for one in content["pairs"]:
+        one["positions"] = 500
+    write_json(build["compare"] / "comparison.json", content)
+    assert outcomes(judge(parity_gates, build["compare"], build, recipe())) == {"parity.text": {"warned"}}
+
+
+def test_a_4_bit_trained_adapter_has_an_unmeasured_reference(tmp_path: Path) -> None:
+    """The form that was trained is not published yet, and that is said."""
+    found = compared(tmp_path, train={"load_in_4bit": True})
+    assert [verdict.outcome for verdict in found["parity.merged"]] == ["passed", "passed", "not measured"]
+
+
+def merged(folder: Path, **changes: Any) -> dict[str, list[Verdict]]:
+    """The verdicts on a merge with some of its report changed."""
+    write_json(folder / "merge.json", {**merge_report(), **changes})
+    return judge(merge_gates, folder, {}, recipe())
+
+
+def test_a_healthy_merge_passes_every_gate(tmp_path: Path) -> None:
+    """Nothing is warned of, and everything is measured."""
+    assert outcomes(merged(tmp_path)) == {}
+
+
+@pytest.mark.parametrize("kind", ["unchanged_targets", "changed_others", "missing", "added"])
+def test_a_tensor_that_is_wrong_fails(tmp_path: Path, kind: str) -> None:
+    """Each way, with the tensor's name."""
+    (verdict,) = merged(tmp_path, **{kind: ["model.norm.weight"]})["merge.tensors"]
+    assert (verdict.outcome, verdict.value) == ("failed", 1)
+    assert verdict.evidence == (f"{kind.replace('_', ' ')}: model.norm.weight",)
+
+
+def test_an_adapter_without_targets_fails(tmp_path: Path) -> None:
+    """Nothing wrong in a merge that changed nothing is no pass."""
+    assert merged(tmp_path, tensors=[])["merge.tensors"][0].outcome == "failed"
+
+
+@pytest.mark.parametrize("changes", [{"max_abs": 70000.0}, {"max_abs": None}, {"non_finite": ["model.norm.weight"]}])
+def test_weights_beyond_f16_fail(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Too large for half precision, or not finite."""
+    assert merged(tmp_path, **changes)["merge.values"][0].outcome == "failed"
+
+
+def test_leftover_adapter_files_fail(tmp_path: Path) -> None:
+    """A loader would apply the adapter twice."""
+    assert merged(tmp_path, adapter_files_left=["adapter_config.json"])["merge.files"][0].outcome == "failed"
+
+
+def test_a_tokenizer_larger_than_the_embedding_fails(tmp_path: Path) -> None:
+    """The case of seed 003."""
+    (verdict,) = merged(tmp_path, embedding_rows=32000, tokenizer_size=32004)["merge.embedding"]
+    assert (verdict.outcome, verdict.value) == ("failed", -4)

@@ -1,0 +1,102 @@
+"""Conversion to F16 by the pinned converter."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeline.inside.convert import file_metadata, inspect_file
+from pipeline.inside.gguf_header import read_header
+from pipeline.inside.job import JobError
+from pipeline.inside.vendored import PreTokenizer
+from tests.support.gguf_file import convert, run_job, write_small
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_file_holds_every_weight_as_f16_or_f32(converted: Path, merged: Path) -> None:
+    """As many numbers as the safetensors file, matrices in F16."""
+    header = read_header(converted / "model-f16.gguf")
+    from safetensors import safe_open
+
+    with safe_open(merged / "model" / "model.safetensors", framework="np") as weights:
+        count = sum(weights.get_tensor(name).size for name in weights.keys())  # noqa: SIM118 - not a mapping
+    assert sum(tensor.elements for tensor in header.tensors) == count
+    assert {tensor.type for tensor in header.tensors if len(tensor.shape) == 2} == {"F16"}
+    assert json.loads((converted / "convert.json").read_text())["parameters"] == count
+
+
+def test_the_declared_pre_tokenizer_is_in_the_file(converted: Path) -> None:
+    """The tokenizer was trained here, so the converter cannot know it; the record says who spoke."""
+    assert read_header(converted / "model-f16.gguf").keys["tokenizer.ggml.pre"] == "gpt-2"
+    found = json.loads((converted / "convert.json").read_text())["pre_tokenizer"]
+    assert (found["name"], found["source"]) == ("gpt-2", "recipe")
+
+
+def test_the_name_comes_from_the_recipe_and_no_path_from_the_machine(converted: Path, merged: Path) -> None:
+    """Neither the folder of the model nor that of the job stands in the file."""
+    path = converted / "model-f16.gguf"
+    keys = read_header(path).keys
+    assert (keys["general.name"], keys["general.license"]) == ("tiny", "cc0-1.0")
+    content = path.read_bytes()
+    assert str(merged).encode() not in content
+    assert str(converted.parent).encode() not in content
+
+
+def test_the_bytes_do_not_depend_on_folder_or_time(
+    converted: Path, merged: Path, vendor_tree: Path, tmp_path: Path
+) -> None:
+    """The same model at another place, converted again, gives the same file."""
+    copy = tmp_path / "elsewhere" / "deeper"
+    shutil.copytree(merged, copy)
+    again = convert(tmp_path / "job", copy, vendor_tree)
+    for name in ("model-f16.gguf", "convert.json"):
+        assert (again / name).read_bytes() == (converted / name).read_bytes()
+
+
+def test_the_pinned_tree_is_not_written_to(converted: Path, vendor_tree: Path) -> None:
+    """No byte code is left in it: its digest stays what the pin says."""
+    assert not list((vendor_tree / "conversion").glob("**/__pycache__"))
+
+
+def test_an_architecture_that_llama_cpp_does_not_know_is_named(merged: Path, vendor_tree: Path, tmp_path: Path) -> None:
+    """The converter's refusal becomes an error for the user."""
+    copy = tmp_path / "merged"
+    shutil.copytree(merged, copy)
+    config = json.loads((copy / "model" / "config.json").read_text())
+    (copy / "model" / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
+    parameters = {"name": "tiny", "base": {"pre_tokenizer": None, "licence": "unknown"}}
+    code, events, output = run_job(tmp_path / "job", "convert", parameters, {"model": copy, "vendor": vendor_tree})
+    assert code == 10
+    assert "NoSuchModel" in events[-1]["what"]
+    assert not list(output.iterdir())
+
+
+def test_progress_ends_at_the_whole_file(merged: Path, vendor_tree: Path, tmp_path: Path) -> None:
+    """Bytes written are reported up to the last one."""
+    parameters = {"name": "tiny", "base": {"pre_tokenizer": "gpt-2", "licence": "unknown"}}
+    _, events, _ = run_job(tmp_path / "job", "convert", parameters, {"model": merged, "vendor": vendor_tree})
+    steps = [event for event in events if event["event"] == "convert.write"]
+    assert steps[-1]["done"] == steps[-1]["total"] > 0
+
+
+def test_an_unknown_licence_is_not_written() -> None:
+    """`unknown` is no licence."""
+    assert "general.license" not in file_metadata({"name": "n", "base": {"licence": "unknown"}})
+
+
+def test_a_file_without_tensors_is_no_result(vendor_tree: Path) -> None:
+    """A vocabulary alone is not a converted model."""
+    with pytest.raises(JobError, match="no F16 model"):
+        inspect_file(vendor_tree / "models" / "ggml-vocab-qwen2.gguf", PreTokenizer())
+
+
+def test_a_cut_file_is_no_result(tmp_path: Path) -> None:
+    """A full disk cuts files short."""
+    path = write_small(tmp_path / "cut.gguf", {"general.name": "n", "general.architecture": "x"}, [1.0] * 9)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(JobError, match="no whole GGUF file"):
+        inspect_file(path, PreTokenizer())

@@ -1,0 +1,127 @@
+"""The two last stages: one report, and checksums that a download can be held against."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.digest import digest_file
+from pipeline.stages import release, report
+from pipeline.stages.stage import HostJob
+from tests.support.healthy_build import recipe, write_build
+
+VERDICT = {
+    "gate": "data.tag-lists",
+    "subject": "clean rows",
+    "outcome": "warned",
+    "value": 1,
+    "unit": "rows",
+    "limit": "at most 0",
+    "source": "gates.md",
+    "cause": "c",
+    "advice": "a",
+    "evidence": ["自己紹介｜子育て"],
+    "waiver": "",
+}
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> dict[str, Path]:
+    """A healthy build."""
+    return write_build(tmp_path / "store")
+
+
+def host_job(build: dict[str, Path], output: Path, parameters: dict[str, Any]) -> HostJob:
+    """What the pipeline gives to a stage that reads verdicts."""
+    output.mkdir(parents=True)
+    digests = {
+        stage: {path.relative_to(folder).as_posix(): digest_file(path) for path in folder.rglob("*") if path.is_file()}
+        for stage, folder in build.items()
+    }
+    given = {**parameters, "verdicts": {"prepare": [VERDICT]}, "digests": digests}
+    return HostJob(given, build, output, output, lambda *_, **__: None)
+
+
+def test_the_report_is_written_the_same_twice(build: dict[str, Path], tmp_path: Path) -> None:
+    """In two folders."""
+    (stage,) = report.stages(recipe())
+    written = []
+    for name in ("first", "second"):
+        job = host_job(build, tmp_path / name, dict(stage.parameters))
+        report.write_report(job)
+        written.append((job.output / "report.md").read_bytes())
+    assert written[0] == written[1]
+    assert written[0].startswith(b"# test\n")
+
+
+def test_the_report_reads_splits_only_to_hide_them() -> None:
+    """Where rows are shown there is nothing to compare answers with."""
+    hidden, shown = (report.stages(recipe(report={"show_data_rows": show}))[0] for show in (False, True))
+    assert "train.jsonl" in hidden.inputs["prepare"].files
+    assert shown.inputs["prepare"].files == ("funnel.json",)
+
+
+def test_checksums_hold_in_a_folder_of_the_released_files(build: dict[str, Path], tmp_path: Path) -> None:
+    """`sha256sum -c` passes, and fails once a byte of a model changes."""
+    (stage,) = release.stages(recipe())
+    job = host_job(build, tmp_path / "release", dict(stage.parameters))
+    release.write_release(job)
+    (job.output / "model-f16.gguf").write_bytes((build["convert"] / "model-f16.gguf").read_bytes())
+    quantized = job.output / "model-Q4_K_M.gguf"
+    quantized.write_bytes((build["quantize-Q4_K_M"] / "model-Q4_K_M.gguf").read_bytes())
+    command = ["sha256sum", "-c", "SHA256SUMS"]
+    assert subprocess.run(command, cwd=job.output, capture_output=True, check=False).returncode == 0
+    quantized.write_bytes(b"x" + quantized.read_bytes()[1:])
+    assert subprocess.run(command, cwd=job.output, capture_output=True, check=False).returncode != 0
+
+
+def test_checksums_are_sorted_by_name(build: dict[str, Path], tmp_path: Path) -> None:
+    """Two spaces between digest and name, one file a line."""
+    (stage,) = release.stages(recipe())
+    job = host_job(build, tmp_path / "release", dict(stage.parameters))
+    release.write_release(job)
+    lines = (job.output / "SHA256SUMS").read_text().splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["chain.json", "model-Q4_K_M.gguf", "model-f16.gguf"]
+    chain = hashlib.sha256((job.output / "chain.json").read_bytes()).hexdigest()
+    assert lines[0] == f"{chain}  chain.json"
+
+
+def test_no_model_is_read_for_its_checksum(build: dict[str, Path], tmp_path: Path) -> None:
+    """The digests that the store knows are taken, so a model of 30 GB costs nothing."""
+    (stage,) = release.stages(recipe())
+    job = host_job(build, tmp_path / "release", dict(stage.parameters))
+    (build["convert"] / "model-f16.gguf").unlink()
+    release.write_release(job)
+    assert "model-f16.gguf" in (job.output / "SHA256SUMS").read_text()
+
+
+def test_the_chain_names_files_verdicts_and_exceptions(build: dict[str, Path], tmp_path: Path) -> None:
+    """Stage by stage; evidence, which may quote rows, stays out."""
+    waiver = {"gate": "data.tag-lists", "reason": "the customer's data set is one tag list by nature"}
+    (stage,) = release.stages(recipe(waivers=[waiver]))
+    job = host_job(build, tmp_path / "release", dict(stage.parameters))
+    release.write_release(job)
+    chain = json.loads((job.output / "chain.json").read_text(encoding="utf-8"))
+    assert chain["waivers"] == [waiver]
+    assert chain["stages"]["convert"]["files"] == {"model-f16.gguf": digest_file(build["convert"] / "model-f16.gguf")}
+    assert chain["stages"]["prepare"]["verdicts"] == [{**VERDICT, "evidence": []}]
+
+
+def test_the_chain_shows_evidence_where_the_recipe_shows_rows(build: dict[str, Path], tmp_path: Path) -> None:
+    """Made-up rows belong to nobody."""
+    (stage,) = release.stages(recipe(report={"show_data_rows": True}))
+    job = host_job(build, tmp_path / "release", dict(stage.parameters))
+    release.write_release(job)
+    assert json.loads((job.output / "chain.json").read_text())["stages"]["prepare"]["verdicts"] == [VERDICT]
+
+
+def test_every_stage_but_the_release_is_an_input() -> None:
+    """One quantized file and its check for each type of the recipe."""
+    (stage,) = release.stages(recipe(quantize={"types": ["Q4_K_M", "Q8_0"]}))
+    assert {"quantize-Q8_0", "verify-quant-Q8_0", "report", "fetch-base"} <= set(stage.inputs)
+    assert stage.reads_verdicts

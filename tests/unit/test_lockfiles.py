@@ -1,0 +1,92 @@
+"""The locks hold what pyproject.toml asks for, all of it by hash, and nothing of the machine that wrote them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from pipeline.locks import GROUPS
+
+REPOSITORY = Path(__file__).parents[2]
+LINE = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9.-]*)==(?P<version>[0-9][a-z0-9.+]*) \\|    --hash=sha256:[0-9a-f]{64}( \\)?"
+)
+
+
+@cache
+def groups() -> dict[str, list[Any]]:
+    """Return the dependency groups of pyproject.toml."""
+    found: dict[str, list[Any]] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["dependency-groups"]
+    return found
+
+
+def requirements(group: str) -> list[Requirement]:
+    """Return a group's requirements, those of the groups that it includes as well."""
+    found: list[Requirement] = []
+    for item in groups()[group]:
+        found += requirements(item["include-group"]) if isinstance(item, dict) else [Requirement(item)]
+    return found
+
+
+@cache
+def pins(group: str) -> dict[str, str]:
+    """Return a lock's packages: name → version."""
+    lines = (REPOSITORY / "lockfiles" / f"{group}.txt").read_text().splitlines()
+    matches = [match for line in lines if (match := LINE.fullmatch(line)) and match["name"]]
+    return {match["name"]: match["version"] for match in matches}
+
+
+def test_one_lock_for_each_group() -> None:
+    """Groups, locks and the list that `nox -s lock` writes are the same."""
+    assert set(GROUPS) == set(groups()) == {path.stem for path in (REPOSITORY / "lockfiles").iterdir()}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_requirement_is_locked(group: str) -> None:
+    """Each requirement stands in the lock at a version that satisfies it."""
+    locked = pins(group)
+    wrong = [
+        str(requirement)
+        for requirement in requirements(group)
+        if not requirement.specifier.contains(
+            locked.get(canonicalize_name(requirement.name), "0.dev0"), prereleases=True
+        )
+    ]
+    assert wrong == [], "run `nox -s lock`"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_lines_hold_pins_and_hashes_only(group: str) -> None:
+    """No address, folder, host or option stands in a lock, and each pin is followed by a hash."""
+    lines = (REPOSITORY / "lockfiles" / f"{group}.txt").read_text().splitlines()
+    assert [line for line in lines if not LINE.fullmatch(line)] == []
+    after_pins = [following for line, following in zip(lines, [*lines[1:], ""], strict=True) if "==" in line]
+    assert all("--hash=" in following for following in after_pins)
+
+
+@pytest.mark.parametrize(("one", "other"), list(combinations(GROUPS, 2)))
+def test_shared_packages_have_one_version(one: str, other: str) -> None:
+    """A package that two environments hold has the same version in both."""
+    shared = pins(one).keys() & pins(other).keys()
+    assert {name: (pins(one)[name], pins(other)[name]) for name in shared if pins(one)[name] != pins(other)[name]} == {}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_nobody_downloads_cuda(group: str) -> None:
+    """Torch is the CPU build wherever it is locked, and no CUDA package comes with it."""
+    assert pins(group).get("torch", "2.13.0+cpu").endswith("+cpu")
+    assert [name for name in pins(group) if name.startswith(("nvidia-", "cuda-", "triton"))] == []
+
+
+def test_development_holds_what_runs() -> None:
+    """The tests run with everything that the pipeline's own environments hold."""
+    for group in ("host", "train-cpu", "infer"):
+        assert pins(group).items() <= pins("dev").items()

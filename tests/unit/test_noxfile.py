@@ -1,0 +1,83 @@
+"""The sessions that a user calls: all there, thin, and passing on what they are given."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.loading import load_recipe
+from pipeline.plan import Plan
+from pipeline.stages.registry import stages_of
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+def nox(folder: Path, *arguments: str) -> str:
+    """Run nox on a folder's noxfile; return what it prints."""
+    command = [sys.executable, "-m", "nox", "-f", str(folder / "noxfile.py"), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sessions() -> dict[str, str]:
+    """Return the sessions that `nox -l` shows: name → description."""
+    return dict(re.findall(r"^[*-] (\S+) -> (.+)$", nox(REPOSITORY, "-l"), re.MULTILINE))
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """A folder with the noxfile, where making an environment and running its interpreter only print."""
+    shutil.copy(REPOSITORY / "noxfile.py", tmp_path)
+    (tmp_path / "pipeline").mkdir()
+    (tmp_path / "pipeline" / "__init__.py").touch()
+    (tmp_path / "pipeline" / "environments.py").write_text("import sys\nprint('made', *sys.argv[1:])\n")
+    for lock in ("host", "dev", "bench"):
+        python = tmp_path / ".envs" / lock / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        python.write_text(f'#!/bin/sh\necho {lock}: "$@"\n')
+        python.chmod(0o755)
+    return tmp_path
+
+
+OTHERS = {"pipeline", "tests", "lint", "lock", "bench", "docs", "clean"}
+
+
+def test_sessions_are_there() -> None:
+    """Every promised session exists and says what it does."""
+    assert sessions().keys() >= OTHERS
+
+
+def test_one_session_for_each_family() -> None:
+    """The families of the shipped plan and the sessions are the same."""
+    families = Plan(stages_of(load_recipe("seedling"))).families
+    assert set(families) == sessions().keys() - OTHERS
+
+
+@pytest.mark.parametrize(
+    ("arguments", "printed"),
+    [
+        (["pipeline", "--", "--recipe", "own.toml"], "host: -m pipeline run --recipe own.toml"),
+        (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
+        (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
+    ],
+)
+def test_arguments_pass(repository: Path, arguments: list[str], printed: str) -> None:
+    """What stands after `--` reaches the program, in an environment that was asked for first."""
+    lock = printed.partition(":")[0]
+    assert nox(repository, "-s", *arguments).splitlines() == [f"made {lock}", printed]
+
+
+def test_clean_keeps_environments_unless_told(repository: Path) -> None:
+    """`clean` removes what runs made; `--all` the environments too."""
+    (repository / "build").mkdir()
+    nox(repository, "-s", "clean")
+    assert not (repository / "build").exists()
+    assert (repository / ".envs").exists()
+    nox(repository, "-s", "clean", "--", "--all")
+    assert not (repository / ".envs").exists()
