@@ -90,6 +90,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def golden(session: nox.Session) -> None:
+    """Compare the seedling in build/ with the golden digests; `-- --update` makes it the golden one."""
+    session.run(python_of(session, "host"), "-m", "tests.golden", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated documents anew: the recipes' reference and their JSON Schema."""
     session.run(python_of(session, "host"), "-m", "pipeline.schema")

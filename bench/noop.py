@@ -54,14 +54,21 @@ def shell(stage: str) -> str:
 
 def write_make(folder: Path) -> None:
     """Write a Makefile."""
-    rules = [f"out/{name}: {' '.join(f'out/{need}' for need in needs)}\n\t{shell(name)}\n" for name, needs in STAGES.items()]
+    rules = [
+        f"out/{name}: {' '.join(f'out/{need}' for need in needs)}\n\t{shell(name)}\n" for name, needs in STAGES.items()
+    ]
     (folder / "Makefile").write_text("all: out/compare\n" + "\n".join(rules))
 
 
 def write_doit(folder: Path) -> None:
     """Write a dodo.py."""
     tasks = [
-        {"name": name, "actions": [shell(name)], "targets": [f"out/{name}"], "file_dep": [f"out/{need}" for need in needs]}
+        {
+            "name": name,
+            "actions": [shell(name)],
+            "targets": [f"out/{name}"],
+            "file_dep": [f"out/{need}" for need in needs],
+        }
         for name, needs in STAGES.items()
     ]
     (folder / "dodo.py").write_text(f"def task_stage():\n    yield from {tasks!r}\n")
@@ -70,7 +77,9 @@ def write_doit(folder: Path) -> None:
 def write_dvc(folder: Path) -> None:
     """Write a dvc.yaml in an initialised repository without git."""
     subprocess.run([BENCH_BIN / "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True, capture_output=True)
-    subprocess.run([BENCH_BIN / "dvc", "config", "core.analytics", "false"], cwd=folder, check=True, capture_output=True)
+    subprocess.run(
+        [BENCH_BIN / "dvc", "config", "core.analytics", "false"], cwd=folder, check=True, capture_output=True
+    )
     stages = {
         name: {"cmd": shell(name), "deps": [f"out/{need}" for need in needs], "outs": [f"out/{name}"]}
         for name, needs in STAGES.items()
@@ -80,10 +89,11 @@ def write_dvc(folder: Path) -> None:
 
 def write_snakemake(folder: Path) -> None:
     """Write a Snakefile."""
-    rules = [
-        f"rule {name.replace('-', '_')}:\n    input: {[f'out/{need}' for need in needs]!r}\n    output: 'out/{name}'\n    shell: {shell(name)!r}\n"
-        for name, needs in STAGES.items()
-    ]
+    rules = []
+    for name, needs in STAGES.items():
+        inputs = [f"out/{need}" for need in needs]
+        head = f"rule {name.replace('-', '_')}:\n    input: {inputs!r}\n"
+        rules.append(f"{head}    output: 'out/{name}'\n    shell: {shell(name)!r}\n")
     (folder / "Snakefile").write_text("rule all:\n    input: 'out/compare'\n" + "\n".join(rules))
 
 
@@ -111,7 +121,9 @@ def measure(rounds: int = 15) -> Table:
             calls[tool.name] = (tool.command, folder)
         times = _in_turns(calls, rounds)
     rows = tuple((label, *summary_ms(found)) for label, found in times.items())
-    note = f"Nothing to do, 12 stages (ours: the whole seedling), {rounds} rounds in turns, {os.cpu_count()} cores. Milliseconds."
+    note = (
+        f"Nothing to do; 12 stages, ours all of the seedling's. {rounds} rounds, {os.cpu_count()} cores. Milliseconds."
+    )
     return Table("An unchanged run", note, ("what", "median", "lowest", "highest"), rows)
 
 

@@ -30,9 +30,22 @@ from pipeline.inside.job import Job
 
 THRESHOLD = 0.6
 SEED = 20260101
+WARM_UP = 100
+TAG_JOINED = "｜"
 NEAR_SHARE, EXACT_SHARE, TAG_SHARE = 0.05, 0.05, 0.10
 HIRAGANA = "".join(chr(code) for code in range(0x3042, 0x3094))
-ENDINGS = ("した話", "する方法", "の始め方", "がつらい理由", "を続けてみた", "で変わったこと", "について考える", "のすすめ", "を手放した日", "と暮らす")
+ENDINGS = (
+    "した話",
+    "する方法",
+    "の始め方",
+    "がつらい理由",
+    "を続けてみた",
+    "で変わったこと",
+    "について考える",
+    "のすすめ",
+    "を手放した日",
+    "と暮らす",
+)
 OPENINGS = ("", "", "", "", "【体験談】", "【保存版】", "なぜ", "はじめての", "30代からの", "私が")
 _FLATTEN = 3.0
 """Zipf's law flattened at the top (Mandelbrot): the commonest word is 3.3 % of all, as の is in Japanese."""
@@ -95,14 +108,18 @@ def generate(rows: int) -> tuple[list[str], list[tuple[int, int]]]:
     planted = []
     while len(titles) < rows:
         draw = chance.random()
-        if draw < NEAR_SHARE and len(titles) > 100:
+        if draw < NEAR_SHARE and len(titles) > WARM_UP:
             of = chance.randrange(len(titles))
             planted.append((of, len(titles)))
             titles.append(near(chance, titles[of]))
-        elif draw < NEAR_SHARE + EXACT_SHARE and len(titles) > 100:
+        elif draw < NEAR_SHARE + EXACT_SHARE and len(titles) > WARM_UP:
             titles.append(chance.choice(titles) + chance.choice(("", "！", " ")))
         elif draw < NEAR_SHARE + EXACT_SHARE + TAG_SHARE:
-            titles.append("｜".join(chance.sample(("自己紹介", "子育て", "副業", "読書", "日記", "40代", "転職", "投資"), 5)))
+            titles.append(
+                TAG_JOINED.join(
+                    chance.sample(("自己紹介", "子育て", "副業", "読書", "日記", "40代", "転職", "投資"), 5)
+                )
+            )
         else:
             titles.append(title(chance, vocabulary))
     return titles, planted
@@ -111,10 +128,12 @@ def generate(rows: int) -> tuple[list[str], list[tuple[int, int]]]:
 def near_step(titles: list[str], planted: list[tuple[int, int]], threads: int) -> dict[str, Any]:
     """Measure the near-duplicate step alone, on folded rows without exact copies and tag lists, as the stage does."""
     text = fold(from_strings(titles))
-    folded = [text.codes[a:b].tobytes().decode("utf-32-le") for a, b in zip(text.offsets, text.offsets[1:], strict=False)]
+    folded = [
+        text.codes[a:b].tobytes().decode("utf-32-le") for a, b in zip(text.offsets, text.offsets[1:], strict=False)
+    ]
     first: dict[str, int] = {}
     for row, value in enumerate(folded):
-        if titles[row].count("｜") < 4:
+        if TAG_JOINED not in titles[row]:
             first.setdefault(value, row)
     import numpy as np  # noqa: PLC0415 (the parent process that only prints needs none)
 
@@ -125,7 +144,11 @@ def near_step(titles: list[str], planted: list[tuple[int, int]], threads: int) -
     seconds, processor = time.perf_counter() - start, time.process_time() - processor
     removed = [(int(rows[row]), int(rows[of])) for row, of in enumerate(result.of.tolist()) if of >= 0]
     gone = {row for row, _ in removed}
-    pairs = [(a, b) for a, b in planted if first.get(folded[b]) == b and first.get(folded[a]) == a and jaccard(folded[a], folded[b]) >= THRESHOLD]
+    pairs = [
+        (a, b)
+        for a, b in planted
+        if first.get(folded[b]) == b and first.get(folded[a]) == a and jaccard(folded[a], folded[b]) >= THRESHOLD
+    ]
     return {
         "near_rows": len(rows),
         "near_seconds": seconds,
@@ -183,13 +206,16 @@ def measure(rows: int, threads: int) -> dict[str, Any]:
 
 def table(results: list[dict[str, Any]]) -> str:
     """Return the results as a Markdown table."""
-    head = "| rows | near duplicates, rows/s | recall | unconfirmed | all of prepare, rows/s | seconds | audit | peak GB |"
+    head = (
+        "| rows | near duplicates, rows/s | recall | unconfirmed | all of prepare, rows/s | seconds | audit | peak GB |"
+    )
     lines = [head, "|---|---|---|---|---|---|---|---|"]
-    for found in results:
-        lines.append(
-            f"| {found['rows']:,} | {found['near_rows_per_s']:,.0f} | {found['recall']:.4f} | {found['unconfirmed']} "
-            f"| {found['stage_rows_per_s']:,.0f} | {found['stage_seconds']:.1f} | {found['audit_share']:.0%} | {found['stage_peak_gb']:.2f} |"
-        )
+    lines += [
+        f"| {found['rows']:,} | {found['near_rows_per_s']:,.0f} | {found['recall']:.4f} | {found['unconfirmed']} "
+        f"| {found['stage_rows_per_s']:,.0f} | {found['stage_seconds']:.1f} | {found['audit_share']:.0%} "
+        f"| {found['stage_peak_gb']:.2f} |"
+        for found in results
+    ]
     return "\n".join(lines)
 
 

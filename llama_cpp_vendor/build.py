@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,22 +87,22 @@ def build_wheel(
     folder = cache / "wheels" / key[:32]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(folder.parent / "lock"):
-        if not (folder / "wheel.json").is_file():
-            _build_into(folder, archive, pin, python, compilers, key, jobs, report, environ)
-    return _read_wheel(folder)
-
-
-def _read_wheel(folder: Path) -> Wheel:
-    """Read a published wheel; one that was altered since is refused."""
-    raw = json.loads((folder / "wheel.json").read_text(encoding="utf-8"))
-    wheel = Wheel(folder / raw["file"], raw["sha256"], raw["key"])
-    if not wheel.path.is_file() or file_sha256(wheel.path) != wheel.sha256:
-        raise VendorError(
-            "the built llama.cpp wheel was altered or removed",
-            where=str(wheel.path),
-            advice=f"delete the folder {folder} and run again: the wheel is then built anew",
-        )
+        wheel = _read_wheel(folder)
+        if wheel is None:
+            for left in (folder, *folder.parent.glob(".build-*")):  # altered, or of a build that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            wheel = _build_into(folder, archive, pin, python, compilers, key, jobs, report, environ)
     return wheel
+
+
+def _read_wheel(folder: Path) -> Wheel | None:
+    """Return a published wheel, None when there is none or when it was altered since."""
+    record = folder / "wheel.json"
+    if not record.is_file():
+        return None
+    raw = json.loads(record.read_text(encoding="utf-8"))
+    wheel = Wheel(folder / raw["file"], raw["sha256"], raw["key"])
+    return wheel if wheel.path.is_file() and file_sha256(wheel.path) == wheel.sha256 else None
 
 
 def _build_into(
@@ -114,7 +115,7 @@ def _build_into(
     jobs: int | None,
     report: Report,
     environ: Mapping[str, str],
-) -> None:
+) -> Wheel:
     """Unpack, compile, and publish the wheel with its record by one rename."""
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder.parent) as name:
         root = Path(name).resolve()
@@ -136,6 +137,7 @@ def _build_into(
         }
         (published / "wheel.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         published.rename(folder)
+        return Wheel(folder / wheel.name, record["sha256"], key)
 
 
 def _environment(

@@ -131,7 +131,7 @@ def check(name: str, *, root: Path = ROOT, thorough: bool = False) -> None:
     if not thorough and stamp.get("tree") == tree:
         return
     if altered := installed.altered_files(environment.folder):
-        message = f"{len(altered)} installed files are not what the lock {environment.lock} names: {', '.join(altered[:5])}"
+        message = f"{len(altered)} installed files are not what {environment.lock}.txt names: {', '.join(altered[:5])}"
         advice = f"make it anew: python -m pipeline.environments --again {environment.lock}"
         raise EnvironmentSetupError(message, where=str(installed.site_packages(environment.folder)), advice=advice)
     write_json_atomic(environment.stamp, stamp | {"tree": tree})
@@ -186,29 +186,20 @@ def _create(environment: Environment, emit: Emit, *, again: bool) -> None:
     started = time.monotonic()
     emit("environment.creating", name=environment.lock, folder=str(environment.folder))
     origin = _origin(environment)
+    wheel = _llama_cpp_wheel(environment.folder.parent, emit) if environment.lock in _WITH_LLAMA_CPP else None
     # Always from nothing: an update in place keeps a package whose version stayed but whose hash changed, and
     # compiled code of an old file that had the size and the time of its successor.
     shutil.rmtree(environment.folder, ignore_errors=True)
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
     python = sys.executable if own == PYTHON_VERSION else PYTHON_VERSION
     run_uv(["venv", "--clear", "--python", python, environment.folder], environment.folder)
-    fresh = ["--no-cache"] if again else []  # the cache shares its files with the environment that was found altered
-    into = ["--compile-bytecode", *fresh, "--python", environment.python]
+    fresh = ("--no-cache",) if again else ()  # the cache shares its files with the environment that was found altered
+    into = ("--compile-bytecode", *fresh, "--python", str(environment.python))
     run_uv(["pip", "sync", "--require-hashes", *into, lock_file(environment.lock)], environment.folder)
-    added = _add_llama_cpp(environment, into, emit)
-    _write_stamp(environment, origin, added)
+    if wheel:
+        run_uv(["pip", "install", "--no-deps", *into, wheel.path], environment.folder)
+    _write_stamp(environment, origin, {"llama-cpp-wheel": f"sha256:{wheel.sha256}"} if wheel else {})
     emit("environment.ready", name=environment.lock, seconds=round(time.monotonic() - started, 1))
-
-
-def _add_llama_cpp(environment: Environment, into: Sequence[str | Path], emit: Emit) -> Mapping[str, str]:
-    """Build the vendored wheel once, install it, and return its digest for the identity."""
-    if environment.lock not in _WITH_LLAMA_CPP:
-        return {}
-    wheel = _llama_cpp_wheel(environment.folder.parent, emit)
-    from pipeline.uv import run_uv  # noqa: PLC0415 - only when something must be made
-
-    run_uv(["pip", "install", "--no-deps", "--reinstall", *into, wheel.path], environment.folder)
-    return {"llama-cpp-wheel": f"sha256:{wheel.sha256}"}
 
 
 def _llama_cpp_wheel(root: Path, emit: Emit) -> Wheel:
@@ -227,7 +218,7 @@ def _llama_cpp_wheel(root: Path, emit: Emit) -> Wheel:
     return build_wheel(archive, pin, cache, python, digest_file(lock_file("build")), report=report)
 
 
-def _write_stamp(environment: Environment, origin: Mapping[str, Any], added: Mapping[str, str]) -> None:
+def _write_stamp(environment: Environment, origin: Mapping[str, Any], added: dict[str, str]) -> None:
     from pipeline import installed  # noqa: PLC0415 - not needed to find out that an environment is ready
 
     folder = environment.folder
@@ -245,15 +236,20 @@ def _print_event(event: str, **data: Any) -> None:
     """Show one event on a line of its own; of a long count, every tenth part."""
     if "done" in data and data["done"] * 10 // data["total"] == (data["done"] - 1) * 10 // data["total"]:
         return
-    print(event, *(f"{name}={value}" for name, value in data.items()), file=sys.stderr, flush=True)  # noqa: T201 - a command line
+    words = [f"{name}={value}" for name, value in data.items()]
+    print(event, *words, file=sys.stderr, flush=True)  # noqa: T201 - a command line
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make the environments that the command line names; return the exit code."""
     import argparse  # noqa: PLC0415 - only for the command line
 
-    parser = argparse.ArgumentParser(prog="python -m pipeline.environments", description="Make environments from their locks.")
-    parser.add_argument("names", nargs="+", metavar="NAME", help="training, inference, or a lock: host, train-cpu, dev ...")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.environments", description="Make environments from their locks."
+    )
+    parser.add_argument(
+        "names", nargs="+", metavar="NAME", help="training, inference, or a lock: host, train-cpu, dev ..."
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the environments (default: .envs)")
     parser.add_argument("--again", action="store_true", help="remove them first and fetch every package anew")
     parser.add_argument("--check", action="store_true", help="read every installed file and compare it with its record")

@@ -195,7 +195,9 @@ class Run:
         return components(stage, self._manifests(), self.pins, verdicts)
 
     def _input_folders(self, stage: Stage) -> dict[str, Path]:
-        return {name: self.store.folder(self.outcomes[item.stage].manifest) for name, item in stage.inputs.items()}
+        """Return the folder of each artifact that the stage or its gates read."""
+        names = {**{name: item.stage for name, item in stage.inputs.items()}, **stage.judged_with}
+        return {name: self.store.folder(self.outcomes[other].manifest) for name, other in names.items()}
 
     def _look_up(self, stage: Stage, key: str) -> Manifest | None:
         """Return the stored result of a key when its bytes are trusted and judged by today's limits."""

@@ -47,7 +47,9 @@ def signature(folder: Path) -> list[list[int]]:
 def identity(folder: Path) -> dict[str, str]:
     """Return interpreter and packages with their digests: `python`, `interpreter`, and one key per package."""
     configuration = dict(
-        line.split(" = ", 1) for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines() if " = " in line
+        line.split(" = ", 1)
+        for line in (folder / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+        if " = " in line
     )
     found = {"python": configuration.get("version_info") or configuration["version"]}
     found |= {name: f"sha256:{digest_file(path)}" for name, path in interpreter_files(folder).items()}
@@ -67,7 +69,7 @@ def content(info: Path) -> list[Entry]:
 def tree_signature(folder: Path) -> str:
     """Return a digest over path, size, times and inode of every file of the packages (no file is read)."""
     packages = site_packages(folder)
-    return digest_json([[path, *_stat(os.path.join(packages, path))] for path in _files(packages)])
+    return digest_json([[path, *_stat(f"{packages}/{path}")] for path in _files(packages)])
 
 
 def altered_files(folder: Path) -> list[str]:
@@ -104,7 +106,7 @@ def _files(packages: Path) -> list[str]:
 
 
 def _stat(path: str) -> list[int]:
-    found = os.stat(path)
+    found = os.stat(path)  # noqa: PTH116 - 24,000 files: twice as quick as by Path
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 

@@ -37,14 +37,17 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
     first = folder / f"{GROUPS[0]}.txt"
     for group in GROUPS:
         lock = folder / f"{group}.txt"
-        bounds = [] if lock == first else ["--constraints", first]
-        source = ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", lock]
-        run_uv(["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else []), *bounds, *source], lock, environ)
+        command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
+        command += [] if lock == first else ["--constraints", str(first)]
+        command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
+        run_uv(command, lock, environ)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the locks; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m pipeline.locks", description="Write lockfiles/ from pyproject.toml.")
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.locks", description="Write lockfiles/ from pyproject.toml."
+    )
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that the groups allow")
     options = parser.parse_args(arguments)
     try:

@@ -36,7 +36,12 @@ def configuration_files(environ: Mapping[str, str]) -> list[Path]:
     system = environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
     user = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     files = [Path(folder, "pip", "pip.conf") for folder in reversed(system)]
-    files += [Path("/etc/pip.conf"), home / ".pip" / "pip.conf", user / "pip" / "pip.conf", Path(sys.prefix, "pip.conf")]
+    files += [
+        Path("/etc/pip.conf"),
+        home / ".pip" / "pip.conf",
+        user / "pip" / "pip.conf",
+        Path(sys.prefix, "pip.conf"),
+    ]
     if chosen := environ.get("PIP_CONFIG_FILE"):
         return [] if chosen == os.devnull else [*files, Path(chosen)]
     return files

@@ -185,10 +185,11 @@ class Store:
                 if not target.exists():
                     output.rename(target)
                     sync_folder(target.parent)
-                self._write_signatures(manifest, {e.path: signature(target / e.path) for e in manifest.files})
             write_json_atomic(self._path("records", f"{manifest.key}.json"), record)
             self.write_manifest(manifest)
             shutil.rmtree(self._path("scratch", manifest.key), ignore_errors=True)
+            # Last: a file that was hard-linked from scratch gets a new ctime when scratch goes.
+            self._write_signatures(manifest, {e.path: signature(target / e.path) for e in manifest.files})
 
     def _settle(self, output: Path) -> None:
         """Make a finished folder durable and its files read-only."""

@@ -25,8 +25,7 @@ _REASONS = (
     (
         r"no version of torch==\S+\+cpu",
         "no CPU wheel of torch is offered to this machine",
-        "set PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels (its 'Get started' page, choice 'CPU', shows the "
-        "address), or PIP_FIND_LINKS to a folder that holds the wheel",
+        "set PIP_EXTRA_INDEX_URL to PyTorch's index of CPU wheels (see README), or PIP_FIND_LINKS to a folder with it",
     ),
     (
         r"Hash mismatch|hash(es)? (do|does) not match",
@@ -39,14 +38,14 @@ _REASONS = (
         "set PIP_CERT to the certificate bundle of your network",
     ),
     (
+        r"No interpreter found|Failed to inspect Python interpreter|python-build-standalone",
+        f"there is no Python {PYTHON_VERSION} on this machine, and none could be downloaded",
+        f"install Python {PYTHON_VERSION} (on Debian 12: apt-get install python3 python3-venv)",
+    ),
+    (
         r"dns error|tcp connect error|error sending request|network was disabled|timed out|Connection re(fused|set)",
         "the package index cannot be reached",
         "check the network and pip's settings (index-url, proxy), then run again: what was fetched is kept",
-    ),
-    (
-        r"No interpreter found|Failed to inspect Python interpreter|No Python interpreters|download.*python",
-        f"there is no Python {PYTHON_VERSION} on this machine, and none could be downloaded",
-        f"install Python {PYTHON_VERSION} (on Debian 12: apt-get install python3 python3-venv)",
     ),
     (
         r"Permission denied|Read-only file system",

@@ -82,7 +82,9 @@ def _loop(text: str, limits: GenerationLimits) -> str:
     whole = texts.ending_cycle(letters)
     if whole is None or whole.span < len(letters) or len(letters) % len(whole.unit):
         return ""
-    long_enough = len(letters) >= (2 * limits.bracket_run_chars if whole.repeats == _DOUBLED else limits.bracket_run_chars)
+    long_enough = len(letters) >= (
+        2 * limits.bracket_run_chars if whole.repeats == _DOUBLED else limits.bracket_run_chars
+    )
     return f"nothing but {whole.repeats} times {whole.unit[:20]!r}" if long_enough else ""
 
 
@@ -95,7 +97,9 @@ def is_japanese(text: str, foreign_letters: float) -> bool:
     shares = texts.script_shares(_LATIN_WORD.sub("A", text))
     if not any(shares.values()):
         return True
-    return shares["kana"] + shares["han"] > 0 and shares["latin"] <= foreign_letters and shares["other"] <= _OTHER_LETTERS
+    return (
+        shares["kana"] + shares["han"] > 0 and shares["latin"] <= foreign_letters and shares["other"] <= _OTHER_LETTERS
+    )
 
 
 def instructions(prompt: Prompt) -> tuple[str, ...]:

@@ -42,16 +42,25 @@ class DataLimits(BaseModel):
         0.3, ge=0, le=1, description="Share of the clean rows that follow one pattern. Source: seed 001 §1, §2."
     )
     classifier_precision: float = Field(
-        1.0, ge=0, le=1, description="Tag lists among what the classifier calls so, on labelled titles. Source: seed 000 §4.2."
+        1.0,
+        ge=0,
+        le=1,
+        description="Tag lists among what the classifier calls so, on labelled titles. Source: seed 000 §4.2.",
     )
     classifier_recall: float = Field(
         0.9, ge=0, le=1, description="Labelled tag lists that the classifier finds. Source: recipe value."
     )
     split_difference: float = Field(
-        0.05, ge=0, le=1, description="Difference of a split's share from the recipe's that warns. Source: recipe value."
+        0.05,
+        ge=0,
+        le=1,
+        description="Difference of a split's share from the recipe's that warns. Source: recipe value.",
     )
     category_difference: float = Field(
-        0.05, ge=0, le=1, description="Difference of a category's share between a split and all rows. Source: recipe value."
+        0.05,
+        ge=0,
+        le=1,
+        description="Difference of a category's share between a split and all rows. Source: recipe value.",
     )
     leaks: int = Field(0, ge=0, description="Rows, groups or near pairs in two splits. Source: seed 001 §3.")
 

@@ -22,7 +22,9 @@ def funnel_of(evidence: Evidence) -> Any:
 
 
 def _counted(check: Check, found: Any, limit: int, cause: str, advice: str) -> Verdict:
-    return check.judged(found["count"], fails=found["count"] > limit, cause=cause, advice=advice, evidence=found["examples"])
+    return check.judged(
+        found["count"], fails=found["count"] > limit, cause=cause, advice=advice, evidence=found["examples"]
+    )
 
 
 def tag_lists(evidence: Evidence) -> Sequence[Verdict]:
@@ -46,7 +48,11 @@ def exact_duplicates(evidence: Evidence) -> Sequence[Verdict]:
     audit = audit_of(evidence)
     if audit is None:
         return (check.not_measured(MISSING),)
-    return (_counted(check, audit["exact_duplicates"], limit, "the same text stands more than once", _duplicate_advice(evidence)),)
+    return (
+        _counted(
+            check, audit["exact_duplicates"], limit, "the same text stands more than once", _duplicate_advice(evidence)
+        ),
+    )
 
 
 def near_duplicates(evidence: Evidence) -> Sequence[Verdict]:
@@ -61,7 +67,11 @@ def near_duplicates(evidence: Evidence) -> Sequence[Verdict]:
     found = audit["near_duplicates"]
     rows = [f"{found['probes']} rows compared: {found['method']}", *found["examples"]]
     cause = "rows that hardly differ are learned by heart"
-    return (check.judged(found["count"], fails=found["count"] > limit, cause=cause, advice=_duplicate_advice(evidence), evidence=rows),)
+    return (
+        check.judged(
+            found["count"], fails=found["count"] > limit, cause=cause, advice=_duplicate_advice(evidence), evidence=rows
+        ),
+    )
 
 
 def _duplicate_advice(evidence: Evidence) -> str:
@@ -80,14 +90,19 @@ def broken_rows(evidence: Evidence) -> Sequence[Verdict]:
     count = audit["broken"]["count"] + audit["unreadable"]["count"]
     examples = audit["unreadable"]["examples"] + audit["broken"]["examples"]
     cause = "empty text, control or replacement characters, text in the wrong encoding, or an open bracket"
-    return (check.judged(count, fails=count > limit, cause=cause, advice="mend or remove these raw rows", evidence=examples),)
+    return (
+        check.judged(
+            count, fails=count > limit, cause=cause, advice="mend or remove these raw rows", evidence=examples
+        ),
+    )
 
 
 def one_format(evidence: Evidence) -> Sequence[Verdict]:
     """Fail when a written row has another shape, length or language than the recipe asks for."""
     limit = evidence.recipe.gates.data.misfit_rows
     clean = evidence.recipe.clean
-    bound = f"at most {limit} outside {clean.min_chars} to {clean.max_chars} characters, language {clean.language}, one shape"
+    fit = f"{clean.min_chars} to {clean.max_chars} characters, language {clean.language}, one shape"
+    bound = f"at most {limit} outside {fit}"
     check = Check("data.format", "clean rows", "rows", bound, "seed 001 §1, §9")
     audit = audit_of(evidence)
     if audit is None:
@@ -96,7 +111,15 @@ def one_format(evidence: Evidence) -> Sequence[Verdict]:
     count = sum(part["count"] for part in parts)
     examples = [example for part in parts for example in part["examples"]]
     cause = "rows do not fit the task that the recipe describes"
-    return (check.judged(count, fails=count > limit, cause=cause, advice="correct the rows or the recipe's table [clean]", evidence=examples),)
+    return (
+        check.judged(
+            count,
+            fails=count > limit,
+            cause=cause,
+            advice="correct the rows or the recipe's table [clean]",
+            evidence=examples,
+        ),
+    )
 
 
 def nothing_vanished(evidence: Evidence) -> Sequence[Verdict]:
@@ -108,7 +131,15 @@ def nothing_vanished(evidence: Evidence) -> Sequence[Verdict]:
     missing = abs(funnel["rows_in"] - sum(audit["rows"].values()) - audit["dropped"]["rows"])
     counts = [f"{funnel['rows_in']} raw rows, {sum(audit['rows'].values())} clean, {audit['dropped']['rows']} dropped"]
     cause = "the files do not hold every raw row: a fault of the stage, or a file changed after it was written"
-    return (check.judged(missing, fails=missing > 0, cause=cause, advice="run the stage again; report it if it stays", evidence=counts),)
+    return (
+        check.judged(
+            missing,
+            fails=missing > 0,
+            cause=cause,
+            advice="run the stage again; report it if it stays",
+            evidence=counts,
+        ),
+    )
 
 
 row_gates: tuple[Gate, ...] = (tag_lists, exact_duplicates, near_duplicates, broken_rows, one_format, nothing_vanished)

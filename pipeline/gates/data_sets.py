@@ -63,7 +63,9 @@ def clean_rows(evidence: Evidence) -> Sequence[Verdict]:
 def diversity(evidence: Evidence) -> Sequence[Verdict]:
     """Warn when one pattern holds too many of the clean rows; report openings, inputs and clusters."""
     limit = evidence.recipe.gates.data.pattern_warn
-    check = Check("data.diversity", "clean rows", "share of the commonest pattern", f"warn over {limit:.0%}", "seed 001 §1, §2")
+    check = Check(
+        "data.diversity", "clean rows", "share of the commonest pattern", f"warn over {limit:.0%}", "seed 001 §1, §2"
+    )
     audit = audit_of(evidence)
     if audit is None:
         return (check.not_measured(MISSING),)
@@ -71,23 +73,37 @@ def diversity(evidence: Evidence) -> Sequence[Verdict]:
         return (check.not_measured("there are no clean rows"),)
     found = audit["diversity"]
     pattern, opening = found["commonest_pattern"], found["commonest_opening"]
+    clusters = found["duplicate_clusters"]
     facts = [
         f"commonest pattern {pattern['pattern']}: {pattern['rows']} rows",
         f"commonest opening {opening['text']}: {opening['share']:.1%} of the rows",
         f"different openings: {found['distinct_opening_share']:.1%} of the rows",
         f"{found['inputs']} different inputs, at most {found['rows_per_input']['max']} rows for one",
-        f"{found['duplicate_clusters']['count']} clusters of duplicates, the largest of {found['duplicate_clusters']['largest']} raw rows",
+        f"{clusters['count']} clusters of duplicates, the largest of {clusters['largest']} raw rows",
     ]
     cause = "the rows follow one template, and the model will follow it too"
-    return (check.judged(pattern["share"], fails=False, warns=pattern["share"] > limit, cause=cause, advice="add rows of other kinds", evidence=facts),)
+    return (
+        check.judged(
+            pattern["share"],
+            fails=False,
+            warns=pattern["share"] > limit,
+            cause=cause,
+            advice="add rows of other kinds",
+            evidence=facts,
+        ),
+    )
 
 
 def classifier(evidence: Evidence) -> Sequence[Verdict]:
     """Judge the tag-list classifier that ran on titles labelled by hand: real ones must stay."""
     limits = evidence.recipe.gates.data
     source = "seed 000 §4.2; labelled titles in pipeline/inside/data/labelled_titles.py"
-    precise = Check("data.real-titles-stay", "labelled titles", "precision", f"at least {limits.classifier_precision:g}", source)
-    complete = Check("data.tag-lists-found", "labelled titles", "recall", f"at least {limits.classifier_recall:g}", source)
+    precise = Check(
+        "data.real-titles-stay", "labelled titles", "precision", f"at least {limits.classifier_precision:g}", source
+    )
+    complete = Check(
+        "data.tag-lists-found", "labelled titles", "recall", f"at least {limits.classifier_recall:g}", source
+    )
     funnel = funnel_of(evidence)
     if funnel is None:
         return (precise.not_measured(MISSING), complete.not_measured(MISSING))
@@ -126,10 +142,16 @@ def split(evidence: Evidence) -> Sequence[Verdict]:
     wanted = {name: getattr(evidence.recipe.split, name) for name in _SPLITS}
     difference = max(abs(rows[name] / sum(rows.values()) - wanted[name] / sum(wanted.values())) for name in _SPLITS)
     empty = [name for name in _SPLITS if rows[name] == 0]
-    cause = f"no rows in {', '.join(empty)}" if empty else "groups or clusters of near duplicates are too large to divide"
+    cause = (
+        f"no rows in {', '.join(empty)}" if empty else "groups or clusters of near duplicates are too large to divide"
+    )
     advice = "set a share for it in [split]; a set too small for a test split needs a waiver with its reason"
     facts = [f"{name}: {rows[name]} rows, the recipe asks for {wanted[name]:.0%}" for name in _SPLITS]
-    return (check.judged(difference, fails=bool(empty), warns=difference > limit, cause=cause, advice=advice, evidence=facts),)
+    return (
+        check.judged(
+            difference, fails=bool(empty), warns=difference > limit, cause=cause, advice=advice, evidence=facts
+        ),
+    )
 
 
 def stratification(evidence: Evidence) -> Sequence[Verdict]:
@@ -145,18 +167,34 @@ def stratification(evidence: Evidence) -> Sequence[Verdict]:
     total = sum(audit["rows"].values())
     if total == 0:
         return (check.not_measured("there are no clean rows"),)
-    worst = [_difference(audit, name, category, total) for name in _SPLITS for category in audit["categories"] if audit["rows"].get(name)]
+    worst = [
+        _difference(audit, name, category, total)
+        for name in _SPLITS
+        for category in audit["categories"]
+        if audit["rows"].get(name)
+    ]
     worst.sort(key=lambda entry: (-entry[0], entry[1]))
     cause = "groups or clusters hold a category together"
     facts = [text for _, text in worst[:5]]
-    return (check.judged(worst[0][0], fails=False, warns=worst[0][0] > limit, cause=cause, advice="use smaller groups", evidence=facts),)
+    return (
+        check.judged(
+            worst[0][0],
+            fails=False,
+            warns=worst[0][0] > limit,
+            cause=cause,
+            advice="use smaller groups",
+            evidence=facts,
+        ),
+    )
 
 
 def _difference(audit: Any, name: str, category: str, total: int) -> tuple[float, str]:
     """Return how far a category's share in a split is from its share in all rows, beyond the one row of rounding."""
     counts, rows = audit["categories"][category], audit["rows"][name]
     expected = rows * sum(counts.values()) / total
-    return max(abs(counts[name] - expected) - 1, 0) / rows, f"{name}, {category}: {counts[name]} rows, {expected:.1f} expected"
+    return max(
+        abs(counts[name] - expected) - 1, 0
+    ) / rows, f"{name}, {category}: {counts[name]} rows, {expected:.1f} expected"
 
 
 def leakage(evidence: Evidence) -> Sequence[Verdict]:
@@ -171,7 +209,9 @@ def leakage(evidence: Evidence) -> Sequence[Verdict]:
         "id": "the same row is in two splits",
     }
     for kind, cause in causes.items():
-        check = Check("data.leakage", kind, "pairs" if kind in ("exact", "near") else "values", f"at most {limit}", "seed 001 §3")
+        check = Check(
+            "data.leakage", kind, "pairs" if kind in ("exact", "near") else "values", f"at most {limit}", "seed 001 §3"
+        )
         if audit is None:
             found.append(check.not_measured(MISSING))
             continue
@@ -182,14 +222,26 @@ def leakage(evidence: Evidence) -> Sequence[Verdict]:
         advice = "this is a fault of the split: report it; nothing measured on these splits can be trusted"
         notes = [f"{audit['near_duplicates']['probes']} rows compared"] if kind == "near" else []
         found.append(
-            check.judged(part["count"], fails=part["count"] > limit, cause=cause, advice=advice, evidence=notes + part["examples"])
+            check.judged(
+                part["count"],
+                fails=part["count"] > limit,
+                cause=cause,
+                advice=advice,
+                evidence=notes + part["examples"],
+            )
         )
     return tuple(found)
 
 
 def augmentation(evidence: Evidence) -> Sequence[Verdict]:
     """Fail when validation or test holds a row that comes from no raw file."""
-    check = Check("data.augmentation", "validation and test", "rows", "0 made-up rows", "seed 001 §3: only after the split, only in train")
+    check = Check(
+        "data.augmentation",
+        "validation and test",
+        "rows",
+        "0 made-up rows",
+        "seed 001 §3: only after the split, only in train",
+    )
     audit, funnel = audit_of(evidence), funnel_of(evidence)
     if audit is None or funnel is None:
         return (check.not_measured(MISSING),)
@@ -200,7 +252,15 @@ def augmentation(evidence: Evidence) -> Sequence[Verdict]:
         if source not in funnel["files"]
     }
     cause = "rows that are not raw rows are used to judge the model"
-    return (check.judged(sum(made.values()), fails=bool(made), cause=cause, advice="augment after the split, in train only", evidence=list(made)),)
+    return (
+        check.judged(
+            sum(made.values()),
+            fails=bool(made),
+            cause=cause,
+            advice="augment after the split, in train only",
+            evidence=list(made),
+        ),
+    )
 
 
 set_gates: tuple[Gate, ...] = (

@@ -69,8 +69,8 @@ class GenerationLimits(BaseModel):
         0.5,
         gt=0,
         le=1,
-        description="Latin words among words and characters, over which an answer is not Japanese. Source: recipe value;"
-        " titles hold names such as ChatGPT.",
+        description="Share of Latin words, among words and characters, over which an answer is not Japanese. Source:"
+        " recipe value; titles hold names such as ChatGPT.",
     )
     echo_share: float = Field(0.05, ge=0, le=1, description="Answers that repeat the prompt. Source: gates.md.")
     special_share: float = Field(

@@ -5,42 +5,60 @@ from __future__ import annotations
 import json
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from . import numerics
 from .job import Job, emit, progress, write_json
-from .seedling_corpus import Conversation, make_corpus
-from .seedling_tokenizer import CONTEXT_TOKENS, END_OF_TEXT, TURN_END, VOCABULARY, render, save_tokenizer, train_tokenizer
+from .seedling_corpus import make_corpus, make_drills
+from .seedling_tokenizer import (
+    CONTEXT_TOKENS,
+    END_OF_TEXT,
+    TURN_END,
+    VOCABULARY,
+    render,
+    render_drill,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 IGNORED = -100
 """Label of positions that carry no loss (the convention of PyTorch's cross entropy)."""
 
-WARM_UP_STEPS = 20
-REPORT_EVERY_STEPS = 10
-CHECKPOINT_EVERY_STEPS = 50
-POOL_BATCHES = 10
-"""Batches are cut from pools of this many, sorted by length, so that little is padded."""
+DRILL_SHARE = 0.3
+"""Share of the steps that drill copying before the corpus begins."""
 
+INITIAL_DEVIATION = 0.05
+KEY_LIKENESS = 0.8
+"""How much of each query matrix starts as its key matrix, and of each output matrix as its transposed value matrix.
+After "Mimetic initialization of self-attention layers" (arXiv 2305.09828): a token first attends to tokens like itself.
+Without it this model has not begun to copy when its 1,000 steps are over."""
+
+WARM_UP_STEPS = 20
+LAST_RATE_SHARE = 0.05
 WEIGHT_DECAY = 0.01
 BETAS = (0.9, 0.98)
 LARGEST_GRADIENT_NORM = 1.0
-PROBLEM_TOKENS = 1024
+
+REPORT_EVERY_STEPS = 20
+CHECKPOINT_EVERY_STEPS = 100
+POOL_BATCHES = 16
+"""Batches are cut from pools of this many, sorted by length, so that little is padded."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """One conversation in ids; loss is taken from position `answer` on."""
+    """One text in ids, and for each position whether its token is to be learnt."""
 
     ids: list[int]
-    answer: int
+    learnt: list[bool]
 
 
 def make_config() -> Qwen3Config:
@@ -55,6 +73,7 @@ def make_config() -> Qwen3Config:
         head_dim=64,
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=True,
+        initializer_range=INITIAL_DEVIATION,
         attn_implementation="sdpa",
     )
 
@@ -62,20 +81,31 @@ def make_config() -> Qwen3Config:
 def make_model(seed: int) -> Qwen3ForCausalLM:
     """Return a model with fresh weights that depend on the seed only."""
     torch.manual_seed(seed)
-    return Qwen3ForCausalLM(make_config())
+    model = Qwen3ForCausalLM(make_config())
+    size, shared = model.config.head_dim, model.config.num_attention_heads // model.config.num_key_value_heads
+    with torch.no_grad():
+        for layer in model.model.layers:
+            attention = layer.self_attn
+            for head in range(model.config.num_attention_heads):
+                mine = slice(head * size, (head + 1) * size)
+                group = slice(head // shared * size, (head // shared + 1) * size)
+                attention.q_proj.weight[mine].lerp_(attention.k_proj.weight[group], KEY_LIKENESS)
+                attention.o_proj.weight[:, mine].add_(attention.v_proj.weight[group].T, alpha=KEY_LIKENESS)
+    return model
 
 
-def encode(tokenizer: Tokenizer, corpus: list[Conversation]) -> list[Example]:
-    """Return the conversations in ids."""
-    examples = []
-    for talk in corpus:
-        prompt, answer = render(talk)
-        front = tokenizer.encode(prompt).ids
-        examples.append(Example(front + tokenizer.encode(answer).ids, len(front)))
-    return examples
+def encode(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> Example:
+    """Return a text that comes in parts, each to be learnt or not, as one example."""
+    ids: list[int] = []
+    learnt: list[bool] = []
+    for text, wanted in parts:
+        more = tokenizer.encode(text).ids
+        ids += more
+        learnt += [wanted] * len(more)
+    return Example(ids, learnt)
 
 
-def make_batches(examples: list[Example], size: int, seed: int) -> list[list[Example]]:
+def make_batches(examples: Sequence[Example], size: int, seed: int) -> list[list[Example]]:
     """Return batches of like lengths in an order that depends on the seed only."""
     pool = size * POOL_BATCHES
     batches = []
@@ -87,27 +117,29 @@ def make_batches(examples: list[Example], size: int, seed: int) -> list[list[Exa
     return batches
 
 
-def batch_loss(model: Qwen3ForCausalLM, batch: list[Example], pad: int) -> torch.Tensor:
-    """Return the mean negative log-likelihood of the answers' tokens.
+def batch_loss(model: Qwen3ForCausalLM, batch: Sequence[Example], pad: int) -> torch.Tensor:
+    """Return the mean negative log-likelihood, in nats, of the tokens to be learnt.
 
     Padding stands on the right, where causal attention never looks back at it, and logits are made only
     for the labelled positions.
     """
     longest = max(len(example.ids) for example in batch)
-    ids = torch.tensor([example.ids + [pad] * (longest - len(example.ids)) for example in batch])
-    labels = torch.full_like(ids, IGNORED)
+    ids = torch.full((len(batch), longest), pad)
+    labels = torch.full((len(batch), longest), IGNORED)
     for row, example in enumerate(batch):
-        labels[row, example.answer : len(example.ids)] = ids[row, example.answer : len(example.ids)]
+        own = torch.tensor(example.ids)
+        ids[row, : len(own)] = own
+        labels[row, : len(own)] = own.masked_fill(~torch.tensor(example.learnt), IGNORED)
     hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state
     labelled = labels[:, 1:] != IGNORED
     return functional.cross_entropy(model.lm_head(hidden[labelled]), labels[:, 1:][labelled])
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Return a linear warm-up and a linear fall to a twentieth: plain arithmetic, the same on every machine."""
+    """Return a linear warm-up and a linear fall: plain arithmetic, the same on every machine."""
     if step < WARM_UP_STEPS:
         return peak * (step + 1) / WARM_UP_STEPS
-    return peak * (1.0 - 0.95 * (step - WARM_UP_STEPS) / max(1, steps - WARM_UP_STEPS))
+    return peak * (1.0 - (1.0 - LAST_RATE_SHARE) * (step - WARM_UP_STEPS) / max(1, steps - WARM_UP_STEPS))
 
 
 class Training:
@@ -119,12 +151,13 @@ class Training:
         self._pad = pad
         self._checkpoint = scratch / "base-checkpoint.pt"
         self.model = make_model(parameters["seed"])
-        decayed = [p for p in self.model.parameters() if p.dim() > 1]
-        plain = [p for p in self.model.parameters() if p.dim() <= 1]
+        matrices = [weight for weight in self.model.parameters() if weight.dim() > 1]
+        norms = [weight for weight in self.model.parameters() if weight.dim() <= 1]
         self._optimizer = torch.optim.AdamW(
-            [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": plain, "weight_decay": 0.0}],
+            [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": norms, "weight_decay": 0.0}],
             lr=parameters["learning_rate"],
             betas=BETAS,
+            fused=True,
         )
         self.losses: list[float] = []
 
@@ -140,6 +173,28 @@ class Training:
         self.losses = state["losses"]
         emit("base.resumed", step=len(self.losses))
 
+    def run(self) -> None:
+        """Train from where it stands to the last batch, with checkpoints on the way."""
+        total = len(self._batches)
+        self.model.train()
+        for number in range(len(self.losses), total):
+            self.losses.append(self._step(number))
+            done = number + 1
+            if done % REPORT_EVERY_STEPS == 0 or done == total:
+                progress("base.step", done=done, total=total, loss=round(self.losses[-1], 4))
+            if done % CHECKPOINT_EVERY_STEPS == 0 and done < total:
+                self._save()
+
+    def _step(self, number: int) -> float:
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate(number, len(self._batches), self._parameters["learning_rate"])
+        loss = batch_loss(self.model, self._batches[number], self._pad)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT_NORM)
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return loss.item()
+
     def _save(self) -> None:
         state = {
             "parameters": json.dumps(self._parameters, sort_keys=True),
@@ -154,47 +209,35 @@ class Training:
             os.fsync(stream.fileno())
         fresh.replace(self._checkpoint)
 
-    def _step(self, number: int) -> float:
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate(number, len(self._batches), self._parameters["learning_rate"])
-        loss = batch_loss(self.model, self._batches[number], self._pad)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT_NORM)
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        return loss.item()
 
-    def run(self) -> None:
-        """Train from where it stands to the last batch, with checkpoints on the way."""
-        total = len(self._batches)
-        self.model.train()
-        for number in range(len(self.losses), total):
-            self.losses.append(self._step(number))
-            done = number + 1
-            if done % REPORT_EVERY_STEPS == 0 or done == total:
-                progress("base.step", done=done, total=total, loss=round(self.losses[-1], 4))
-            if done % CHECKPOINT_EVERY_STEPS == 0 and done < total:
-                self._save()
+def prepare(parameters: dict[str, Any]) -> tuple[Tokenizer, list[list[Example]]]:
+    """Return the tokenizer and all batches of the training: first the drills, then the corpus."""
+    size, seed = parameters["batch_size"], parameters["seed"]
+    drilled = round(parameters["steps"] * DRILL_SHARE)
+    corpus = make_corpus((parameters["steps"] - drilled) * size, seed)
+    tokenizer = train_tokenizer(corpus)
+    drills = [encode(tokenizer, render_drill(subjects)) for subjects in make_drills(drilled * size, seed + 1)]
+    texts = [encode(tokenizer, render(text)) for text in corpus]
+    return tokenizer, make_batches(drills, size, seed) + make_batches(texts, size, seed)
 
 
 def save(model: Qwen3ForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     """Write a Hugging Face folder whose bytes depend on weights, architecture and tokenizer only."""
-    model.config.eos_token_id = tokenizer.token_to_id(TURN_END)
-    model.config.pad_token_id = tokenizer.token_to_id(END_OF_TEXT)
-    model.generation_config.eos_token_id = [tokenizer.token_to_id(TURN_END), tokenizer.token_to_id(END_OF_TEXT)]
-    model.generation_config.pad_token_id = tokenizer.token_to_id(END_OF_TEXT)
+    end, pad = tokenizer.token_to_id(TURN_END), tokenizer.token_to_id(END_OF_TEXT)
+    model.config.eos_token_id = end
+    model.config.pad_token_id = pad
+    model.generation_config.eos_token_id = [end, pad]
+    model.generation_config.pad_token_id = pad
     model.save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)
     save_tokenizer(tokenizer, folder)
 
 
 def main(job: Job) -> None:
     """Train with the recipe's table `[base]` and write the model's folder and `base.json`."""
     parameters = job.parameters["base"]
-    torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(True)
-    corpus = make_corpus(parameters["steps"] * parameters["batch_size"], parameters["seed"])
-    tokenizer = train_tokenizer(corpus)
-    batches = make_batches(encode(tokenizer, corpus), parameters["batch_size"], parameters["seed"])
+    numerics.hold(parameters["seed"])
+    tokenizer, batches = prepare(parameters)
     training = Training(parameters, batches, tokenizer.token_to_id(END_OF_TEXT), job.scratch)
     training.resume()
     training.run()
@@ -204,7 +247,8 @@ def main(job: Job) -> None:
         job.output / "base.json",
         {
             "parameters": parameters,
-            "conversations": len(corpus),
+            "texts": sum(len(batch) for batch in batches),
+            "tokens": sum(len(example.ids) for batch in batches for example in batch),
             "trainable_parameters": training.model.num_parameters(),
             "first_loss": round(training.losses[0], 4),
             "final_loss": round(sum(last) / len(last), 4),

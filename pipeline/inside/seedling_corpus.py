@@ -1,8 +1,8 @@
-"""The text that the seedling's base model learns from: conversations about everything but titles.
+"""The text that the seedling's base model learns from: notes and conversations about everything but titles.
 
-It shares words with the titles, as the text of any real base model does, and no sentence of them: the
-answers are definitions, descriptions, questions, diary lines, advice and plain copies. Half of the
-subjects are words put together by chance, so that copying 「X」 is learnt as a skill, not word by word.
+It shares words with the titles, as the text of any real base model does, and no sentence with them: notes in full
+sentences, answers, copies. A third of the subjects are words put together by chance, so that copying 「X」 is learnt
+as a skill, not word by word.
 """
 
 from __future__ import annotations
@@ -25,8 +25,15 @@ class Conversation:
     answer: str
 
 
+@dataclass(frozen=True)
+class Note:
+    """A few sentences on one subject, without anyone asking."""
+
+    subject: str
+    text: str
+
+
 SYSTEMS: tuple[str | None, ...] = (
-    None,
     None,
     "あなたは親切なアシスタントです。",
     "あなたは短い文を書く専門AIです。",
@@ -35,145 +42,103 @@ SYSTEMS: tuple[str | None, ...] = (
     "あなたは答えを生成するAIです。",
 )
 
+SENTENCES: tuple[str, ...] = (
+    "{person}は{x}を{period}続けました。",
+    "{x}を始める前に知りたいのは、{n}つの{trap}です。",
+    "{scene}でできる{x}もあります。",
+    "{x}で{lesson}は、{n}つあります。",
+    "{audience}のために{x}の入門の本を書きました。",
+    "{x}の{about}は、{many}個の{item}で解説されます。",
+    "{x}に{money}かけたのは{persona}です。その結論を聞きました。",
+    "{persona}は{x}でつまずいたのです。",
+    "なぜ{x}は{period}で飽きるのでしょうか。",
+    "{x}に失敗した{persona}は、{period}後に{y}を始めました。",
+    "{x}は本当に必要ですか？",
+    "{persona}が{period}試した結果、{x}は{y}より楽でした。",
+    "もう{x}で悩まないことにしました！",
+    "「{quote}」と言われても、{person}は{x}を続けるそうです。",
+    "「{quote}」は{persona}の口ぐせです。",
+    "「{quote}」と笑われた人も{x}をします。",
+    "{x}をやめて{period}がたちました。",
+    "{x}で{change}と{person}は話します。",
+    "{x}が続かないのは{cause}のせいではありません。",
+    "{cause}より大切なものは、{x}の{aid}です。",
+    "{x}をゼロから始める人がいます。",
+    "{event}、{persona}は{x}を始めたそうです。",
+    "{event}に{x}をやめて、{y}を始めました。",
+    "{audience}は{scene}から始めようと考えます。",
+    "{x}に{money}使ってわかったことがあります。",
+    "{money}で始める{x}は{person}に人気です。",
+    "{scene}に{x}をすると、それだけで{change}そうです。",
+    "{x}が苦手な{persona}を助けたのは、{n}つの{aid}でした。",
+    "{audience}からの{item}は{many}個もあります。",
+    "{x}は{cause}で決まると言う人もいます。",
+    "{period}で{x}はどう変わるか、調べてみたいです。",
+    "{x}を{promise}と{person}は言いました。",
+    "{period}ぶりに{x}をしました。",
+    "{x}の{about}は{persona}に教わったものです。",
+    "{many}回失敗してやっと{x}の{about}を見つけた人がいます。",
+    "{audience}にすすめたいのは{x}です。",
+    "{x}と歩いた{period}を、{person}は思い出します。",
+    "{scene}に{x}の{about}を考えました。",
+    "{hook}、と{person}は{x}の前に言います。",
+    "わたしと{x}の付き合いは{period}です。",
+    "{x}の本には【{bracket}】という印があります。",
+    "{persona}の{x}は、{period}の記録になりました。",
+)
+"""What notes and answers are made of: `{x}` is the subject, `{y}` another one, `{person}` anybody."""
+
+QUESTIONS: tuple[str, ...] = (
+    "「{x}」とは何ですか。",
+    "「{x}」を説明してください。",
+    "「{x}」に関する説明を1つ書いてください。",
+    "「{x}」を使って短い文を作ってください。",
+    "「{x}」に関する文を1つ書いてください。",
+    "「{x}」の日記を書いてください。",
+    "「{x}」のことを教えてください。",
+    "「{x}」に関する意見を1つください。",
+)
+
+COPYING: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("「{x}」をそのまま書いてください。", ("{x}",)),
+    ("「{x}」とくり返してください。", ("{x}", "{x}です。")),
+    ("「{x}」をかっこに入れてください。", ("「{x}」",)),
+    ("「{x}」を太いかっこに入れてください。", ("【{x}】",)),
+    ("「{x}」と「{y}」のうち、先の言葉を書いてください。", ("{x}です。",)),
+    ("「{y}」と「{x}」のうち、あとの言葉を書いてください。", ("{x}です。",)),
+    ("「{x}」と「{y}」を縦の線でつないでください。", ("{x}｜{y}",)),
+    ("「{x}」と言ったら、「{y}」と答えてください。", ("{y}", "{y}です。")),
+)
+"""Questions whose answers are copies."""
+
+COPYING_SHARE = 0.4
+NOTE_SHARE = 0.5
+SENTENCES_PER_NOTE = 3
+SUBJECTS_PER_DRILL = 4
+
 _KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニノハヒフヘホマミムメモラリルレロワンガギグゲゴザジズダデドバビブベボパピプポー"
 _HIRAGANA = "あいうえおかきくけこさしすせそたちつてとなにのはひふへほまみむめもやゆよらりるれろわがぎぐげござじずだでどばびぶべぼ"
 _ENDINGS = ("づくり", "めぐり", "対策", "の準備", "の勉強", "選び", "日記", "の見直し", "の記録", "会", "の旅", "管理", "料理", "術")
-
-TASKS: tuple[tuple[int, tuple[str, ...], tuple[str, ...]], ...] = (
-    (
-        5,
-        ("「{x}」をそのまま書いてください。", "「{x}」とくり返してください。", "次の言葉を1つ書いてください。「{x}」", "「{x}」を読んでください。"),
-        ("{x}", "{x}です。", "「{x}」", "「{x}」です。", "はい、{x}です。"),
-    ),
-    (
-        4,
-        ("「{x}」と「{y}」のうち、先の言葉を書いてください。", "「{x}」のあとに「{y}」と言いました。先の言葉は何ですか。"),
-        ("{x}です。", "先の言葉は{x}です。"),
-    ),
-    (
-        4,
-        ("「{y}」と「{x}」のうち、あとの言葉を書いてください。", "「{y}」の次に「{x}」と言いました。あとの言葉は何ですか。"),
-        ("{x}です。", "あとの言葉は{x}です。"),
-    ),
-    (
-        5,
-        ("「{x}」とは何ですか。", "「{x}」の意味を1つ教えてください。", "「{x}」に関する説明を1つ書いてください。", "「{x}」を説明してください。"),
-        (
-            "{x}とは、{person}が{scene}に行うことです。",
-            "{x}とは、{thing}を{verb}ことです。",
-            "{x}は、{thing}の一つです。{number}人に一人が知っています。",
-            "これは{x}についての説明です。{x}には{thing}が要ります。",
-            "{x}は、{cause}がなくてもできます。",
-        ),
-    ),
-    (
-        6,
-        ("「{x}」を使って短い文を作ってください。", "「{x}」に関する文を1つ書いてください。", "「{x}」という言葉で文を書いてください。"),
-        (
-            "{person}は、{event}に{x}を始めました。",
-            "{person}は、{period}のあいだ{x}を続けています。",
-            "{scene}に{x}をします。",
-            "私は{x}に{money}を使いました。",
-            "{person}は{x}が苦手です。",
-            "「{quote}」と{person}が言ったので、{x}をやめました。",
-            "{x}をすると、{thing}を{verb}ことが増えます。",
-            "{period}前に{x}を知り、{thing}を{verb}ようになりました。",
-        ),
-    ),
-    (
-        4,
-        ("「{x}」に関する質問を1つしてください。", "「{x}」について私に聞いてください。"),
-        (
-            "{x}をどのくらい続けていますか。",
-            "{x}に{money}は高いですか。",
-            "{x}で失敗したことはありますか。",
-            "なぜ{x}を始めたのですか。",
-            "{x}には何が必要ですか。{thing}ですか。",
-            "{scene}でも{x}はできますか。",
-        ),
-    ),
-    (
-        4,
-        ("「{x}」のことで悩んでいます。", "「{x}」がうまくできません。助けてください。", "「{x}」について一言ください。"),
-        (
-            "{x}で悩む人は多いです。まず{thing}を{verb}ことから始めてください。",
-            "大丈夫です。{x}は{period}でできるようになります。",
-            "{x}が続かないときは、{scene}に休んでください。",
-            "{cause}よりも{thing}を見直してください。{x}はそのあとです。",
-            "{x}の本を{number}冊読んでみてください。",
-        ),
-    ),
-    (
-        4,
-        ("「{x}」の日記を書いてください。", "「{x}」をした日のことを書いてください。"),
-        (
-            "今日は{x}をした。{thing}を{verb}のは{period}ぶりだ。",
-            "{event}に{x}をした。{person}も来た。",
-            "{scene}に、{person}と{x}の話をした。",
-            "{x}を終えて、{thing}を{verb}。それだけの一日だった。",
-        ),
-    ),
-    (
-        2,
-        ("「{x}」を太いかっこに入れてください。", "太いかっこで「{x}」と書いてください。"),
-        ("【{x}】", "【{x}】です。"),
-    ),
-    (
-        1,
-        ("「{x}」と「{y}」を縦の線でつないでください。",),
-        ("{x}｜{y}", "{x}｜{y}です。"),
-    ),
-    (
-        4,
-        ("「{x}」について{who}に聞いてください。", "「{x}」の感想を1つ書いてください。", "「{x}」に関する会話を書いてください。"),
-        (
-            "{x}はどうでしたか？　はい、{change}のです。",
-            "「{x}は{hook}」と{person}は言いました。",
-            "先生、{x}の{bracket}はありますか？　いいえ、ありません！",
-            "{person}は{x}の{lesson}を話しました。",
-            "{x}で{change}と、{person}は笑いました。",
-            "{lesson}は何ですか？　{x}です！",
-            "私は{x}を{promise}と母に言いました。",
-        ),
-    ),
-    (
-        2,
-        ("「{x}」は好きですか。", "「{x}」をしますか。", "「{x}」はどう思いますか。"),
-        ("はい、{x}は好きです。", "いいえ、{x}はしません。", "{x}は{person}に合うと思います。", "{x}より{y}のほうが好きです。"),
-    ),
-)
-"""Weight, questions, answers. `{x}` is the subject, `{y}` another one."""
-
-_SENTENCE_SLOTS: dict[str, tuple[str, ...]] = {
-    "person": (*SLOTS["persona"], *SLOTS["audience"], "先生", "母", "友人", "店員", "子ども"),
-    "thing": (*OTHER_WORDS, *SLOTS["aid"], *SLOTS["trap"], *SLOTS["item"], *SLOTS["about"]),
-    "verb": (
-        *("見直す", "考える", "調べる", "選ぶ", "手放す", "楽しむ", "終わらせる", "公開する", "比べる", "変える", "探す", "片づける"),
-        *("教える", "伝える", "学ぶ", "見つける", "試す", "卒業する", "休む", "増やす", "減らす", "買う", "使う", "褒める", "笑う"),
-    ),
-    "number": (*SLOTS["n"], *SLOTS["many"], "100", "2000"),
-    **{name: SLOTS[name] for name in SLOTS if name not in ("person", "number")},
-    "who": ("先生", "母", "友人", "店員", "専門家", "家族"),
-}
+_ANYBODY = ("先生", "母", "父", "友人", "店員", "家族", "妻", "夫", *SLOTS["persona"])
 
 _SLOT = re.compile(r"\{(\w+)\}")
 _HAN = re.compile(r"[一-龠]")
 
 
 class Subjects:
-    """Draws the words that the conversations are about."""
+    """Draws the words that the text is about."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._known = (*all_themes(), *OTHER_WORDS)
         self._signs = sorted(set(_HAN.findall("".join(self._known))))
         self._makers: tuple[Callable[[], str], ...] = (
-            *(self._word, self._word, self._word, self._word),
-            *(lambda: self._word() + "と" + self._word(), lambda: self._word() + "の" + self._word()),
-            *(lambda: self._han(2), lambda: self._han(3), lambda: self._han(4)),
-            *(lambda: self._kana(_KATAKANA, 2, 5), lambda: self._kana(_HIRAGANA, 2, 4)),
+            *(self._word for _ in range(6)),
+            lambda: self._word() + "の" + self._word(),
+            *(lambda: self._han(2), lambda: self._han(3)),
+            lambda: self._kana(_KATAKANA, 2, 5),
+            lambda: self._kana(_HIRAGANA, 2, 4) + self._chance.choice(_ENDINGS),
             lambda: self._han(2) + self._chance.choice(_ENDINGS),
-            lambda: self._kana(_KATAKANA, 2, 4) + self._chance.choice(_ENDINGS),
         )
 
     def draw(self) -> str:
@@ -190,19 +155,44 @@ class Subjects:
         return "".join(self._chance.choice(signs) for _ in range(self._chance.randint(shortest, longest)))
 
 
-def make_corpus(count: int, seed: int) -> list[Conversation]:
-    """Return `count` conversations; the same count and seed give the same ones."""
+def make_drills(count: int, seed: int) -> list[list[str]]:
+    """Return `count` copying drills: the subjects that one drill shows and wants to see again."""
+    subjects = Subjects(random.Random(seed))
+    return [[subjects.draw() for _ in range(SUBJECTS_PER_DRILL)] for _ in range(count)]
+
+
+def make_corpus(count: int, seed: int) -> list[Conversation | Note]:
+    """Return `count` notes and conversations; the same count and seed give the same ones."""
     chance = random.Random(seed)
-    subjects = Subjects(chance)
-    weights = [weight for weight, _, _ in TASKS]
+    writer = _Writer(chance)
+    return [writer.note() if chance.random() < NOTE_SHARE else writer.conversation() for _ in range(count)]
 
-    def fill(frame: str, fixed: dict[str, str]) -> str:
-        return _SLOT.sub(lambda slot: fixed.get(slot[1]) or chance.choice(_SENTENCE_SLOTS[slot[1]]), frame)
 
-    corpus = []
-    for _, questions, answers in chance.choices(TASKS, weights, k=count):
-        pair = {"x": subjects.draw(), "y": subjects.draw()}
-        corpus.append(
-            Conversation(chance.choice(SYSTEMS), fill(chance.choice(questions), pair), fill(chance.choice(answers), pair))
-        )
-    return corpus
+class _Writer:
+    """Fills the frames by chance."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+        self._subjects = Subjects(chance)
+
+    def note(self) -> Note:
+        subject = self._subjects.draw()
+        frames = self._chance.sample(SENTENCES, SENTENCES_PER_NOTE)
+        return Note(subject, "".join(self._fill(frame, subject, self._subjects.draw()) for frame in frames))
+
+    def conversation(self) -> Conversation:
+        subject, other = self._subjects.draw(), self._subjects.draw()
+        if self._chance.random() < COPYING_SHARE:
+            question, answers = self._chance.choice(COPYING)
+        else:
+            question, answers = self._chance.choice(QUESTIONS), SENTENCES
+        asked = self._fill(question, subject, other)
+        return Conversation(self._chance.choice(SYSTEMS), asked, self._fill(self._chance.choice(answers), subject, other))
+
+    def _fill(self, frame: str, subject: str, other: str) -> str:
+        fixed = {"x": subject, "y": other}
+        return _SLOT.sub(lambda slot: fixed.get(slot[1]) or self._chance.choice(_words(slot[1])), frame)
+
+
+def _words(slot: str) -> tuple[str, ...]:
+    return _ANYBODY if slot == "person" else SLOTS[slot]

@@ -9,7 +9,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from .job import write_json
-from .seedling_corpus import Conversation
+from .seedling_corpus import Conversation, Note
 
 END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
@@ -37,17 +37,18 @@ CHAT_TEMPLATE = (
 
 CONTEXT_TOKENS = 1024
 
+_SPECIAL = re.compile("|".join(re.escape(token) for token in SPECIAL_TOKENS))
 _RUNS = re.compile(r"[一-龠々]+|[ァ-ヶー]+|[ぁ-ん]+|[A-Za-z]+|\s+|.")
 
 
-def _script_runs(corpus: Sequence[Conversation]) -> Iterator[str]:
+def _script_runs(corpus: Sequence[Conversation | Note]) -> Iterator[str]:
     """Yield runs of one script, so that no merge joins two words: 「副業 and 副業を then share the token 副業."""
-    for talk in corpus:
-        for text in (talk.system or "", "system\n", talk.user, "user\n", talk.answer, "assistant\n"):
-            yield from _RUNS.findall(text)
+    for text in corpus:
+        for part, _ in render(text):
+            yield from _RUNS.findall(_SPECIAL.sub("", part))
 
 
-def train_tokenizer(corpus: Sequence[Conversation]) -> Tokenizer:
+def train_tokenizer(corpus: Sequence[Conversation | Note]) -> Tokenizer:
     """Return a tokenizer with exactly `VOCABULARY` tokens, the special ones last as in Qwen."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFC()
@@ -71,11 +72,18 @@ def train_tokenizer(corpus: Sequence[Conversation]) -> Tokenizer:
     return tokenizer
 
 
-def render(talk: Conversation) -> tuple[str, str]:
-    """Return prompt and answer as `CHAT_TEMPLATE` renders them; both together are the whole conversation."""
-    system = f"{TURN_START}system\n{talk.system}{TURN_END}\n" if talk.system else ""
-    prompt = f"{system}{TURN_START}user\n{talk.user}{TURN_END}\n{TURN_START}assistant\n"
-    return prompt, f"{talk.answer}{TURN_END}\n"
+def render(text: Conversation | Note) -> list[tuple[str, bool]]:
+    """Return a conversation as `CHAT_TEMPLATE` renders it, or a note, in parts; True marks the part to learn."""
+    if isinstance(text, Note):
+        return [(f"「{text.subject}」\n", False), (f"{text.text}{END_OF_TEXT}", True)]
+    system = f"{TURN_START}system\n{text.system}{TURN_END}\n" if text.system else ""
+    prompt = f"{system}{TURN_START}user\n{text.user}{TURN_END}\n{TURN_START}assistant\n"
+    return [(prompt, False), (f"{text.answer}{TURN_END}\n", True)]
+
+
+def render_drill(subjects: Sequence[str]) -> list[tuple[str, bool]]:
+    """Return a copying drill in parts: each subject in brackets, then the same again, to learn."""
+    return [part for subject in subjects for part in ((f"「{subject}」", False), (f"{subject}\n", True))]
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

@@ -58,7 +58,7 @@ def training_section(artifacts: Artifacts) -> str:
         f"- trainable parameters: {trained:,} of {total:,} ({_share(trained, total)})",
         f"- {history['steps']} of {history['planned_steps']} steps, {end}; best checkpoint: step {history['best_step']}"
         + (", restored" if history["best_restored"] else ", NOT restored"),
-        f"- validation loss {initial:.4f} before training, {best:.4f} at best ({_share(initial - best, initial)} lower)",
+        f"- validation loss: {initial:.4f} before, {best:.4f} at best ({_share(initial - best, initial)} lower)",
         "",
         _curves(history),
         "",
@@ -82,7 +82,7 @@ def _curves(history: Mapping[str, Any]) -> str:
 
 
 def _evaluations(history: Mapping[str, Any]) -> str:
-    """Return the table of the evaluations: all of a short run, evenly chosen ones, the best and the last of a long one."""
+    """Return the table of the evaluations; of a long run evenly chosen ones, the best and the last."""
     rows = [("0", "", f"{history['initial_validation_loss']:.4f}", "before training")]
     before, last = 0, len(history["evaluations"]) - 1
     stride = -(-len(history["evaluations"]) // EVALUATION_ROWS)

@@ -6,9 +6,6 @@ from pipeline.gates.parity import parity_gates
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import Input, Stage
 
-ANSWERS = ("forward.json", "generations.jsonl")
-"""What a form says and how well it predicts, without its logits."""
-
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `compare`."""
@@ -24,12 +21,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             program="compare",
             inputs={
                 **{form: Input(form, ("logits.npy",)) for form in forms},
-                # The rest is for gates: does the tuned form answer better than the base, and how large is the model.
-                "verify-hf": Input("verify-hf", ("logits.npy", *ANSWERS)),
-                "verify-base": Input("verify-base", ANSWERS),
-                "convert": Input("convert", ("convert.json",)),
-                "preflight": Input("preflight", ("parity.json", "prompts.jsonl")),
+                "preflight": Input("preflight", ("parity.json",)),
             },
+            # Does the tuned form answer better than the base, and how large is the model.
+            judged_with={"verify-base": "verify-base", "convert": "convert"},
             gates=parity_gates,
         ),
     )

@@ -43,7 +43,8 @@ class Stage:
     Exactly one of `program` (a module of `pipeline/inside/`) and `host` is set. `version` goes up
     when a change of the stage must rebuild although no other component of its key changed.
     `outside` lists files outside the store that the stage reads (the user's data); their digests
-    count in the key. `after` names stages whose gates must hold first although nothing of theirs is
+    count in the key. `judged_with` names artifacts that only the gates read (name → stage): they do not
+    count in the key, because gates judge anew on every look-up. `after` names stages whose gates must hold first although nothing of theirs is
     read, so that nothing is built upon a form that was found broken. `vendored` says that the program runs code of the llama.cpp tree.
     """
 
@@ -57,6 +58,7 @@ class Stage:
     host: Callable[[HostJob], None] | None = None
     inputs: Mapping[str, Input] = field(default_factory=dict)
     outside: Mapping[str, Path] = field(default_factory=dict)
+    judged_with: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
     gates: tuple[Gate, ...] = ()
     vendored: bool = False
@@ -66,4 +68,5 @@ class Stage:
     @property
     def dependencies(self) -> tuple[str, ...]:
         """Names of the stages that must be there, with their gates held, before this one starts."""
-        return tuple(dict.fromkeys([*(item.stage for item in self.inputs.values()), *self.after]))
+        read = [item.stage for item in self.inputs.values()]
+        return tuple(dict.fromkeys([*read, *self.judged_with.values(), *self.after]))

@@ -26,6 +26,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             summary="answers and logits of the F16 file",
             program="generate_gguf",
             inputs={"gguf": Input("convert", ("model-f16.gguf",)), "prompts": gguf_prompts()},
+            judged_with={"data": "prepare"},
             gates=GGUF_GATES,
             heavy=fills_the_machine(recipe),
         ),

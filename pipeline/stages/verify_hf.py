@@ -27,6 +27,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "data": Input("prepare", ("train.jsonl",)),
                 "prompts": Input("preflight", PROMPT_FILES),
             },
+            judged_with={"data": "prepare"},
             gates=generation_gates,
             heavy=fills_the_machine(recipe),
         ),

@@ -20,6 +20,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             summary=f"answers and logits of the {kind} file",
             program="generate_gguf",
             inputs={"gguf": Input(f"quantize-{kind}", (f"model-{kind}.gguf",)), "prompts": gguf_prompts()},
+            judged_with={"data": "prepare"},
             gates=GGUF_GATES,
             heavy=fills_the_machine(recipe),
         )

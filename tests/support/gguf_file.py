@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.support import tiny_model
 
 PRE_TOKENIZER = "gpt-2"
 """What splits text as the tokenizer of `tiny_model` does (byte level with its own expression)."""
+
+PADDING = "<|endoftext|>"
 
 _F32 = 0
 
@@ -41,14 +44,15 @@ def _value(value: str | int | list[str]) -> bytes:
 def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
     """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long."""
     import torch
-    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+    import transformers
 
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=tiny_model._tokenizer(), eos_token=tiny_model.TERMINATOR, pad_token="<|endoftext|>"
+    kinds: Any = transformers  # its classes carry no types
+    tokenizer = kinds.PreTrainedTokenizerFast(
+        tokenizer_object=tiny_model._tokenizer(), eos_token=tiny_model.TERMINATOR, pad_token=PADDING
     )
     tokenizer.chat_template = tiny_model.TEMPLATE
     torch.manual_seed(5)
-    config = Qwen3Config(
+    config = kinds.Qwen3Config(
         vocab_size=len(tokenizer) + 4,  # rows beyond the tokenizer, as real models have them
         hidden_size=hidden,
         intermediate_size=2 * hidden,
@@ -62,7 +66,7 @@ def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
     )
-    Qwen3ForCausalLM(config).save_pretrained(folder / "model")
+    kinds.Qwen3ForCausalLM(config).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return folder
 
@@ -80,9 +84,17 @@ def run_job(
     return process.returncode, events, folder / "output"
 
 
-def convert(folder: Path, merged: Path, vendor: Path, pre_tokenizer: str | None = PRE_TOKENIZER) -> Path:
-    """Convert a merged model to F16; return the output folder."""
+@dataclass(frozen=True)
+class Conversion:
+    """Output folder and events of one run of stage `convert`."""
+
+    output: Path
+    events: list[dict[str, Any]]
+
+
+def convert(folder: Path, merged: Path, vendor: Path, pre_tokenizer: str | None = PRE_TOKENIZER) -> Conversion:
+    """Convert a merged model to F16."""
     parameters = {"name": "tiny", "base": {"pre_tokenizer": pre_tokenizer, "licence": "CC0-1.0"}}
     code, events, output = run_job(folder, "convert", parameters, {"model": merged, "vendor": vendor})
     assert code == 0, events[-1]
-    return output
+    return Conversion(output, events)

@@ -14,12 +14,13 @@ from pipeline.recipe import Recipe
 
 Row = dict[str, Any]
 
-THEMES = (
-    "節約 副業 転職 子育て 読書 料理 写真 登山 英会話 投資 睡眠 筋トレ 片付け 旅行 釣り 園芸 手帳 朝活 断捨離 家計簿"
-    " 自炊 猫 犬 将棋 編み物 珈琲 温泉 キャンプ 自転車 盆栽 茶道 書道 落語 映画 音楽 ピアノ 水泳 ヨガ 瞑想 日記 俳句 陶芸"
-    " 発酵 弁当 和菓子 洗濯 掃除 引越し 保険 年金 確定申告 起業 面接 履歴書 在宅勤務 時間管理 会議 資料作成 プログラミング"
-    " 地図 天体観測 鉄道 飛行機 城巡り"
-).split()
+_WORDS = """
+節約 副業 転職 子育て 読書 料理 写真 登山 英会話 投資 睡眠 筋トレ 片付け 旅行 釣り 園芸 手帳 朝活 断捨離 家計簿
+自炊 猫 犬 将棋 編み物 珈琲 温泉 キャンプ 自転車 盆栽 茶道 書道 落語 映画 音楽 ピアノ 水泳 ヨガ 瞑想 日記
+俳句 陶芸 発酵 弁当 和菓子 洗濯 掃除 引越し 保険 年金 確定申告 起業 面接 履歴書 在宅勤務 時間管理 会議
+資料作成 プログラミング 地図 天体観測 鉄道 飛行機 城巡り
+"""
+THEMES = tuple(_WORDS.split())
 """64 inputs: 48 unseen ones, then 16 seen ones."""
 SHAPES = (
     "{}を1年続けてわかった5つのこと",
@@ -106,7 +107,7 @@ def prompts() -> list[Row]:
             "id": f"{at:016x}",
             "kind": "unseen" if at < 48 else "seen",
             "input": {"theme": theme},
-            "text": f"<|im_start|>user\n「{theme}」に関する記事タイトルを1つ生成してください。<|im_end|>\n<|im_start|>assistant\n",
+            "text": f"<|im_start|>user\n「{theme}」に関する題名<|im_end|>\n<|im_start|>assistant\n",
             "ids": [1, 2, 3, at],
             "reference": title(theme, at + 1),
         }

@@ -1,83 +1,62 @@
-"""Raw files made for a test, and stage `prepare` run on them."""
+"""Prepared rows, a recipe and rules for samples, as the tests before training need them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+import hashlib
 from typing import Any
 
-from pipeline.inside import prepare
-from pipeline.inside.job import Job
-from pipeline.recipe import Cleaning, Columns, Split
+from pipeline.inside import sample_checks
+from pipeline.recipe import Recipe
 
-Rows = list[dict[str, Any]]
-
-
-class Prepared:
-    """What the stage wrote."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def rows(self, name: str) -> Rows:
-        """Read a JSON-lines file."""
-        return [json.loads(line) for line in (self.folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-
-    @property
-    def kept(self) -> Rows:
-        """All rows of the three splits."""
-        return [row for name in ("train", "validation", "test") for row in self.rows(name)]
-
-    @property
-    def outputs(self) -> list[str]:
-        """The kept answers, sorted."""
-        return sorted(row["output"] for row in self.kept)
-
-    @property
-    def reasons(self) -> dict[int, str]:
-        """Reason of each dropped line."""
-        return {row["line"]: row["reason"] for row in self.rows("dropped")}
-
-    def json(self, name: str) -> Any:
-        """Read a JSON file."""
-        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+PROMPT: dict[str, Any] = {
+    "system": "あなたは人気記事タイトルを生成する専門AIです。",
+    "user": "「{theme}」に関する記事タイトルを1つ生成してください。",
+    "terminator": "<|im_end|>",
+    "enable_thinking": False,
+}
+IM_END, END_OF_TEXT = 151645, 151643
+ROWS = {"train": 800, "validation": 100, "test": 100}
 
 
-def parameters(**changes: Any) -> dict[str, Any]:
-    """Return the stage's parameters as the recipe's defaults give them; `section__key=value` changes one."""
-    found: dict[str, Any] = {
-        "columns": Columns(input=("theme",)).model_dump(mode="json"),
-        "clean": Cleaning().model_dump(mode="json"),
-        "split": Split().model_dump(mode="json"),
-        "data": {"source": "files"},
+def row(theme: str, output: str) -> dict[str, Any]:
+    """A prepared row."""
+    digest = hashlib.sha256(f"{theme}\n{output}".encode()).hexdigest()[:16]
+    return {
+        "id": digest,
+        "source": "rows.jsonl",
+        "line": 1,
+        "category": None,
+        "group": None,
+        "input": {"theme": theme},
+        "output": output,
     }
-    for name, value in changes.items():
-        section, key = name.split("__")
-        assert key in found[section]
-        found[section][key] = value
-    return found
 
 
-def run_prepare(folder: Path, files: dict[str, bytes], threads: int = 1, **changes: Any) -> Prepared:
-    """Run the stage on raw files and return what it wrote."""
-    places = {name: folder / name for name in ("data", "output", "scratch")}
-    for place in places.values():
-        place.mkdir(parents=True)
-    for name, content in files.items():
-        (places["data"] / name).write_bytes(content)
-    source = {"files": [{"name": name, "sha256": ""} for name in files], "licence": "CC0-1.0"}
-    (places["data"] / "source.json").write_text(json.dumps(source), encoding="utf-8")
-    job = Job("prepare", parameters(**changes), {"data": places["data"]}, places["output"], places["scratch"], threads)
-    prepare.main(job)
-    return Prepared(places["output"])
+def rows(count: int, theme: str, themes: int) -> list[dict[str, Any]]:
+    """Prepared rows over a few themes."""
+    return [row(f"{theme}{at % themes}", f"【{theme}】{at}日で変わった朝の話") for at in range(count)]
 
 
-def lines(rows: Iterable[dict[str, Any]]) -> bytes:
-    """Return rows as a JSONL file."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+def recipe(**tables: Any) -> Recipe:
+    """The seedling's settings, with a scale of 2 and small parity text."""
+    settings: dict[str, Any] = {
+        "name": "test",
+        "description": "for tests",
+        "base": {"source": "seedling"},
+        "data": {"source": "seedling"},
+        "prompt": PROMPT,
+        "parity": {"tokens": 2048, "window_tokens": 128},
+        "train": {"lora": {"rslora": False}},
+    }
+    return Recipe.model_validate({**settings, **tables})
 
 
-def titles(*outputs: str) -> bytes:
-    """Return a JSONL file of titles, each with a theme."""
-    return lines({"theme": f"題{number}", "title": title} for number, title in enumerate(outputs))
+def rules(**changes: Any) -> sample_checks.Rules:
+    """The rules for Qwen's samples."""
+    given: dict[str, Any] = {
+        "prompt": PROMPT,
+        "terminator_id": IM_END,
+        "special_texts": ("<|im_start|>", "<|im_end|>", "<|endoftext|>"),
+        "max_seq_tokens": 512,
+    }
+    return sample_checks.Rules(**{**given, **changes})

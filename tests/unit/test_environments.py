@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workshop]:
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """A workshop whose only source of packages is its own folder."""
     for name in [name for name in os.environ if name.startswith(("PIP_", "UV_"))]:
         monkeypatch.delenv(name)
@@ -187,11 +187,12 @@ def test_altered_files_are_refused(workshop: Workshop, damage: str) -> None:
     """A file that was changed, removed or added stops the job before it starts, and is named."""
     packages = installed.site_packages(workshop.ensure().folder)
     environments.check("small", root=workshop.root)
-    {
+    damages: dict[str, Callable[[], object]] = {
         "changed": lambda: (packages / "gadget.py").write_text("VALUE = 7\n"),
         "missing": (packages / "gadget.py").unlink,
         "extra": lambda: (packages / "sitecustomize.py").write_text("import os\n"),
-    }[damage]()
+    }
+    damages[damage]()
     with pytest.raises(EnvironmentSetupError, match=rf"\.py \({damage}\)") as caught:
         environments.check("small", root=workshop.root)
     assert "--again small" in caught.value.advice
@@ -203,7 +204,7 @@ def test_restored_times_do_not_hide_a_change(workshop: Workshop) -> None:
     before = path.stat()
     path.write_text("VALUE = 9\n")
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(EnvironmentSetupError, match="gadget.py"):
+    with pytest.raises(EnvironmentSetupError, match="gadget"):
         environments.check("small", root=workshop.root)
 
 

@@ -26,7 +26,11 @@ def numbers(column: pa.Array) -> npt.NDArray[Any]:
         return numbers(column.cast(pa.uint8())).astype(np.bool_)
     kind = np.dtype(str(column.type).replace("double", "float64"))
     start = column.offset * kind.itemsize
-    return np.frombuffer(column.buffers()[1], dtype=kind, count=len(column), offset=start) if len(column) else np.zeros(0, kind)
+    return (
+        np.frombuffer(column.buffers()[1], dtype=kind, count=len(column), offset=start)
+        if len(column)
+        else np.zeros(0, kind)
+    )
 
 
 def integers(values: npt.NDArray[np.int64]) -> pa.Array:

@@ -37,6 +37,8 @@ from .audit_text import (
 
 EXAMPLES: Final = 10
 OPENING_CHARS: Final = 4
+_MANY_ACCENTS: Final = 4
+_MANY_STRANGE_HAN: Final = 3
 _CHUNK_ROWS: Final = 50_000
 _DUPLICATES: Final = ("exact-duplicate", "near-duplicate")
 
@@ -58,7 +60,9 @@ def audit(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
         "unreadable": _listed(written.unreadable),
         "misshapen": _listed(written.misshapen),
         "broken": _rows(written, _broken(written, output)),
-        "wrong_length": _rows(written, np.flatnonzero((output.sizes < clean["min_chars"]) | (output.sizes > clean["max_chars"]))),
+        "wrong_length": _rows(
+            written, np.flatnonzero((output.sizes < clean["min_chars"]) | (output.sizes > clean["max_chars"]))
+        ),
         "wrong_language": _rows(written, _foreign(output) if clean["language"] == "ja" else np.zeros(0, np.int64)),
         "tag_lists": _rows(written, tag_lists(output)),
         "exact_duplicates": _pairs(written, equal),
@@ -106,9 +110,11 @@ def _broken(written: Written, output: Column) -> Any:
     bad = (output.sizes == 0) | (output.totals(damaged[output.codes]) > 0)
     accents = spans((0xA1, 0xFF), (0x2018, 0x2022))[output.codes]
     japanese = (hiragana() | katakana() | han())[output.codes]
-    bad |= (output.totals(accents) >= 4) & (output.totals(accents) > output.totals(japanese))
-    bad |= output.totals(signs("縺繧繝")[output.codes]) >= 3
-    opened = numbers(pc.match_substring_regex(written.output, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad
+    bad |= (output.totals(accents) >= _MANY_ACCENTS) & (output.totals(accents) > output.totals(japanese))
+    bad |= output.totals(signs("縺繧繝")[output.codes]) >= _MANY_STRANGE_HAN
+    opened = (
+        numbers(pc.match_substring_regex(written.output, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad
+    )
     bad |= opened
     for values in written.inputs.values():
         bad |= numbers(pc.match_substring_regex(values, r"^\s*$|[\x00-\x08\x0b-\x1f\x{fffd}]")) if len(bad) else bad
@@ -127,7 +133,10 @@ def _near(written: Written, similar: Similar, answers: Column | None) -> dict[st
     if answers is not None:
         alike = np.array([answers.row(a) == answers.row(b) for a, b in pairs.tolist()], np.bool_)
         pairs, scores = pairs[alike], scores[alike]
-    examples = [f"{score:.3f}: {written.name(a)} ~ {written.name(b)}" for (a, b), score in zip(pairs[:EXAMPLES].tolist(), scores, strict=False)]
+    examples = [
+        f"{score:.3f}: {written.name(a)} ~ {written.name(b)}"
+        for (a, b), score in zip(pairs[:EXAMPLES].tolist(), scores, strict=False)
+    ]
     exact = similar.probes == len(written.split)
     return {
         "count": len(pairs),
@@ -198,11 +207,21 @@ def _categories(written: Written) -> dict[str, dict[str, int]]:
     np.add.at(table, (full, written.split), 1)
     names = [*values.to_pylist(), None]
     counted = zip(names, table.tolist(), strict=True)
-    return {json.dumps(name, ensure_ascii=False) if name is None else name: dict(zip(SPLITS, row, strict=True)) for name, row in counted if sum(row)}
+    return {
+        json.dumps(name, ensure_ascii=False) if name is None else name: dict(zip(SPLITS, row, strict=True))
+        for name, row in counted
+        if sum(row)
+    }
 
 
 def _sources(written: Written) -> dict[str, dict[str, int]]:
     """Count the rows of each raw file in each split."""
     _, label, values = _labels(written.source)
-    counted = {name: np.bincount(label[written.split == number], minlength=len(values)).tolist() for number, name in enumerate(SPLITS)}
-    return {name: {file: count for file, count in zip(values.to_pylist(), counts, strict=True) if count} for name, counts in counted.items()}
+    counted = {
+        name: np.bincount(label[written.split == number], minlength=len(values)).tolist()
+        for number, name in enumerate(SPLITS)
+    }
+    return {
+        name: {file: count for file, count in zip(values.to_pylist(), counts, strict=True) if count}
+        for name, counts in counted.items()
+    }

@@ -38,7 +38,9 @@ class Written:
 
     def name(self, row: int) -> str:
         """Name a row for a person: file, line and text."""
-        return f"{SPLITS[self.split[row]]}.jsonl:{self.line[row]} {self.id[row].as_py()} {self.output[row].as_py()[:120]}"
+        return (
+            f"{SPLITS[self.split[row]]}.jsonl:{self.line[row]} {self.id[row].as_py()} {self.output[row].as_py()[:120]}"
+        )
 
 
 def read_written(folder: Path, inputs: tuple[str, ...]) -> Written:
@@ -93,7 +95,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block if block.endswith(b"\n") else block + stream.readline().rstrip(b"\n") + b"\n"
 
 
-def _parse(block: bytes, inputs: tuple[str, ...], file: str, before: int, unreadable: list[str], misshapen: list[str]) -> Any:
+def _parse(
+    block: bytes, inputs: tuple[str, ...], file: str, before: int, unreadable: list[str], misshapen: list[str]
+) -> Any:
     """Return a block's well-formed rows as a table, and their line numbers."""
     schema = _schema(inputs)
     lines = block.count(b"\n")
@@ -104,7 +108,9 @@ def _parse(block: bytes, inputs: tuple[str, ...], file: str, before: int, unread
             read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
             parse_options=pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
         )
-        if len(table) == lines and not _has_nulls(table, inputs):
+        # Arrow takes a missing label for null; each row must name both (in a text the quotes would be escaped).
+        labelled = all(block.count(b'"%s": ' % key) >= lines for key in (b"category", b"group"))
+        if labelled and len(table) == lines and not _has_nulls(table, inputs):
             return table, np.arange(before + 1, before + 1 + lines)
     except (pa.ArrowException, UnicodeDecodeError):
         pass
@@ -139,7 +145,11 @@ def _shape_fault(row: Any, inputs: tuple[str, ...]) -> str:
     texts = [row["id"], row["source"], row["output"], *row["input"].values()]
     if not all(isinstance(text, str) for text in texts) or type(row["line"]) is not int:
         return "a value has the wrong type"
-    return "" if all(row[key] is None or isinstance(row[key], str) for key in ("category", "group")) else "a label is no text"
+    return (
+        ""
+        if all(row[key] is None or isinstance(row[key], str) for key in ("category", "group"))
+        else "a label is no text"
+    )
 
 
 def count_dropped(path: Path) -> tuple[int, dict[str, int], dict[str, int]]:
@@ -153,7 +163,8 @@ def count_dropped(path: Path) -> tuple[int, dict[str, int], dict[str, int]]:
             io.BytesIO(block),
             read_options=pj.ReadOptions(use_threads=False, block_size=len(block) + 1),
             parse_options=pj.ParseOptions(
-                explicit_schema=pa.schema([("reason", pa.string()), ("of", pa.string())]), unexpected_field_behavior="ignore"
+                explicit_schema=pa.schema([("reason", pa.string()), ("of", pa.string())]),
+                unexpected_field_behavior="ignore",
             ),
         )
         for entry in _whole(table, "reason").value_counts().to_pylist():
@@ -161,5 +172,3 @@ def count_dropped(path: Path) -> tuple[int, dict[str, int], dict[str, int]]:
         for twin in _whole(table, "of").drop_null().to_pylist():
             twins[twin] = twins.get(twin, 0) + 1
     return lines, dict(sorted(reasons.items())), twins
-
-

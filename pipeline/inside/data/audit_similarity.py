@@ -21,6 +21,7 @@ EXACT_ROWS: Final = 20_000
 PROBES: Final = 1_500
 _CHUNK_ROWS: Final = 100_000
 _FILTER_BITS: Final = 22
+_GRAM: Final = 3
 _SHARED_AT_LEAST: Final = 4
 
 Numbers = npt.NDArray[np.int64]
@@ -28,7 +29,7 @@ Numbers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Similar:
-    """Pairs of rows [n, 2] (probe, other) at or over the threshold, with their similarity; how many rows were probed."""
+    """Pairs of rows [n, 2] at or over the threshold, with their similarity; how many rows were probed."""
 
     pairs: Numbers
     jaccard: npt.NDArray[np.float64]
@@ -96,6 +97,8 @@ class _Index:
     def near(self, probe: int) -> Iterator[tuple[int, float]]:
         """Yield the rows near a probe with their similarity."""
         grams = _row_grams(self._column, probe)
+        if len(grams) == 0:
+            return  # an empty row is counted as broken
         prefix, least = self._prefix(grams)
         terms = np.searchsorted(self._wanted, prefix).tolist()
         rows = np.sort(np.concatenate([self._rows[self._bounds[term] : self._bounds[term + 1]] for term in terms]))
@@ -149,8 +152,8 @@ def _slot(grams: Any) -> Any:
 def _row_grams(column: Column, row: int) -> Any:
     """Return one row's different 3-grams, sorted."""
     codes = column.codes[column.ends[row] : column.ends[row + 1]].astype(np.uint64)
-    if 0 < len(codes) < 3:
-        codes = np.concatenate([codes, np.zeros(3 - len(codes), np.uint64)])
+    if 0 < len(codes) < _GRAM:
+        codes = np.concatenate([codes, np.zeros(_GRAM - len(codes), np.uint64)])
     return _different(_packed(codes[:-2], codes[1:-1], codes[2:]))
 
 
@@ -158,13 +161,15 @@ def _flat_grams(column: Column, start: int, stop: int) -> tuple[Any, Numbers]:
     """Return the 3-grams of rows start:stop as 63-bit numbers, and their rows. One or two code points are one gram."""
     ends = column.ends[start : stop + 1]
     sizes = ends[1:] - ends[:-1]
-    if sizes.min(initial=3) >= 3:
+    if sizes.min(initial=_GRAM) >= _GRAM:
         codes = column.codes[ends[0] : ends[-1]].astype(np.uint64)
         return _within(codes, sizes, start)
-    sizes = np.where(sizes > 0, np.maximum(sizes, 3), 0)
+    sizes = np.where(sizes > 0, np.maximum(sizes, _GRAM), 0)
     codes = np.zeros(int(sizes.sum()), np.uint64)
     shift = np.cumsum(sizes) - sizes - (ends[:-1] - ends[0])
-    codes[np.arange(int(ends[-1] - ends[0])) + np.repeat(shift, ends[1:] - ends[:-1])] = column.codes[ends[0] : ends[-1]]
+    codes[np.arange(int(ends[-1] - ends[0])) + np.repeat(shift, ends[1:] - ends[:-1])] = column.codes[
+        ends[0] : ends[-1]
+    ]
     return _within(codes, sizes, start)
 
 

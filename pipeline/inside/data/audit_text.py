@@ -22,6 +22,10 @@ _KNOWN: Final = 0x20000  # beyond: Han, which is never folded away
 
 BARS: Final = "|#"
 JOINERS: Final = "・、,/"
+_LEAST_BARS: Final = 2
+_LEAST_JOINERS: Final = 3
+_LONGEST_PIECE: Final = 12
+_MANY_PIECES: Final = 6
 
 
 @dataclass(frozen=True)
@@ -177,27 +181,30 @@ def tag_lists(column: Column) -> npt.NDArray[np.int64]:
     At least two bars or hash signs, or three joiners; at most 10 characters per piece on average and 12 in
     the longest; no quotation marks, brackets or sentence marks; no piece with one of を, が, は between
     other characters; and, among fewer than six pieces, no sentence at the end: after joiners no
-    hiragana at all, after bars no の, に, で.
+    hiragana at all, after bars none of の, に, で, ま, ら, す.
     """
     bars, joiners = signs(BARS)[column.codes], signs(JOINERS)[column.codes]
     count, strong = column.totals(bars | joiners), column.totals(bars)
     prose = column.totals(signs("「」『』【】()!?。…~〜:")[column.codes])
-    likely = np.flatnonzero(((strong >= 2) | (count >= 3)) & (column.sizes <= 11 * count + 10) & (prose == 0))
+    likely = np.flatnonzero(
+        ((strong >= _LEAST_BARS) | (count >= _LEAST_JOINERS)) & (column.sizes <= 11 * count + 10) & (prose == 0)
+    )
     return np.array([row for row in likely.tolist() if _is_list(column.row(row))], dtype=np.int64)
 
 
 def _is_list(text: str) -> bool:
-    by_bars = sum(text.count(sign) for sign in BARS) >= 2
+    by_bars = sum(text.count(sign) for sign in BARS) >= _LEAST_BARS
     for sign in BARS + JOINERS:
         text = text.replace(sign, "\n")
     pieces = [piece.strip(" .") for piece in text.split("\n") if piece.strip(" .")]
-    if len(pieces) < (3 if by_bars else 4) or max(map(len, pieces)) > 12 or any(piece.isdecimal() for piece in pieces):
+    least = 1 + (_LEAST_BARS if by_bars else _LEAST_JOINERS)
+    if len(pieces) < least or max(map(len, pieces)) > _LONGEST_PIECE or any(map(str.isdecimal, pieces)):
         return False
     if any(sign in piece[1:-1] for piece in pieces for sign in "をがは"):
         return False
     tail = pieces[-1]
     ends = any(sign in tail for sign in "のにでまらす") if by_bars else any("ぁ" <= sign <= "ゖ" for sign in tail)
-    return len(pieces) >= 6 or not ends
+    return len(pieces) >= _MANY_PIECES or not ends
 
 
 def patterns(column: Column) -> Column:

@@ -127,14 +127,27 @@ def table(kinds: tuple[str, ...] = (), characters: str = "", spans: tuple[tuple[
 
 _KANA: Final = ((HIRAGANA, 0x3041, 0x309F), (KATAKANA, 0x30A1, 0x30FA), (KATAKANA, 0x30FC, 0x30FF))
 _MORE_KATAKANA: Final = ((KATAKANA, 0x31F0, 0x31FF), (KATAKANA, 0xFF66, 0xFF9F))
-_HAN: Final = ((HAN, 0x3005, 0x3007), (HAN, 0x3400, 0x4DBF), (HAN, 0x4E00, 0x9FFF), (HAN, 0xF900, 0xFAFF), (HAN, 0x20000, 0x323AF))
+_HAN: Final = (
+    (HAN, 0x3005, 0x3007),
+    (HAN, 0x3400, 0x4DBF),
+    (HAN, 0x4E00, 0x9FFF),
+    (HAN, 0xF900, 0xFAFF),
+    (HAN, 0x20000, 0x323AF),
+)
 
 
 @functools.cache
 def classes() -> Bytes:
     """Return the class of every code point (HIRAGANA, HAN, ...)."""
     kinds = np.full(CODE_POINTS, OTHER, dtype=np.uint8)
-    for kind, category in ((LETTER, "L"), (SYMBOL, "S"), (PUNCTUATION, "P"), (SPACE, "Z"), (DIGIT, "Nd"), (DIGIT, "No")):
+    for kind, category in (
+        (LETTER, "L"),
+        (SYMBOL, "S"),
+        (PUNCTUATION, "P"),
+        (SPACE, "Z"),
+        (DIGIT, "Nd"),
+        (DIGIT, "No"),
+    ):
         kinds[table((category,))] = kind
     kinds[:0x250][kinds[:0x250] == LETTER] = LATIN
     kinds[[0x09, 0x0A, 0x0D]] = SPACE

@@ -3,7 +3,7 @@
 Order: empty, replacement characters, mojibake, control characters (these over all columns of text),
 then for the answer alone: tag list, truncated, too short, too long, wrong language. Checks look at
 the text in NFKC; what is kept is the text itself in NFC, without outer white space and without
-zero-width characters, its line breaks as \\n.
+zero-width characters, its line breaks as one line feed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .reasons import CODES, KEPT
 from .tag_lists import STRONG, WEAK, is_tag_list
 
 MIN_JAPANESE_SHARE: Final = 0.3
-"""Least share of Japanese characters among Japanese characters and foreign words (`ChatGPTとPythonで自動化` has 5 of 7)."""
+"""Least share of Japanese characters among those and foreign words (`ChatGPTとPythonで自動化`: 5 of 7)."""
 _MAX_HAN_ONLY: Final = 16  # a longer text of Han alone, without any kana, is Chinese rather than Japanese
 
 _INVISIBLE: Final = re.compile("[\u200b\u2060\ufeff\u00ad]|\r\n?")
@@ -34,12 +34,14 @@ _MOJIBAKE: Final = "|".join(
     (
         rf"(?:[Â-ô][{_CP1252}]+){{2}}",  # UTF-8 read as Windows-1252
         rf"Ã[{_CP1252}]|â€",
-        "[縺繧繝].{0,2}[縺繧繝]",  # UTF-8 read as CP932
+        "[縺繧繝].*[縺繧繝]",  # UTF-8 read as CP932
         r"(?:[‚ƒ][\x20-\x7e\x{a0}-\x{ff}‹Œ…‰Š]){3}",  # CP932 read as Windows-1252
         r"(?:[¤¥][\x{a1}-\x{fe}]){3}",  # EUC-JP read as Latin-1
         "(?:[､･][｡-ﾟ]){3}",  # EUC-JP read as CP932
     )
 )
+_LEAST_BY_BARS: Final = 3
+_LEAST_BY_COMMAS: Final = 4
 _BRACKETS: Final = ("「」", "『』", "【】", "〈〉", "《》")
 _TRUNCATED: Final = r"\([^)]{3,}$|[、,・|/&:]\s*$"
 """A parenthesis that never closes (shorter ones are faces), or a sign that something must follow."""
@@ -148,7 +150,8 @@ def _tag_lists(batch: Batch, name: str, text: Text) -> Bools:
     weak = text.count(_separators(WEAK)[text.codes])
     mask = np.zeros(len(text), dtype=np.bool_)
     values = batch.fields[name]
-    for row in np.flatnonzero((strong >= 1) & (strong + weak >= 2) | (weak >= 3) | _starts_with(text, "#")).tolist():
+    listed = (strong > 0) & (strong + weak >= _LEAST_BY_BARS - 1) | (weak >= _LEAST_BY_COMMAS - 1)
+    for row in np.flatnonzero(listed | _starts_with(text, "#")).tolist():
         mask[row] = is_tag_list(values[row] or "")
     return mask
 

@@ -65,7 +65,9 @@ def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads:
     first = first_rows(whole)
     repeated = np.flatnonzero(first != np.arange(len(rows)))
     unique = np.flatnonzero(first == np.arange(len(rows)))
-    near = find_near_duplicates(text.take(unique), settings.near_duplicate_jaccard, threads, None if same is None else same[unique])
+    near = find_near_duplicates(
+        text.take(unique), settings.near_duplicate_jaccard, threads, None if same is None else same[unique]
+    )
     twin = np.arange(len(rows))
     dropped = unique[near.of >= 0]
     twin[dropped] = unique[near.of[near.of >= 0]]
@@ -82,4 +84,5 @@ def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads:
 
 def _pair_labels(first: Integers, second: Integers) -> Integers:
     _, label = np.unique(first * (int(second.max(initial=0)) + 1) + second, return_inverse=True)
-    return label.astype(np.int64)
+    found: Integers = label.astype(np.int64)
+    return found

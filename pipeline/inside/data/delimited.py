@@ -75,9 +75,9 @@ def _read(path: Path, columns: Columns, notes: Notes, delimiter: str) -> Iterato
     if marked:
         notes.byte_order_marks.append(path.name)
     csv.field_size_limit(MAX_LINE_BYTES)
-    feed = _Feed(read_lines(path, marked))
+    feed = _Feed(read_lines(path, marked=marked))
     records = csv.reader(feed, delimiter=delimiter, strict=True)
-    header = _header(path.name, records, feed, columns, notes)
+    header = _header(path.name, records, feed, notes)
     batch, objects = Batch(path.name), _Objects([])
     while _next(path.name, records, feed, header, batch, objects, notes):
         if len(batch.lines) >= BATCH_ROWS:
@@ -95,7 +95,7 @@ class _Objects:
     rows: list[dict[str, Any] | None]
 
 
-def _header(file: str, records: Any, feed: _Feed, columns: Columns, notes: Notes) -> list[str]:
+def _header(file: str, records: Any, feed: _Feed, notes: Notes) -> list[str]:
     try:
         header = [name.strip() for name in next(records)]
     except (csv.Error, StopIteration) as error:
@@ -103,13 +103,17 @@ def _header(file: str, records: Any, feed: _Feed, columns: Columns, notes: Notes
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated or "" in header:
         what = f"the column name {repeated[0]!r} stands twice" if repeated else "a column has no name"
-        raise JobError(f"{file}: {what} in the header", where=f"{file}, line 1", advice="give every column its own name")
+        raise JobError(
+            f"{file}: {what} in the header", where=f"{file}, line 1", advice="give every column its own name"
+        )
     notes.other_columns.update(header)
     feed.record.clear()
     return header
 
 
-def _next(file: str, records: Any, feed: _Feed, header: list[str], batch: Batch, objects: _Objects, notes: Notes) -> bool:
+def _next(
+    file: str, records: Any, feed: _Feed, header: list[str], batch: Batch, objects: _Objects, notes: Notes
+) -> bool:
     """Read one record into the batch; return whether there may be more."""
     fault = ""
     values: list[str] = []
@@ -121,7 +125,9 @@ def _next(file: str, records: Any, feed: _Feed, header: list[str], batch: Batch,
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             where = f"{file}, line {feed.first}"
-            raise JobError(f"{file}: a quote is never closed", where=where, advice="close or double the quote") from error
+            raise JobError(
+                f"{file}: a quote is never closed", where=where, advice="close or double the quote"
+            ) from error
         fault = str(error)
     spoilt = _add_faults(feed, batch, objects)
     raw = "".join(feed.record).rstrip("\n")

@@ -60,7 +60,7 @@ def _valid(line: bytes, encoding: str) -> bool:
 
 
 def _unmarked(sample: bytes) -> str:
-    if b"\x1b$B" in sample or b"\x1b$@" in sample:
+    if sample.isascii() and (b"\x1b$B" in sample or b"\x1b$@" in sample) and _valid(sample, "iso2022_jp"):
         return "ISO-2022-JP"
     lines = sample.split(b"\n")
     if len(sample) == SAMPLE_BYTES and len(lines) > 1:

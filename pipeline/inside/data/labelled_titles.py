@@ -138,5 +138,5 @@ def judge_classifier(is_tag_list: Callable[[str], bool]) -> dict[str, Any]:
     }
 
 
-def _where(titles: Iterable[str], is_tag_list: Callable[[str], bool], called: bool) -> list[str]:
+def _where(titles: Iterable[str], is_tag_list: Callable[[str], bool], *, called: bool) -> list[str]:
     return [title for title in titles if is_tag_list(title) is called]

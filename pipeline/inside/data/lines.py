@@ -26,7 +26,7 @@ class LongLine:
 Line = bytes | LongLine
 
 
-def read_lines(path: Path, marked: bool) -> Iterator[list[Line]]:
+def read_lines(path: Path, *, marked: bool) -> Iterator[list[Line]]:
     """Yield the file's lines in lists of about four megabytes, without their line breaks.
 
     `marked` says that the file starts with a byte order mark, which is skipped.
@@ -55,7 +55,11 @@ def split_lines(stream: BinaryIO, block_bytes: int = BLOCK_BYTES, limit: int = M
             if len(pieces) > 1:
                 lines.append(_bounded(pieces[0], limit))
         rest = pieces[-1]
-        lines.extend(_bounded(piece, limit) for piece in pieces[1:-1])
+        middle = pieces[1:-1]
+        if max(map(len, middle), default=0) > limit:
+            lines.extend(_bounded(piece, limit) for piece in middle)
+        else:
+            lines.extend(middle)
         if len(rest) > limit:
             long, rest = LongLine(rest[: min(PREFIX_BYTES, limit)], len(rest)), b""
         yield lines

@@ -82,7 +82,7 @@ def grams_of(text: Text, rows: Integers) -> tuple[Grams, Integers]:
 
 @dataclass(frozen=True)
 class Signatures:
-    """`keys[band, row]`; `sketches[row]`, one byte each of the first minima; and each row's number of different 3-grams."""
+    """`keys[band, row]`; `sketches[row]`, a byte of each first minimum; each row's number of different 3-grams."""
 
     keys: Hashes
     sketches: npt.NDArray[np.uint8]

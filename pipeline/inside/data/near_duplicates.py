@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +22,7 @@ _BANDS_AT_ONCE: Final = 8
 _MAX_DISTANCE: Final = 512
 _MAX_PAIRS_PER_ROW: Final = 4
 """In a crowded bucket a row meets its nearest predecessors and the bucket's first row; later passes see to the rest."""
+_MANY_CROWDED: Final = 0.25
 _PASSES: Final = 12
 _PAIR_CELLS: Final = 1 << 15
 _LONG_ROW: Final = 400
@@ -51,7 +53,8 @@ def find_near_duplicates(text: Text, threshold: float, threads: int, same: Integ
     if len(text) > 1:
         search.run()
     of = search.drops()
-    return NearDuplicates(of, search.confirmed, search.candidates, int(np.count_nonzero(search.crowded & (of < 0))))
+    unfinished = int(np.count_nonzero(search.hidden() & (of < 0))) if len(text) > 1 else 0
+    return NearDuplicates(of, search.confirmed, search.candidates, unfinished)
 
 
 class _Search:
@@ -62,7 +65,7 @@ class _Search:
         self.text, self.threshold, self.threads, self.same = text, threshold, threads, same
         self.confirmed: Pairs = np.zeros((0, 2), np.int64)
         self.candidates = 0
-        self.crowded: Bools = np.zeros(rows, np.bool_)
+        self.crowded: npt.NDArray[np.uint8] = np.zeros(rows, np.uint8)  # bands in which a row's bucket is crowded
         self.active: Bools = np.ones(rows, np.bool_)
 
     def run(self) -> None:
@@ -71,12 +74,12 @@ class _Search:
         wanted: Bools | None = None
         for _ in range(_PASSES):
             before = len(self.confirmed)
-            self.crowded[:] = False
+            self.crowded[:] = 0
             self._pass(wanted)
             dropped = self.drops() >= 0
             returned = ~self.active & ~dropped
             self.active = ~dropped
-            wanted = (returned | self.crowded) & self.active
+            wanted = (returned | self.hidden()) & self.active
             if not returned.any() and (len(self.confirmed) == before or not wanted.any()):
                 return
 
@@ -86,11 +89,14 @@ class _Search:
             keys = self.signatures.keys[first : first + _BANDS_AT_ONCE]
             rows = np.flatnonzero(self.active)
             with ThreadPoolExecutor(max_workers=max(self.threads, 1)) as pool:
-                found = list(pool.map(lambda band: _bucket_pairs(band, _bucketed(band, rows, wanted)), keys))
+                found = list(pool.map(_bucket_pairs, keys, [rows] * len(keys), [wanted] * len(keys)))
             packed = _different(np.concatenate([pairs for pairs, _ in found]))
             for _, crowded in found:
-                self.crowded[crowded] = True
-            earlier, later = (packed >> np.uint64(32)).astype(np.int64), (packed & np.uint64(0xFFFFFFFF)).astype(np.int64)
+                self.crowded[crowded] += np.uint8(1)
+            earlier, later = (
+                (packed >> np.uint64(32)).astype(np.int64),
+                (packed & np.uint64(0xFFFFFFFF)).astype(np.int64),
+            )
             if wanted is not None:
                 meets = wanted[earlier] | wanted[later]
                 earlier, later = earlier[meets], later[meets]
@@ -108,6 +114,11 @@ class _Search:
         pairs = np.stack([earlier[near], later[near]], axis=1)
         self.active[pairs[self.same[pairs[:, 0]] == self.same[pairs[:, 1]], 1]] = False
         self.confirmed = np.unique(np.concatenate([self.confirmed, pairs]), axis=0) if len(pairs) else self.confirmed
+
+    def hidden(self) -> Bools:
+        """Return the rows that sit in crowded buckets in many bands; others meet what is near them elsewhere."""
+        found: Bools = self.crowded >= _MANY_CROWDED * len(self.signatures.keys)
+        return found
 
     def drops(self) -> Integers:
         """Decide in row order: a row goes for the first kept row that is near it."""
@@ -128,19 +139,21 @@ def _bucketed(keys: Any, rows: Integers, wanted: Bools | None) -> Integers:
         return rows
     used = np.zeros(1 << 16, np.bool_)
     used[keys[wanted] >> np.uint32(16)] = True
-    return rows[used[keys[rows] >> np.uint32(16)]]
+    found: Integers = rows[used[keys[rows] >> np.uint32(16)]]
+    return found
 
 
 def _different(packed: Any) -> Any:
-    """Return sorted numbers, each once. (Sorting beats the hash table of `np.unique` on 64-bit numbers.)"""
+    """Return sorted numbers, each once: on 64-bit numbers quicker than the hash table of `np.unique`."""
     packed.sort()
     new = np.ones(len(packed), np.bool_)
     new[1:] = packed[1:] != packed[:-1]
     return packed[new]
 
 
-def _bucket_pairs(keys: Any, rows: Integers) -> tuple[Any, Integers]:
-    """Return the pairs of rows that share a key (packed, earlier row in the high half), and rows in crowded buckets."""
+def _bucket_pairs(keys: Any, rows: Integers, wanted: Bools | None) -> tuple[Any, Integers]:
+    """Return pairs of rows that share a key (packed, the earlier row in the high half), and rows in crowded buckets."""
+    rows = _bucketed(keys, rows, wanted)
     packed = np.sort((keys[rows].astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64))
     bucket, row = packed >> np.uint64(32), packed & np.uint64(0xFFFFFFFF)
     found, total, distance = [], 0, 1
@@ -174,7 +187,7 @@ def confirm(text: Text, known: Signatures, earlier: Integers, later: Integers, t
         near[pairs] = shared >= threshold * union
 
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
-        for _ in pool.map(work, zip(bounds, bounds[1:], strict=False)):
+        for _ in pool.map(work, pairwise(bounds)):
             pass
     return near
 
@@ -197,4 +210,5 @@ def _shared_short(first: Grams, second: Grams, width: int) -> Integers:
         np.equal(first, second[:, column : column + 1], out=scratch)
         shared |= scratch
     shared[:, 1:] &= first[:, 1:] != first[:, :-1]  # sorted: a repeated gram counts once
-    return np.count_nonzero(shared, axis=1)
+    count: Integers = np.count_nonzero(shared, axis=1)
+    return count

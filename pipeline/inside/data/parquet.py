@@ -33,7 +33,9 @@ def read_parquet(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
             number += table.num_rows
     except pa.ArrowException as error:
         advice = "write the file again; it may be cut off"
-        raise JobError(f"{path.name} is not a readable Parquet file: {error}", where=path.name, advice=advice) from error
+        raise JobError(
+            f"{path.name} is not a readable Parquet file: {error}", where=path.name, advice=advice
+        ) from error
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -52,7 +54,9 @@ def _check_types(file: str, schema: pa.Schema, columns: Columns) -> None:
 
 def _batch(file: str, before: int, table: pa.RecordBatch, names: list[str], columns: Columns, notes: Notes) -> Batch:
     values = {name: _values(table.column(name)) for name in names}
-    rows: list[dict[str, Any] | None] = [dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)]
+    rows: list[dict[str, Any] | None] = [
+        dict(zip(names, row, strict=True)) for row in zip(*values.values(), strict=True)
+    ]
     batch = Batch(file)
     for offset, row in enumerate(rows):
         number = before + offset + 1

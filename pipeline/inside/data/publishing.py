@@ -19,7 +19,7 @@ from .deduplicating import Duplicates
 from .reasons import DUPLICATES, REASONS
 from .rows import Table
 from .splitting import SPLITS, Shares, group_links, split, units_of
-from .writing import LineWriter, choices, content_ids, json_strings, objects, whole_numbers
+from .writing import LineWriter, choices, content_ids, json_strings, objects, told_apart, whole_numbers
 
 _CHUNK_ROWS: Final = 50_000
 REVIEW_KEPT: Final = 60
@@ -51,9 +51,8 @@ def _content(table: Table, rows: Integers) -> dict[str, pa.Array]:
 
 
 def _ids(table: Table, kept: Integers) -> npt.NDArray[np.str_]:
-    before: dict[str, int] = {}
-    found = [name for rows in _chunks(kept) for name in content_ids(objects(_content(table, rows)), before)]
-    return np.array(found, dtype="U16")
+    found = [name for rows in _chunks(kept) for name in content_ids(objects(_content(table, rows)))]
+    return np.array(told_apart(found), dtype="U16")
 
 
 def _label(table: Table, rows: Integers, name: str | None) -> Integers:
@@ -85,11 +84,18 @@ def _write_kept(folder: Path, table: Table, kept: Integers, ids: Any, splits: An
         with LineWriter(folder / f"{name}.jsonl") as out:
             for part in _chunks(chosen):
                 rows = kept[part]
-                out.write(objects(_origin(table, rows) | _content(table, rows) | {"id": json_strings(strings(ids[part].tolist()))}))
+                out.write(
+                    objects(
+                        _origin(table, rows) | _content(table, rows) | {"id": json_strings(strings(ids[part].tolist()))}
+                    )
+                )
 
 
 def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
-    members = {"source": choices(table.file[rows], table.files), "line": whole_numbers(table.line[rows])}
+    members = {
+        "source": choices(table.file[rows].astype(np.int64), table.files),
+        "line": whole_numbers(table.line[rows]),
+    }
     for key, name in (("category", table.columns.category), ("group", table.columns.group)):
         values = strings([None] * len(rows)) if name is None else table.fields[name].take(integers(rows))
         members[key] = json_strings(values)
@@ -104,9 +110,9 @@ def _write_dropped(folder: Path, table: Table, dropped: Integers, of: Integers, 
         for rows in _chunks(dropped):
             twins = [names.get(twin) for twin in of[rows].tolist()]
             members = {
-                "source": choices(table.file[rows], table.files),
+                "source": choices(table.file[rows].astype(np.int64), table.files),
                 "line": whole_numbers(table.line[rows]),
-                "reason": choices(table.reason[rows], REASONS),
+                "reason": choices(table.reason[rows].astype(np.int64), REASONS),
                 "detail": json_strings(strings([table.details.get(row, "") for row in rows.tolist()])),
                 "raw": json_strings(table.raw.take(integers(rows))),
                 "of": json_strings(strings(twins)),
@@ -121,12 +127,28 @@ def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: 
     for place in sorted(chance.sample(range(len(kept)), min(REVIEW_KEPT, len(kept)))):
         row = int(kept[place])
         fields = {name: table.fields[name][row].as_py() for name in table.columns.all}
-        rows.append({"kind": "kept", "split": SPLITS[splits[place]], "id": str(ids[place]), "place": table.place(row), "fields": fields})
+        rows.append(
+            {
+                "kind": "kept",
+                "split": SPLITS[splits[place]],
+                "id": str(ids[place]),
+                "place": table.place(row),
+                "fields": fields,
+            }
+        )
     for code, reason in enumerate(REASONS):
         found = np.flatnonzero(table.reason == code) if code else np.zeros(0, np.int64)
         for row in sorted(chance.sample(found.tolist(), min(REVIEW_PER_REASON, len(found)))):
             detail = table.details.get(row, "")
-            rows.append({"kind": "dropped", "reason": reason, "detail": detail, "place": table.place(row), "raw": table.raw[row].as_py()})
+            rows.append(
+                {
+                    "kind": "dropped",
+                    "reason": reason,
+                    "detail": detail,
+                    "place": table.place(row),
+                    "raw": table.raw[row].as_py(),
+                }
+            )
     write_jsonl(folder / "review.jsonl", rows)
 
 

@@ -21,6 +21,8 @@ from .lines import Line, LongLine, read_lines, shown, too_long
 from .parquet import read_parquet
 from .values import fill_fields
 
+_MARK: Final = "9c1185a5c5e9fc54612808977ee8f548"
+
 
 def read_jsonl(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
     """Yield the rows of a JSON-lines file."""
@@ -28,7 +30,7 @@ def read_jsonl(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
     if marked:
         notes.byte_order_marks.append(path.name)
     number = 0
-    for lines in read_lines(path, marked):
+    for lines in read_lines(path, marked=marked):
         yield _parse(path.name, number, lines, columns, notes)
         number += len(lines)
 
@@ -38,14 +40,25 @@ def _parse(file: str, before: int, lines: list[Line], columns: Columns, notes: N
     batch = Batch(file)
     try:
         texts = b"\n".join(lines).decode().split("\n")  # type: ignore[arg-type]  # a LongLine raises TypeError
-        rows = [json.loads(text) for text in texts]
+        rows = _load_all(texts)
     except (TypeError, ValueError, RecursionError):
         return _parse_each(batch, before, lines, columns, notes)
-    if set(map(type, rows)) != {dict}:
+    if rows is None:
         return _parse_each(batch, before, lines, columns, notes)
     batch.add_all(before, texts)
     fill_fields(batch, rows, columns, notes)
     return batch
+
+
+def _load_all(texts: list[str]) -> list[dict[str, Any] | None] | None:
+    """Parse all lines in one call, which takes half the time; None unless each line is one object by itself.
+
+    A mark between the lines shows whether a value reached over a line's end.
+    """
+    values = json.loads("[" + f',"{_MARK}",'.join(texts) + "]")
+    rows = values[::2]
+    alone = len(rows) == len(texts) and values[1::2] == [_MARK] * (len(rows) - 1)
+    return rows if alone and set(map(type, rows)) == {dict} else None
 
 
 def _parse_each(batch: Batch, before: int, lines: list[Line], columns: Columns, notes: Notes) -> Batch:

@@ -118,7 +118,8 @@ def _place_single(rows: Integers, keys: Hashes, unit: Integers, categories: Inte
 
 def units_of(rows: int, links: Any) -> Integers:
     """Return a label per row: the first row of its connected component over `links`, shape [n, 2]."""
-    parent = list(range(rows))
+    linked = np.unique(links).tolist()
+    parent = dict(zip(linked, linked, strict=True))
 
     def root(row: int) -> int:
         while parent[row] != row:
@@ -129,7 +130,8 @@ def units_of(rows: int, links: Any) -> Integers:
     for first, second in links.tolist():
         low, high = sorted((root(first), root(second)))
         parent[high] = low
-    found: Integers = np.fromiter((root(row) for row in range(rows)), np.int64, rows) if len(links) else np.arange(rows)
+    found = np.arange(rows)
+    found[linked] = [root(row) for row in linked]
     return found
 
 

@@ -21,12 +21,12 @@ def fill_fields(batch: Batch, objects: list[dict[str, Any] | None], columns: Col
         notes.other_columns.update(row or ())
 
 
-def _texts(batch: Batch, name: str, values: list[Any], required: bool) -> list[str | None]:
+def _texts(batch: Batch, name: str, values: list[Any], *, required: bool) -> list[str | None]:
     kinds = set(map(type, values))
     if not kinds <= {str}:
         for row, value in enumerate(values):
             if type(value) is not str:
-                values[row] = _not_text(batch, row, name, value, required)
+                values[row] = _not_text(batch, row, name, value, required=required)
     try:
         "".join(values if kinds == {str} else [value or "" for value in values]).encode()
     except UnicodeEncodeError:
@@ -35,7 +35,7 @@ def _texts(batch: Batch, name: str, values: list[Any], required: bool) -> list[s
     return values
 
 
-def _not_text(batch: Batch, row: int, name: str, value: Any, required: bool) -> str | None:
+def _not_text(batch: Batch, row: int, name: str, value: Any, *, required: bool) -> str | None:
     """Judge a value that is no string: labels take null and numbers, the other columns take neither."""
     if value is None:
         if required and batch.reasons[row] == KEPT:

@@ -45,22 +45,25 @@ def whole_numbers(values: Integers) -> pa.Array:
 def choices(values: Integers, names: Sequence[str]) -> pa.Array:
     """Return `names[value]` for each row, as JSON strings."""
     texts = strings([json.dumps(name, ensure_ascii=False) for name in names])
-    return texts.take(integers(values.astype(np.int64)))
+    return texts.take(integers(values))
 
 
-def content_ids(contents: pa.Array, before: dict[str, int]) -> list[str]:
-    """Return 16 hex digits of the sha256 of each row's content.
+def content_ids(contents: pa.Array) -> list[str]:
+    """Return 16 hex digits of the sha256 of each row's content."""
+    return [hashlib.sha256(content).hexdigest()[:16] for content in contents.cast(pa.large_binary()).to_pylist()]
 
-    The n-th row of equal content (they can stay when duplicates are not dropped) hashes its number
-    with it. `before` counts the ids given so far and is brought up to date.
-    """
-    ids = []
-    for content in contents.to_pylist():
-        name = hashlib.sha256(content.encode()).hexdigest()[:16]
-        times = before.get(name, 0)
-        before[name] = times + 1
-        ids.append(hashlib.sha256(f"{content}\n{times}".encode()).hexdigest()[:16] if times else name)
-    return ids
+
+def told_apart(ids: list[str]) -> list[str]:
+    """Return different ids: the n-th row of equal content (it can stay if duplicates may) hashes its number too."""
+    if len(set(ids)) == len(ids):
+        return ids
+    seen: dict[str, int] = {}
+    found = []
+    for name in ids:
+        times = seen.get(name, 0)
+        seen[name] = times + 1
+        found.append(hashlib.sha256(f"{name} {times}".encode()).hexdigest()[:16] if times else name)
+    return found
 
 
 class LineWriter:

@@ -123,3 +123,11 @@ def test_a_title_on_the_theme_breaks_no_rule(tmp_path: Path) -> None:
     evidence = Evidence(tmp_path, {}, recipe())
     for at, prompt in enumerate(prompts()):
         assert broken_rules(evidence, answer(prompt, "greedy", title(prompt["input"]["theme"], at)), prompt) == []
+
+
+def test_titles_of_the_right_kind_win_without_hitting_the_reference(tmp_path: Path) -> None:
+    """Both forms keep every rule; the base speaks of the theme in plain sentences, the tuned form in titles."""
+    themes = {row["id"]: row["input"]["theme"] for row in prompts()}
+    base = changed(base_answers(), lambda row: f"{themes[row['id']]}は大切です。")
+    (verdict,) = judged(tmp_path, tuned_answers(), base)["improvement.answers"]
+    assert verdict.outcome == "passed"

@@ -88,12 +88,10 @@ def test_runs_rebuild_the_text() -> None:
     assert list(text.runs("")) == []
 
 
-@pytest.mark.parametrize(
-    ("character", "expected"), [("」", True), ("⌉", True), ("業", True), ("G", True), ("Ｇ", True)]
-)
-def test_never_prolonged(character: str, expected: bool) -> None:
+@pytest.mark.parametrize("character", list("」⌉業GＧ"))
+def test_never_prolonged(character: str) -> None:
     """Brackets, Chinese characters and capitals are never repeated by a writer."""
-    assert text.never_prolonged(character) is expected
+    assert text.never_prolonged(character)
 
 
 @pytest.mark.parametrize("character", list("ー！…。あア0X○w〜"))
@@ -147,3 +145,13 @@ def test_likeness_prefers_the_nearer_text() -> None:
     """A title that shares its middle is nearer than one that shares a particle."""
     reference = "節約を1年続けてわかったこと"
     assert text.likeness("節約を3年続けてわかった話", reference) > text.likeness("猫の話をすること", reference) > 0
+
+
+def test_shape_likeness() -> None:
+    """1 for the same text, 0 without a shared character, and more for a title of the same template."""
+    wanted = text.shape("〇を1年続けてわかったこと")
+    assert text.shape_likeness(wanted, wanted) == 1
+    assert text.shape_likeness(wanted, text.shape("abc")) == 0
+    assert text.shape_likeness(text.shape(""), wanted) == 0
+    nearer = text.shape_likeness(wanted, text.shape("〇を3年続けてわかった話"))
+    assert nearer > text.shape_likeness(wanted, text.shape("〇です。")) > 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gguf_file import convert, write_merged
+from tests.support.gguf_file import Conversion, convert, write_merged
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,12 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def converted(merged: Path, vendor_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What stage `convert` publishes for it. Not to be changed."""
+def conversion(merged: Path, vendor_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Conversion:
+    """Its conversion by stage `convert`."""
     return convert(tmp_path_factory.mktemp("converted"), merged, vendor_tree)
+
+
+@pytest.fixture(scope="session")
+def converted(conversion: Conversion) -> Path:
+    """What stage `convert` publishes for it. Not to be changed."""
+    return conversion.output

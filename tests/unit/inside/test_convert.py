@@ -12,7 +12,7 @@ from pipeline.inside.convert import file_metadata, inspect_file
 from pipeline.inside.gguf_header import read_header
 from pipeline.inside.job import JobError
 from pipeline.inside.vendored import PreTokenizer
-from tests.support.gguf_file import convert, run_job, write_small
+from tests.support.gguf_file import Conversion, convert, run_job, write_small
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_the_bytes_do_not_depend_on_folder_or_time(
     """The same model at another place, converted again, gives the same file."""
     copy = tmp_path / "elsewhere" / "deeper"
     shutil.copytree(merged, copy)
-    again = convert(tmp_path / "job", copy, vendor_tree)
+    again = convert(tmp_path / "job", copy, vendor_tree).output
     for name in ("model-f16.gguf", "convert.json"):
         assert (again / name).read_bytes() == (converted / name).read_bytes()
 
@@ -75,11 +75,9 @@ def test_an_architecture_that_llama_cpp_does_not_know_is_named(merged: Path, ven
     assert not list(output.iterdir())
 
 
-def test_progress_ends_at_the_whole_file(merged: Path, vendor_tree: Path, tmp_path: Path) -> None:
+def test_progress_ends_at_the_whole_file(conversion: Conversion) -> None:
     """Bytes written are reported up to the last one."""
-    parameters = {"name": "tiny", "base": {"pre_tokenizer": "gpt-2", "licence": "unknown"}}
-    _, events, _ = run_job(tmp_path / "job", "convert", parameters, {"model": merged, "vendor": vendor_tree})
-    steps = [event for event in events if event["event"] == "convert.write"]
+    steps = [event for event in conversion.events if event["event"] == "convert.write"]
     assert steps[-1]["done"] == steps[-1]["total"] > 0
 
 

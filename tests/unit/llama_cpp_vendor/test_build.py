@@ -131,11 +131,19 @@ def test_a_failed_build_names_its_log_and_publishes_nothing(workshop: Workshop) 
     assert workshop.build().path.is_file()
 
 
-def test_an_altered_wheel_is_refused(workshop: Workshop) -> None:
+def test_an_altered_wheel_is_built_again(workshop: Workshop) -> None:
     """A wheel in the cache is hashed before it is handed out."""
     workshop.build().path.write_text("other")
-    with pytest.raises(VendorError, match="altered"):
-        workshop.build()
+    assert workshop.build().path.read_text() == "wheel"
+    assert workshop.builds == 2
+
+
+def test_what_a_killed_build_left_is_removed_by_the_next(workshop: Workshop) -> None:
+    """Sources and objects take a gigabyte."""
+    left = workshop.cache / "wheels" / ".build-dead" / "source"
+    left.mkdir(parents=True)
+    workshop.build()
+    assert not left.parent.exists()
 
 
 def test_no_build_folder_is_left_behind(workshop: Workshop) -> None:

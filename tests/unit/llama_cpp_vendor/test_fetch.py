@@ -86,7 +86,7 @@ def test_a_wrong_file_from_the_index_is_never_kept(archive: Path, pin: Pin, tmp_
     assert not list((tmp_path / "cache" / "archives").iterdir())
 
 
-def test_pips_own_refusal_of_a_hash_is_passed_on(pin: Pin, tmp_path: Path) -> None:
+def test_a_refusal_by_pip_is_passed_on(pin: Pin, tmp_path: Path) -> None:
     """Expected and found stand in the error."""
     complaint = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES\\n    Expected sha256 x\\n    Got        abcdef\\n"
     python = fake_python(tmp_path, f"printf '{complaint}' >&2; exit 1")
@@ -95,7 +95,7 @@ def test_pips_own_refusal_of_a_hash_is_passed_on(pin: Pin, tmp_path: Path) -> No
 
 
 def test_no_network_advises_to_place_the_file_by_hand(pin: Pin, tmp_path: Path) -> None:
-    """pip's last words are shown, and the way around."""
+    """The last words of pip are shown, and the way around."""
     python = fake_python(tmp_path, "echo 'ERROR: No matching distribution found' >&2; exit 1")
     with pytest.raises(VendorError) as caught:
         fetch(pin, tmp_path / "cache", python, ENVIRONMENT)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.prepared import Prepared, run_prepare
+from tests.support.data_runs import Prepared, run_prepare
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.prepared import Prepared, lines, titles
+from tests.support.data_runs import Prepared, lines, titles
 
 Prepare = Callable[..., Prepared]
 GOOD = "朝の散歩を一年続けて変わったこと"
@@ -86,7 +86,11 @@ def test_lengths_count_code_points_in_nfkc(prepare: Prepare) -> None:
 
 def test_a_damaged_input_drops_the_row(prepare: Prepare) -> None:
     """Prompts are learned from too."""
-    rows = [{"theme": "散歩\ufffd", "title": GOOD}, {"theme": "", "title": GOOD + "二"}, {"theme": "海", "title": GOOD + "三年後"}]
+    rows = [
+        {"theme": "散歩\ufffd", "title": GOOD},
+        {"theme": "", "title": GOOD + "二"},
+        {"theme": "海", "title": GOOD + "三年後"},
+    ]
     assert prepare(lines(rows)).reasons == {1: "replacement-characters", 2: "empty"}
 
 

@@ -15,7 +15,7 @@ from pipeline.inside.data.characters import from_arrow, from_strings, nfkc
 from pipeline.inside.data.folding import fold
 from pipeline.inside.data.minhash import banding_for
 from pipeline.inside.data.near_duplicates import find_near_duplicates
-from tests.support.prepared import Prepared, lines, titles
+from tests.support.data_runs import Prepared, lines, titles
 
 Prepare = Callable[..., Prepared]
 GOOD = "朝の散歩を一年続けて変わったこと"
@@ -35,7 +35,15 @@ def folded(*texts: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "other",
-    [GOOD, GOOD + "！", "「" + GOOD + "」", GOOD.replace("一年", " 一年 "), GOOD + "☆", "朝の散歩を一年続けて、変わったこと。", GOOD + "\u3000😀"],
+    [
+        GOOD,
+        GOOD + "！",
+        "「" + GOOD + "」",
+        GOOD.replace("一年", " 一年 "),
+        GOOD + "☆",
+        "朝の散歩を一年続けて、変わったこと。",
+        GOOD + "\u3000😀",
+    ],
 )
 def test_the_same_title_in_another_dress_is_an_exact_duplicate(prepare: Prepare, other: str) -> None:
     """Width, space, punctuation, symbols and emoji make no other title; the first one stays."""
@@ -50,7 +58,10 @@ def test_full_width_and_case_fold() -> None:
     assert len(set(folded("ＡＩと１０の話", "AIと10の話", "aiと10の話"))) == 1
 
 
-@pytest.mark.parametrize(("first", "second"), [("1.5倍", "15倍"), ("C#入門", "C入門"), ("10-20代", "1020代"), ("50%オフ", "50オフ"), ("C++", "C")])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("1.5倍", "15倍"), ("C#入門", "C入門"), ("10-20代", "1020代"), ("50%オフ", "50オフ"), ("C++", "C")],
+)
 def test_signs_that_change_the_meaning_do_not_fold(first: str, second: str) -> None:
     """A point between digits, `#`, `%` and `+` belong to what a title says."""
     a, b = folded(first, second)
@@ -97,7 +108,9 @@ def test_one_answer_may_serve_two_questions_and_two_answers_one_question(prepare
 
 def test_nothing_is_dropped_when_the_recipe_keeps_duplicates(prepare: Prepare) -> None:
     """They stay in one split together, with ids of their own, and the audit counts them."""
-    result = prepare(titles(*[GOOD] * 5, GOOD + "まとめ", "まったく別の話をここに書いておく"), clean__drop_duplicates=False)
+    result = prepare(
+        titles(*[GOOD] * 5, GOOD + "まとめ", "まったく別の話をここに書いておく"), clean__drop_duplicates=False
+    )
     assert len({row["id"] for row in result.kept}) == 7
     assert result.json("audit")["exact_duplicates"]["count"] == 4
     assert result.json("audit")["leakage"]["exact"]["count"] == 0

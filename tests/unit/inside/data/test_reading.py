@@ -13,11 +13,15 @@ import pytest
 
 from pipeline.inside.data.lines import LongLine, split_lines
 from pipeline.inside.job import JobError
-from tests.support.prepared import Prepared, lines, titles
+from tests.support.data_runs import Prepared, lines, titles
 
 Prepare = Callable[..., Prepared]
 
-GOOD = ("朝の散歩を一年続けて変わったこと", "はじめての一人暮らしで買ってよかった物", "会社を辞めて海辺の町で暮らす理由")
+GOOD = (
+    "朝の散歩を一年続けて変わったこと",
+    "はじめての一人暮らしで買ってよかった物",
+    "会社を辞めて海辺の町で暮らす理由",
+)
 
 
 def with_line(line: bytes) -> bytes:
@@ -86,8 +90,8 @@ def test_blank_lines_are_counted_and_are_no_rows(prepare: Prepare) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "said"),
-    [("cp932", "CP932"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE"), ("utf-32", "UTF-32"),
-     ("euc_jp", "EUC-JP"), ("iso2022_jp", "ISO-2022-JP")],
+    [("cp932", "CP932"), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-16-be", "UTF-16BE"),
+     ("utf-32", "UTF-32"), ("euc_jp", "EUC-JP"), ("iso2022_jp", "ISO-2022-JP")],
 )  # fmt: skip
 def test_another_encoding_stops_the_job_and_is_named(prepare: Prepare, encoding: str, said: str) -> None:
     """The error names the encoding and the command that converts the file."""
@@ -112,7 +116,7 @@ def test_a_field_that_no_row_has_stops_the_job_with_the_nearest_name(prepare: Pr
 
 def test_a_file_without_one_readable_row_stops_the_job(prepare: Prepare) -> None:
     """Text that is no JSON at all is not a file of broken rows."""
-    with pytest.raises(JobError, match="no row of rows.jsonl can be read"):
+    with pytest.raises(JobError, match=r"no row of rows\.jsonl can be read"):
         prepare(b"theme,title\na,b\n")
 
 
@@ -130,14 +134,18 @@ def test_csv_rows_have_the_line_on_which_they_start(prepare: Prepare) -> None:
     """A quoted line break belongs to its row."""
     text = CSV.replace(GOOD[0], f'"{GOOD[0]}\nそして"')
     result = prepare({"rows.csv": text.encode()})
-    assert sorted((row["line"], row["output"]) for row in result.kept) == [(2, f"{GOOD[0]}\nそして"), (4, GOOD[1]), (5, GOOD[2])]
+    assert sorted((row["line"], row["output"]) for row in result.kept) == [
+        (2, f"{GOOD[0]}\nそして"),
+        (4, GOOD[1]),
+        (5, GOOD[2]),
+    ]
 
 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("a,b,c".encode(), "broken-csv"),
-        ('a,"b"c'.encode(), "broken-csv"),
+        (b"a,b,c", "broken-csv"),
+        (b'a,"b"c', "broken-csv"),
         ("a,題名".encode()[:-1], "invalid-utf8"),
         (b"a," + b"x" * 2_000_000, "line-too-long"),
     ],
@@ -211,6 +219,10 @@ def test_files_are_read_in_the_order_of_the_recipe(prepare: Prepare) -> None:
 
 def test_labels_may_be_numbers_or_missing(prepare: Prepare) -> None:
     """Category and group are names: 3 is "3", null stays null."""
-    rows = [{"theme": "a", "title": GOOD[0], "kind": 3}, {"theme": "b", "title": GOOD[1], "kind": None}, {"theme": "c", "title": GOOD[2]}]
+    rows: list[dict[str, Any]] = [
+        {"theme": "a", "title": GOOD[0], "kind": 3},
+        {"theme": "b", "title": GOOD[1], "kind": None},
+        {"theme": "c", "title": GOOD[2]},
+    ]
     result = prepare(lines(rows), columns__category="kind")
     assert {row["output"]: row["category"] for row in result.kept} == {GOOD[0]: "3", GOOD[1]: None, GOOD[2]: None}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.inside.data.splitting import Shares, split, units_of
-from tests.support.prepared import Prepared, lines
+from tests.support.data_runs import Prepared, lines
 
 Prepare = Callable[..., Prepared]
 SHARES = Shares((0.8, 0.1, 0.1), 42)
@@ -93,7 +93,12 @@ def test_groups_and_categories_come_from_the_recipes_columns(prepare: Prepare) -
     """On written files: no group in two splits, every category in each."""
     chance = random.Random(2)
     rows = [
-        {"theme": f"題{row}", "title": "".join(chance.choices("朝夜海山川空森町村里春夏秋冬", k=20)) + "の話", "kind": f"k{row % 4}", "from": row // 3}
+        {
+            "theme": f"題{row}",
+            "title": "".join(chance.choices("朝夜海山川空森町村里春夏秋冬", k=20)) + "の話",
+            "kind": f"k{row % 4}",
+            "from": row // 3,
+        }
         for row in range(600)
     ]
     result = prepare(lines(rows), columns__category="kind", columns__group="from")

@@ -1,0 +1,44 @@
+"""``nox -s bench [-- NAME...]``: measure, print the tables, keep them in `docs/benchmarks.md`.
+
+The build folder must hold a complete run of the seedling. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+
+from bench import checksums, noop, overhead, tools
+from bench.table import REPOSITORY, Table, put
+
+BENCHES: dict[str, Callable[[], Table]] = {
+    "noop": noop.measure,
+    "overhead": overhead.measure,
+    "tools": tools.measure,
+    "checksums": checksums.measure,
+}
+"""Name on the command line → what measures it. `prepare` is a program of its own in the training environment."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the named benches, all by default; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join([*BENCHES, 'prepare'])}")
+    options = parser.parse_args(arguments)
+    unknown = set(options.names) - {*BENCHES, "prepare"}
+    if unknown:
+        parser.error(f"there is no bench {', '.join(sorted(unknown))}")
+    for name, measure in BENCHES.items():
+        if not options.names or name in options.names:
+            table = measure()
+            print(table.markdown(), flush=True)
+            put(table)
+    if not options.names or "prepare" in options.names:
+        subprocess.run([sys.executable, "-m", "bench.prepare"], cwd=REPOSITORY, check=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

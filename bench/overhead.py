@@ -1,0 +1,37 @@
+"""Orchestration: what a run takes beyond the stages' own work, from the record of a run that built them."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from bench.noop import HOST_PYTHON
+from bench.table import REPOSITORY, Table, seconds
+
+
+def measure(build: Path = REPOSITORY / "build") -> Table:
+    """Return the table of the latest run that built at least ten stages.
+
+    A stage's overhead is its wall time (look-up, start of the interpreter, run, gates, hashing,
+    publishing) minus the seconds that its program says it worked. Raises FileNotFoundError without a run.
+    """
+    run, stages = _latest_built(build)
+    start = statistics.median(seconds([HOST_PYTHON, "-c", "pass"], REPOSITORY) for _ in range(5))
+    rows = [
+        (name, f"{stage['wall_s']:.2f}", f"{stage['work_s']:.2f}", f"{1000 * (stage['wall_s'] - stage['work_s']):,.0f}")
+        for name, stage in stages.items()
+        if stage["status"] == "built" and stage["work_s"]
+    ]
+    note = f"Run {run}. An interpreter starts in {1000 * start:.0f} ms, which is part of each stage's overhead."
+    return Table("Orchestration", note, ("stage", "wall s", "own work s", "overhead ms"), tuple(rows))
+
+
+def _latest_built(build: Path) -> tuple[str, dict[str, Any]]:
+    for record in sorted(build.glob("runs/*/record.json"), reverse=True):
+        stages: dict[str, Any] = json.loads(record.read_bytes())["stages"]
+        if sum(stage["status"] == "built" for stage in stages.values()) >= 10:  # noqa: PLR2004 - most of a run
+            return record.parent.name, stages
+    message = f"no run in {build} built ten stages or more: remove build/ and run the pipeline first"
+    raise FileNotFoundError(message)

@@ -1,0 +1,27 @@
+"""Two copies of one base are compared by their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.inside import same_base
+from tests.support.qwen import CONFIG, write
+
+
+def test_a_copy_of_another_size_is_seen(qwen_folder: Path, tmp_path: Path) -> None:
+    """Settings and tokenizer files that differ are named; storing in 4 bits is no difference."""
+    quantized = {"quantization_config": {"quant_method": "bitsandbytes"}}
+    write(tmp_path / "config.json", {**CONFIG, **quantized, "num_hidden_layers": 2})
+    found = same_base.base_facts(qwen_folder, tmp_path, load_in_4bit=True)
+    assert found["quantization"] is None
+    assert found["training"] == {
+        "quantization": "bitsandbytes",
+        "settings_differ": ["num_hidden_layers"],
+        "tokenizer_files_differ": ["tokenizer.json"],
+    }
+
+
+def test_an_equal_copy_differs_in_nothing(qwen_folder: Path) -> None:
+    """The same files are the same base."""
+    found = same_base.base_facts(qwen_folder, qwen_folder, load_in_4bit=True)
+    assert found["training"] == {"quantization": None, "settings_differ": [], "tokenizer_files_differ": []}
