@@ -46,6 +46,9 @@ _TYPES = {
     35: ("TQ2_0", 256, 66),
 }
 
+BLOCK_LENGTHS = {name: length for name, length, _ in _TYPES.values()}
+"""How many numbers of a row make one block of a type; 1 for plain numbers."""
+
 
 @dataclass(frozen=True)
 class Tensor:

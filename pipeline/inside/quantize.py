@@ -10,7 +10,7 @@ from typing import Any
 
 import llama_cpp
 
-from .gguf_header import Header, read_header
+from .gguf_header import BLOCK_LENGTHS, Header, read_header
 from .job import Job, JobError, progress, write_json
 from .llama_runtime import log_lines, report_problem
 
@@ -20,6 +20,10 @@ _FALLBACK = re.compile(
     r"warning:\s+(\S+)\s+- ncols\s+(\d+) not divisible by\s+(\d+) \(required for type\s+(\S+)\).*"
     r"-> falling back to\s+(\S+)"
 )
+_LARGE_BLOCKS = re.compile(r"_K|^TQ|^IQ(?!4_NL)")
+"""Types whose blocks are 256 numbers long; the others have 32."""
+
+_LARGE_BLOCK, _SMALL_BLOCK = 256, 32
 _COUNT = re.compile(r"WARNING: (\d+) of \d+ tensor\(s\) required fallback quantization")
 
 
@@ -101,6 +105,21 @@ def quantize(source: Path, output: Path, kind: str, threads: int) -> Listener:
     return listener
 
 
+def quiet_fallbacks(kind: str, after: Header, listener: Listener) -> list[dict[str, Any]]:
+    """Return the tensors that got a type of smaller blocks without any message: token embeddings and output.
+
+    llama.cpp takes Q8_0 for them when their rows do not divide into blocks of 256.
+    """
+    told = {item["tensor"] for item in listener.fallbacks}
+    found = []
+    for tensor in after.tensors:
+        small = BLOCK_LENGTHS[tensor.type] == _SMALL_BLOCK
+        if _LARGE_BLOCKS.search(kind) and small and tensor.shape[0] % _LARGE_BLOCK and tensor.name not in told:
+            row = {"row_length": tensor.shape[0], "block": _LARGE_BLOCK}
+            found.append({"tensor": tensor.name, **row, "wanted": kind, "got": tensor.type})
+    return found
+
+
 def describe(kind: str, before: Header, after: Header, listener: Listener) -> dict[str, Any]:
     """Return what `quantize.json` holds; refuse a file that lacks tensors of its source."""
     was = {tensor.name: tensor.shape for tensor in before.tensors}
@@ -118,7 +137,7 @@ def describe(kind: str, before: Header, after: Header, listener: Listener) -> di
         "bits_per_weight": round(8 * sum(tensor.bytes for tensor in after.tensors) / elements, 4),
         "bytes": after.size,
         "source_bytes": before.size,
-        "fallbacks": listener.fallbacks,
+        "fallbacks": [*listener.fallbacks, *quiet_fallbacks(kind, after, listener)],
         "tensors": {tensor.name: tensor.type for tensor in after.tensors},
         "types": dict(Counter(tensor.type for tensor in after.tensors)),
     }

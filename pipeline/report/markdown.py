@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-_ACTIVE = re.compile(r"[\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^[-+#]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
+_ACTIVE = re.compile(r"[\\`*\[\]|~$]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^[-+#>]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 """What Markdown could read as markup. An underscore within a word (`Q4_K_M`) is none; signs of a heading or list are
 some only at the start of a text."""
 _BARS = "▁▂▃▄▅▆▇█"

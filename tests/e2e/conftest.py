@@ -21,7 +21,7 @@ description = "a seedling that is small enough to be built many times"
 
 [base]
 source = "seedling"
-steps = 12
+steps = 160
 batch_size = 4
 
 [data]

@@ -25,13 +25,13 @@ def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes(
 ) -> None:
     """SIGKILL in the middle of the base model's training; the next run resumes, and the result is that of a run left alone."""
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
-    read_until(process, "base.step", done=7)
+    read_until(process, "base.step", done=120)
     process.kill()
     process.communicate()
     again = workplace.run("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     assert again.returncode == 0, again.stderr
     steps = [event["done"] for event in events(again.stdout) if event["event"] == "base.step"]
-    assert steps[0] > 1, "training began again from its first step"
+    assert steps[0] > 100, "training began again from its first step"
     alone = Workplace(tmp_path / "alone")
     assert alone.run("run", "--recipe", str(small_recipe), "--to", "fetch-base").returncode == 0
     assert workplace.digests("small")["fetch-base"] == alone.digests("small")["fetch-base"]
@@ -42,7 +42,7 @@ def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(
 ) -> None:
     """Ctrl-C: exit code 130, advice, no work in progress, no half artifact; the next run finishes."""
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
-    read_until(process, "base.step", done=2)
+    read_until(process, "base.step", done=20)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +76,7 @@ def run_job(
     folder: Path, program: str, parameters: dict[str, Any], inputs: dict[str, Path], threads: int = 1
 ) -> tuple[int, list[dict[str, Any]], Path]:
     """Run a program as the executor does, in a process of its own; return exit code, events, output folder."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the executor sets it: waiting threads sleep
     process = tiny_model.start(tiny_model.write_request(folder, program, parameters, inputs, threads))
     _, printed = process.communicate()
     lines = printed.decode(errors="replace").splitlines()

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ..job import JobError
 from .batch import Batch, Columns, Notes
@@ -22,6 +21,8 @@ BATCH_ROWS: Final = 20_000
 
 def read_parquet(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
     """Yield the rows of a Parquet file."""
+    import pyarrow.parquet as pq  # noqa: PLC0415 (takes a tenth of a second, and most data is JSONL)
+
     try:
         file = pq.ParquetFile(path)
         _check_types(path.name, file.schema_arrow, columns)

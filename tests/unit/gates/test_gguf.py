@@ -62,7 +62,7 @@ def test_one_differing_id_fails(tmp_path: Path) -> None:
     rows[2]["ids"] = [*rows[2]["ids"][:2], 99]
     (verdict,) = judged(tmp_path, rows)["tokenizer.ids"]
     assert (verdict.outcome, verdict.value) == ("failed", 1)
-    assert "from token 2" in verdict.evidence[0]
+    assert "from token 2" in verdict.evidence[1]
 
 
 def test_a_missing_text_fails(tmp_path: Path) -> None:
@@ -70,11 +70,24 @@ def test_a_missing_text_fails(tmp_path: Path) -> None:
     assert judged(tmp_path, file_token_rows()[1:])["tokenizer.ids"][0].outcome == "failed"
 
 
-def test_a_text_outside_form_c_only_warns(tmp_path: Path) -> None:
+def test_an_awkward_text_outside_form_c_is_told_of(tmp_path: Path) -> None:
     """The tokenizer normalizes it, llama.cpp does not; its round trip does not count either."""
     rows = file_token_rows()
     rows[1] |= {"ids": [13, 14], "round_trip": False}
-    assert outcomes(judged(tmp_path, rows)) == {"tokenizer.ids": {"warned"}}
+    found = judged(tmp_path, rows)
+    assert outcomes(found) == {}
+    assert "1 awkward ones outside Unicode's form C differ" in found["tokenizer.ids"][0].evidence[0]
+
+
+def test_a_prompt_outside_form_c_warns(tmp_path: Path) -> None:
+    """The user's own data hold such text, so the runtime will meet it."""
+    expected, rows = token_rows(), file_token_rows()
+    expected[2]["nfc"] = False
+    rows[2]["ids"] = [13, 14]
+    judged(tmp_path, rows)
+    write_rows(tmp_path / "preflight/tokens.jsonl", expected)
+    found = judge(GATES, tmp_path / "form", {"prompts": tmp_path / "preflight"}, recipe())
+    assert outcomes(found) == {"tokenizer.ids": {"warned"}}
 
 
 def test_a_lost_character_fails(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def prompts(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ids = tokenizer.encode(text, add_special_tokens=False)
         rows.append({"id": f"p{number}", "kind": "unseen", "input": {}, "text": text, "ids": ids, "reference": ""})
     texts = [{"text": text, "ids": tokenizer.encode(text, add_special_tokens=False)} for text in TEXTS]
-    running = [id_ for row in tiny_model.rows(40) for id_ in tokenizer.encode(row["output"], add_special_tokens=False)]
+    running = [id_ for row in tiny_model.rows(90) for id_ in tokenizer.encode(row["output"], add_special_tokens=False)]
     windows = [running[start : start + WINDOW] for start in range(0, 3 * WINDOW, WINDOW)]
     tiny_model.write_rows(folder / "prompts.jsonl", rows)
     tiny_model.write_rows(folder / "tokens.jsonl", texts)

@@ -70,6 +70,7 @@ def test_every_tensor_that_falls_back_is_recorded(vendor_tree: Path, tmp_path: P
     assert record["tensors"]["blk.0.attn_q.weight"] == "Q5_0"
     wide = {tensor.name for tensor in read_header(narrow / "model-f16.gguf").tensors if len(tensor.shape) == 2}
     assert set(fallen) == wide
+    assert fallen["token_embd.weight"]["got"] == "Q8_0"  # of this one llama.cpp says nothing at all
 
 
 def test_a_type_that_llama_cpp_does_not_have_is_refused(converted: Path, tmp_path: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_failure_is_named_first_with_cause_and_advice(build: dict[str, Path]) 
     )
     assert "  - cause: hypotheses" in attention
     assert "  - do: see which form" in attention
-    assert "」」」」」」\\|\\`\\<b\\>\\`" in attention
+    assert "」」」」」」\\|\\`\\<b>\\`" in attention
 
 
 def test_a_waiver_shows_with_its_reason(build: dict[str, Path]) -> None:

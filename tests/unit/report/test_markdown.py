@@ -16,7 +16,9 @@ from pipeline.report.markdown import escaped, number, size, sparkline, table, wi
     [
         ("自己紹介｜子育て|副業", "自己紹介｜子育て\\|副業"),
         ("`rm`", "\\`rm\\`"),
-        ("<script>", "\\<script\\>"),
+        ("<script>", "\\<script>"),
+        ("<= 4 and > 3", "<= 4 and > 3"),
+        ("> quote", "\\> quote"),
         ("**強調**", "\\*\\*強調\\*\\*"),
         ("[link](x)", "\\[link\\](x)"),
         ("Q4_K_M", "Q4_K_M"),
