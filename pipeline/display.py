@@ -61,7 +61,7 @@ class TerminalDisplay:
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case "artifact.corrupt":
                 self.console.print(
-                    f"[bold yellow]![/] {stage}: damaged in the store, set aside and built again: {event['problems'][0]}"
+                    f"[bold yellow]![/] {stage}: damaged, set aside and built again: {event['problems'][0]}"
                 )
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)

@@ -50,5 +50,5 @@ def gate_error(failures: Mapping[str, list[Mapping[str, Any]]]) -> GateError:
             lines += [f"    see:   {text}" for text in list(item["evidence"])[:3]]
     count = sum(len(verdicts) for verdicts in failures.values())
     message = f"{count} gate{'s' if count != 1 else ''} failed\n" + "\n".join(lines)
-    advice = "nothing after these stages was built; mend the cause, or add a [[waivers]] entry with a written reason to the recipe"
+    advice = "nothing after these stages was built; mend the cause, or add [[waivers]] with a reason to the recipe"
     return GateError(message, where=", ".join(failures), advice=advice)

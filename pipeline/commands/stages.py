@@ -21,9 +21,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         }
         for stage in context.plan.stages.values()
     ]
-    lines = [
-        f"{stage.name:<22} {stage.environment:<10} {stage.summary}\n{'':<22} after: {', '.join(stage.dependencies) or '-'}"
-        for stage in context.plan.stages.values()
-    ]
+    lines: list[str] = []
+    for stage in context.plan.stages.values():
+        lines.append(f"{stage.name:<22} {stage.environment:<10} {stage.summary}")
+        lines += [f"{'':<22} after {', '.join(stage.dependencies)}"] if stage.dependencies else []
     say(sinks, "\n".join(lines), "stages.listed", recipe=context.recipe.name, stages=rows)
     return 0

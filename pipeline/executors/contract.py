@@ -18,7 +18,8 @@ class Request:
 
     `inputs` maps each input's name to its files: path inside the input → file on this host.
     `code` maps paths in
-    the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty folder that the
+    the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree).
+    `work` is an empty folder that the
     executor may use and that the caller removes; the result lies in `work / "output"`.
     """
 

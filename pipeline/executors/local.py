@@ -122,7 +122,7 @@ def _variables(request: Request, python: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": home,
         "HF_HOME": home,
         "TMPDIR": str(request.work / "tmp"),
-        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve their neighbours on a busy machine; bytes do not depend on it
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve their neighbours; no byte depends on it
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from transformers import enable_full_determinism
 
-import os
-THREADS = int(os.environ.get("TT", "1"))
+THREADS = 2
 """Threads that torch and MKL compute with, whatever the job was given.
 
 With `MKL_CBWR=COMPATIBLE` a matrix product depends on their number: half of 123 shapes gave other bits with

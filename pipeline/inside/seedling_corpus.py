@@ -118,7 +118,22 @@ SUBJECTS_PER_DRILL = 4
 
 _KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニノハヒフヘホマミムメモラリルレロワンガギグゲゴザジズダデドバビブベボパピプポー"
 _HIRAGANA = "あいうえおかきくけこさしすせそたちつてとなにのはひふへほまみむめもやゆよらりるれろわがぎぐげござじずだでどばびぶべぼ"
-_ENDINGS = ("づくり", "めぐり", "対策", "の準備", "の勉強", "選び", "日記", "の見直し", "の記録", "会", "の旅", "管理", "料理", "術")
+_ENDINGS = (
+    "づくり",
+    "めぐり",
+    "対策",
+    "の準備",
+    "の勉強",
+    "選び",
+    "日記",
+    "の見直し",
+    "の記録",
+    "会",
+    "の旅",
+    "管理",
+    "料理",
+    "術",
+)
 _ANYBODY = ("先生", "母", "父", "友人", "店員", "家族", "妻", "夫", *SLOTS["persona"])
 
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -187,7 +202,9 @@ class _Writer:
         else:
             question, answers = self._chance.choice(QUESTIONS), SENTENCES
         asked = self._fill(question, subject, other)
-        return Conversation(self._chance.choice(SYSTEMS), asked, self._fill(self._chance.choice(answers), subject, other))
+        return Conversation(
+            self._chance.choice(SYSTEMS), asked, self._fill(self._chance.choice(answers), subject, other)
+        )
 
     def _fill(self, frame: str, subject: str, other: str) -> str:
         fixed = {"x": subject, "y": other}

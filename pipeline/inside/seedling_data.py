@@ -98,7 +98,9 @@ def make_lines(parameters: dict[str, Any]) -> list[Line]:
     broken = round(total * parameters["broken_share"])
     clean = total - tag_lists - copies - broken
     if clean < max(1, copies, broken):
-        raise JobError("the shares of planted faults leave too few titles", where="recipe table [data]", advice="Lower them.")
+        raise JobError(
+            "the shares of planted faults leave too few titles", where="recipe table [data]", advice="Lower them."
+        )
     rows = make_titles(clean, chance)
     lines = [Line("title", to_line(row)) for row in rows]
     for row in (chance.choice(rows) for _ in range(tag_lists)):

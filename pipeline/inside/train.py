@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from transformers import TrainerState
 
 from . import checkpoints, fine_tuning, numerics, rendering, weights
@@ -114,7 +114,7 @@ def write_adapter(trainer: Any, base: Path, folder: Path, named: dict[str, Any])
     """
     folder.mkdir()
     metadata = {"format": "pt", weights.BASE_DIGEST: weights.weights_digest(base)}
-    save_file(weights.adapter_tensors(trainer.model), folder / weights.ADAPTER_WEIGHTS, metadata=metadata)
+    weights.write_tensors(folder / weights.ADAPTER_WEIGHTS, weights.adapter_tensors(trainer.model), metadata)
     config = trainer.model.peft_config[fine_tuning.ADAPTER].to_dict()
     config["inference_mode"] = True
     config["base_model_name_or_path"] = named.get("repo")

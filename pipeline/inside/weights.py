@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
@@ -115,6 +115,21 @@ def adapter_tensors(model: Any) -> dict[str, torch.Tensor]:
 
     state = get_peft_model_state_dict(model, save_embedding_layers=False)
     return {name: tensor.detach().cpu().contiguous() for name, tensor in sorted(state.items())}
+
+
+def write_tensors(path: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str]) -> None:
+    """Write a safetensors file whose bytes depend on nothing but its contents.
+
+    The library writes two or more metadata entries in an order that changes from process to process, so the
+    header is written again, sorted. Offsets count from the end of the header: they stay right.
+    """
+    whole = save(tensors, metadata=metadata)
+    size = int.from_bytes(whole[:8], "little")
+    header = json.dumps(json.loads(whole[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors start on a multiple of 8 bytes, as the format asks
+    with path.open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.write(memoryview(whole)[8 + size :])
 
 
 def different_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> list[str]:

@@ -44,8 +44,10 @@ class Stage:
     when a change of the stage must rebuild although no other component of its key changed.
     `outside` lists files outside the store that the stage reads (the user's data); their digests
     count in the key. `judged_with` names artifacts that only the gates read (name → stage): they do not
-    count in the key, because gates judge anew on every look-up. `after` names stages whose gates must hold first although nothing of theirs is
-    read, so that nothing is built upon a form that was found broken. `vendored` says that the program runs code of the llama.cpp tree.
+    count in the key, because gates judge anew on every look-up. `after` names stages whose gates must
+    hold first although nothing of theirs is read, so that nothing is built upon a form that was found
+    broken. `vendored` says that the program runs code of the llama.cpp tree, `heavy` that it runs alone
+    and has all processors, `reads_verdicts` that it lays out what the gates found.
     """
 
     name: str

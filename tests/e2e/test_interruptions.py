@@ -23,7 +23,7 @@ def read_until(process: subprocess.Popen[str], event: str, **fields: object) -> 
 def test_a_killed_training_goes_on_from_its_checkpoint_to_the_same_bytes(
     workplace: Workplace, small_recipe: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL in the middle of the base model's training; the next run resumes, and the result is that of a run left alone."""
+    """SIGKILL inside the base training: the next run resumes, and its result is that of a run left alone."""
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     read_until(process, "base.step", done=120)
     process.kill()
@@ -81,7 +81,7 @@ def test_a_corrupted_artifact_is_found_and_built_again(workplace: Workplace, sma
 
 
 def test_a_full_disk_stops_with_its_own_code(workplace: Workplace, small_recipe: Path) -> None:
-    """On a real file system of 100 KiB the data does not fit: code 71 or the stage's own, a clear message, no half artifact."""
+    """On a real file system of 100 KiB the data does not fit: a clear message and no half artifact."""
     workplace.build.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(workplace.build)], check=False, capture_output=True

@@ -1,4 +1,4 @@
-"""`why` and the negative control: another instruction set gives other bytes, and the run says which component did it."""
+"""`why`, and the negative control: another instruction set gives other bytes, and the run names it."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class Kitchen:
             PINS,
             Store(self.store_root, f"run-{len(self.events)}-{len(self.calls)}"),
             NoExecutor(),
-            lambda: Path(),
+            Path,
             lambda event, **data: self.events.append({"event": event, **data}),
             Settings(jobs=jobs, verify=verify, processors=2),
         )
@@ -291,7 +291,7 @@ def test_a_rebuild_says_which_component_changed(kitchen: Kitchen) -> None:
         PINS,
         Store(kitchen.store_root, "why"),
         NoExecutor(),
-        lambda: Path(),
+        Path,
         lambda event, **data: kitchen.events.append({"event": event, **data}),
         Settings(jobs=1, processors=1),
         previous={"side": first.outcomes["side"].manifest.components},

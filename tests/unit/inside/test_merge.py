@@ -94,7 +94,13 @@ def test_tokenizer_and_configuration_are_copied_byte_for_byte(tmp_path: Path, ma
     """What the base says of its tokens and its template, the merged folder says."""
     merge_here(tmp_path, *made)
     model = tmp_path / "output" / "model"
-    for name in ("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+    for name in (
+        "config.json",
+        "generation_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    ):
         assert (model / name).read_bytes() == (made[0] / name).read_bytes(), name
     assert sorted(path.name for path in model.iterdir()) == sorted(path.name for path in made[0].iterdir())
 
