@@ -48,7 +48,7 @@ def read_logits(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> Ar
     """Return a form's logits, memory-mapped; raise `JobError` unless there is a row for every position."""
     logits: Array = np.load(folder / "logits.npy", mmap_mode="r")
     expected = sum(map(len, windows))
-    if logits.ndim != 2 or logits.shape[0] != expected:
+    if logits.shape[:-1] != (expected,):
         raise JobError(
             f"The logits of {name} have shape {logits.shape}, the parity text has {expected} positions.",
             where=f"{name}/logits.npy",

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import transformers
-from datasets import Dataset, disable_progress_bars  # type: ignore[import-untyped]
+from datasets import Dataset, disable_progress_bars
 from peft import LoraConfig
 from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
@@ -32,15 +32,13 @@ class Trainer(SFTTrainer):
 
     tokens_seen = 0
 
-    def compute_loss(
-        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
+    def compute_loss(self, model: Any, inputs: Any, return_outputs: Any = None, num_items_in_batch: Any = None) -> Any:
         """Return the model's own loss: TRL's fused one is a Triton kernel, which a CPU does not have.
 
         Both are the negative log-likelihood summed over the labelled tokens and divided by their number.
         """
         inputs = {**inputs, "use_cache": False}
-        return transformers.Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        return transformers.Trainer.compute_loss(self, model, inputs, bool(return_outputs), num_items_in_batch)
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Run one micro-batch; raise `JobError` if its loss is not a number."""
@@ -62,7 +60,7 @@ class Trainer(SFTTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save and seal a checkpoint, then delete all others but the best."""
         parent: Any = super()
-        parent._save_checkpoint(model, trial)
+        parent._save_checkpoint(model, trial)  # noqa: SLF001 - the method that this one extends
         folder = Path(str(self.args.output_dir))
         checkpoints.seal(folder / f"checkpoint-{self.state.global_step}")
         checkpoints.keep_only(folder, self.state.global_step, self.state.best_global_step)
@@ -75,32 +73,37 @@ class Watch(TrainerCallback):
         self.seconds_in_steps = 0.0
         self._started = 0.0
 
-    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
 
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_pre_optimizer_step(self, *given: Any, **named: Any) -> None:
         """Look at every gradient before it is used. Clipping turns one infinite gradient into NaN."""
-        for name, parameter in kwargs["model"].named_parameters():
+        for name, parameter in named["model"].named_parameters():
             if parameter.grad is not None and not torch.isfinite(parameter.grad).all():
-                raise bad_number(f"The gradient of {name}", math.nan, state.global_step + 1)
+                raise bad_number(f"The gradient of {name}", math.nan, _state(given).global_step + 1)
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(self, *_: Any, **__: Any) -> None:
         """Stop the clock."""
         self.seconds_in_steps += time.perf_counter() - self._started
 
-    def on_log(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_log(self, *given: Any, **named: Any) -> None:
         """Tell the host of a training step."""
-        logs = kwargs["logs"]
+        logs, state = named["logs"], _state(given)
         if "loss" in logs:
             progress("train.step", state.global_step, state.max_steps, loss=round(logs["loss"], 6))
 
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_evaluate(self, *given: Any, **named: Any) -> None:
         """Tell the host of an evaluation; stop if its loss is not a number."""
-        loss = kwargs["metrics"].get(METRIC)
+        loss, state = named["metrics"].get(METRIC), _state(given)
         if loss is None or not math.isfinite(loss):
             raise bad_number("The validation loss", loss, state.global_step)
         progress("train.evaluation", state.global_step, state.max_steps, loss=round(loss, 6))
+
+
+def _state(given: tuple[Any, ...]) -> Any:
+    """Return the trainer's state: a callback is called with arguments, state, control."""
+    return given[1]
 
 
 def bad_number(what: str, value: float | None, step: int) -> JobError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,11 +104,11 @@ def compare(base: Path, folder: Path, adapter: Path, dtype: torch.dtype) -> dict
     A tensor changed if its values differ from the base's, rounded to the stored type in the same way.
     """
     targets = target_names(adapter)
-    before = {name: path for name, path, _ in tensors(base, read=False)}
+    before = tensor_files(base)
     after: set[str] = set()
     found: list[dict[str, Any]] = []
-    for name, _, tensor in tensors(folder):
-        assert tensor is not None
+    for name, path in tensor_files(folder).items():
+        tensor = read_tensor(path, name)
         original = read_tensor(before[name], name) if name in before else None
         changed = original is None or not torch.equal(original.to(dtype), tensor)
         finite = bool(torch.isfinite(tensor).all())
@@ -148,12 +147,13 @@ def target_names(adapter: Path) -> set[str]:
     return {f"{match.group(1)}.weight" for match in matches if match}
 
 
-def tensors(folder: Path, *, read: bool = True) -> Iterator[tuple[str, Path, torch.Tensor | None]]:
-    """Give every tensor of a model folder with its name and file, one at a time, in the order of the names."""
+def tensor_files(folder: Path) -> dict[str, Path]:
+    """Return the file of every tensor of a model folder, by the tensor's name."""
+    found: dict[str, Path] = {}
     for path in weights.weight_files(folder):
         with safe_open(path, framework="pt") as stream:
-            for name in sorted(stream.keys()):
-                yield name, path, stream.get_tensor(name) if read else None
+            found |= dict.fromkeys(stream.keys(), path)
+    return dict(sorted(found.items()))
 
 
 def read_tensor(path: Path, name: str) -> torch.Tensor:

@@ -41,6 +41,8 @@ KEY_LIKENESS = 0.8
 After "Mimetic initialization of self-attention layers" (arXiv 2305.09828): a token first attends to tokens like itself.
 Without it this model has not begun to copy when its 1,000 steps are over."""
 
+TOKENIZER_TEXTS = 4000
+
 WARM_UP_STEPS = 20
 LAST_RATE_SHARE = 0.05
 WEIGHT_DECAY = 0.01
@@ -215,7 +217,8 @@ def prepare(parameters: dict[str, Any]) -> tuple[Tokenizer, list[list[Example]]]
     size, seed = parameters["batch_size"], parameters["seed"]
     drilled = round(parameters["steps"] * DRILL_SHARE)
     corpus = make_corpus((parameters["steps"] - drilled) * size, seed)
-    tokenizer = train_tokenizer(corpus)
+    # Merges are for words that mean something: the tokenizer sees the same kind of text without made-up ones.
+    tokenizer = train_tokenizer(make_corpus(TOKENIZER_TEXTS, seed, made_up=False))
     drills = [encode(tokenizer, render_drill(subjects)) for subjects in make_drills(drilled * size, seed + 1)]
     texts = [encode(tokenizer, render(text)) for text in corpus]
     return tokenizer, make_batches(drills, size, seed) + make_batches(texts, size, seed)

@@ -57,7 +57,7 @@ SENTENCES: tuple[str, ...] = (
     "{persona}が{period}試した結果、{x}は{y}より楽でした。",
     "もう{x}で悩まないことにしました！",
     "「{quote}」と言われても、{person}は{x}を続けるそうです。",
-    "「{quote}」は{persona}の口ぐせです。",
+    "「{quote}」は{x}が好きな{persona}の口ぐせです。",
     "「{quote}」と笑われた人も{x}をします。",
     "{x}をやめて{period}がたちました。",
     "{x}で{change}と{person}は話します。",
@@ -66,15 +66,15 @@ SENTENCES: tuple[str, ...] = (
     "{x}をゼロから始める人がいます。",
     "{event}、{persona}は{x}を始めたそうです。",
     "{event}に{x}をやめて、{y}を始めました。",
-    "{audience}は{scene}から始めようと考えます。",
+    "{audience}は{x}を{scene}から始めようと考えます。",
     "{x}に{money}使ってわかったことがあります。",
     "{money}で始める{x}は{person}に人気です。",
     "{scene}に{x}をすると、それだけで{change}そうです。",
     "{x}が苦手な{persona}を助けたのは、{n}つの{aid}でした。",
-    "{audience}からの{item}は{many}個もあります。",
+    "{x}には{audience}からの{item}が{many}個もあります。",
     "{x}は{cause}で決まると言う人もいます。",
     "{period}で{x}はどう変わるか、調べてみたいです。",
-    "{x}を{promise}と{person}は言いました。",
+    "{x}を人に教えますと{person}は言いました。",
     "{period}ぶりに{x}をしました。",
     "{x}の{about}は{persona}に教わったものです。",
     "{many}回失敗してやっと{x}の{about}を見つけた人がいます。",
@@ -87,6 +87,36 @@ SENTENCES: tuple[str, ...] = (
     "{persona}の{x}は、{period}の記録になりました。",
 )
 """What notes and answers are made of: `{x}` is the subject, `{y}` another one, `{person}` anybody."""
+
+DIARY: tuple[str, ...] = (
+    "{event}、{x}を始めた日のこと。",
+    "{x}を{period}続けてみた。{change}。",
+    "{x}をやめてみた。{change}。",
+    "{persona}が{x}を始めたら、という話。",
+    "{x}で{lesson}を書く。{hook}。",
+    "{hook}。{x}の話だ。",
+    "{x}を続ける理由を考える。",
+    "{x}に失敗した日。{lesson}を思う。",
+    "{x}って楽しい？{person}に聞いた。",
+    "{persona}が{period}試した結果、{x}はやめた。",
+    "もう{x}で悩まない、と書く。",
+    "{x}の{n}つの{aid}。一つ目は{y}だ。",
+    "{x}は{period}で飽きるのか、{person}に聞いた。",
+    "{persona}の{x}の{about}を聞いた。",
+    "{audience}のための{y}、{audience}のための{x}。",
+    "{scene}でできる{x}を探す。",
+    "{x}は{cause}のせいじゃない、と{person}は言う。",
+    "{money}で始める{x}、{period}の記録をつける。",
+    "{x}に{money}かけた。{lesson}は{n}つ。",
+    "{many}回失敗してやっとわかった、{x}の{about}の話。",
+    "{scene}に{x}。{change}。",
+    "なぜ{persona}は{x}でつまずいたのか、{person}は知らない。",
+    "{x}、{period}ぶり。{change}。",
+    "{persona}を助けた{x}の{aid}を読む。",
+    "{period}後に{x}はどう変わる？{person}の場合はこうだ。",
+    "{x}が苦手な{persona}も、{period}続けたら{change}。",
+)
+"""Plainer sentences, for notes only."""
 
 QUESTIONS: tuple[str, ...] = (
     "「{x}」とは何ですか。",
@@ -101,13 +131,11 @@ QUESTIONS: tuple[str, ...] = (
 
 COPYING: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("「{x}」をそのまま書いてください。", ("{x}",)),
-    ("「{x}」とくり返してください。", ("{x}", "{x}です。")),
+    ("「{x}」とくり返してください。", ("{x}です。",)),
     ("「{x}」をかっこに入れてください。", ("「{x}」",)),
     ("「{x}」を太いかっこに入れてください。", ("【{x}】",)),
-    ("「{x}」と「{y}」のうち、先の言葉を書いてください。", ("{x}です。",)),
-    ("「{y}」と「{x}」のうち、あとの言葉を書いてください。", ("{x}です。",)),
-    ("「{x}」と「{y}」を縦の線でつないでください。", ("{x}｜{y}",)),
-    ("「{x}」と言ったら、「{y}」と答えてください。", ("{y}", "{y}です。")),
+    ("「{x}」を二度書いてください。", ("{x}、{x}",)),
+    ("「{x}」と「{y}」をつないでください。", ("{x}と{y}", "{x}｜{y}")),
 )
 """Questions whose answers are copies."""
 
@@ -141,23 +169,26 @@ _HAN = re.compile(r"[一-龠]")
 
 
 class Subjects:
-    """Draws the words that the text is about."""
+    """Draws the words that the text is about: known ones, and with `made_up` also words that nobody knows."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, *, made_up: bool) -> None:
         self._chance = chance
         self._known = (*all_themes(), *OTHER_WORDS)
         self._signs = sorted(set(_HAN.findall("".join(self._known))))
-        self._makers: tuple[Callable[[], str], ...] = (
-            *(self._word for _ in range(6)),
-            lambda: self._word() + "の" + self._word(),
+        invented: tuple[Callable[[], str], ...] = (
             *(lambda: self._han(2), lambda: self._han(3)),
             lambda: self._kana(_KATAKANA, 2, 5),
             lambda: self._kana(_HIRAGANA, 2, 4) + self._chance.choice(_ENDINGS),
             lambda: self._han(2) + self._chance.choice(_ENDINGS),
         )
+        known: tuple[Callable[[], str], ...] = (
+            *(self._word for _ in range(8)),
+            lambda: self._word() + "の" + self._word(),
+        )
+        self._makers = (*known, *(invented if made_up else ()))
 
     def draw(self) -> str:
-        """Return one subject: a known word, two of them, or a word that nobody knows."""
+        """Return one subject."""
         return self._chance.choice(self._makers)()
 
     def _word(self) -> str:
@@ -172,27 +203,27 @@ class Subjects:
 
 def make_drills(count: int, seed: int) -> list[list[str]]:
     """Return `count` copying drills: the subjects that one drill shows and wants to see again."""
-    subjects = Subjects(random.Random(seed))
+    subjects = Subjects(random.Random(seed), made_up=True)
     return [[subjects.draw() for _ in range(SUBJECTS_PER_DRILL)] for _ in range(count)]
 
 
-def make_corpus(count: int, seed: int) -> list[Conversation | Note]:
-    """Return `count` notes and conversations; the same count and seed give the same ones."""
+def make_corpus(count: int, seed: int, *, made_up: bool = True) -> list[Conversation | Note]:
+    """Return `count` notes and conversations; the same arguments give the same ones."""
     chance = random.Random(seed)
-    writer = _Writer(chance)
+    writer = _Writer(chance, Subjects(chance, made_up=made_up))
     return [writer.note() if chance.random() < NOTE_SHARE else writer.conversation() for _ in range(count)]
 
 
 class _Writer:
     """Fills the frames by chance."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: random.Random, subjects: Subjects) -> None:
         self._chance = chance
-        self._subjects = Subjects(chance)
+        self._subjects = subjects
 
     def note(self) -> Note:
         subject = self._subjects.draw()
-        frames = self._chance.sample(SENTENCES, SENTENCES_PER_NOTE)
+        frames = self._chance.sample(self._chance.choice((SENTENCES, DIARY)), SENTENCES_PER_NOTE)
         return Note(subject, "".join(self._fill(frame, subject, self._subjects.draw()) for frame in frames))
 
     def conversation(self) -> Conversation:

@@ -238,9 +238,6 @@ SLOTS: dict[str, tuple[str, ...]] = {
             "42歳の春",
         ),
     ),
-    "promise": (
-        *("休みます", "卒業します", "もう一度始めます", "仕事にします", "人に教えます", "本気でやります", "手放します"),
-    ),
     "about": (
         *(
             "小さなコツ",
@@ -277,7 +274,6 @@ FRAMES: tuple[str, ...] = (
     "{theme}って本当に必要？{persona}が{period}試した結果",
     "もう{theme}で悩まない！{hook}",
     "「{quote}」と言われても、{theme}を続ける理由",
-    "「{quote}」が口ぐせの{persona}と{theme}",
     "「{quote}」と笑われた{theme}で、{change}",
     "{theme}をやめて{period}。{change}",
     "{persona}、{theme}を始めます。{hook}",
@@ -287,22 +283,13 @@ FRAMES: tuple[str, ...] = (
     "{theme}とわたしの{period}。{change}",
     "{event}、わたしは{theme}を始めた",
     "{event}に{theme}をやめて、{change}",
-    "{audience}へ。{theme}は{scene}から始めよう",
-    "{theme}に{money}使ってわかった{n}つの{trap}",
     "{money}で始める{theme}。{hook}",
     "{scene}に{theme}。それだけで{change}",
     "{theme}が苦手な{persona}を助けた{n}つの{aid}",
-    "教えて！{theme}の{about}。{audience}からの{many}個の{item}",
-    "{theme}は{cause}で決まる？{period}調べてみた",
     "{period}で{theme}はどう変わる？{persona}の場合",
-    "{event}、{theme}を{promise}",
-    "{theme}、{period}ぶりに{promise}。{lesson}",
     "{persona}に教わった{theme}の{about}",
     "{many}回失敗してやっと見つけた、{theme}の{about}",
-    "{theme}で{change}。{event}のこと",
     "{audience}にすすめたい{theme}の{about}",
-    "{lesson}。{theme}と歩いた{period}",
-    "{theme}の{about}、{scene}に考えたこと",
 )
 
 _SLOT = re.compile(r"\{(\w+)\}")

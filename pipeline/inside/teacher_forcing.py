@@ -70,7 +70,7 @@ def write_logits(model: Any, windows: Windows, path: Path) -> dict[str, Any]:
 
 
 def _losses(logits: torch.Tensor, ids: torch.Tensor) -> list[float]:
-    """Return the loss of every predicted token, in nats: logits [windows, length, vocabulary], ids [windows, length]."""
+    """Return the loss of every predicted token in nats; logits [windows, length, vocabulary], ids [windows, length]."""
     found: list[float] = []
     for window, follows in zip(logits, ids, strict=True):
         scores = window[:-1].double().log_softmax(-1)

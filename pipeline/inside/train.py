@@ -7,7 +7,6 @@ ends with the bytes that an uninterrupted one gives.
 from __future__ import annotations
 
 import json
-import math
 import resource
 import time
 from pathlib import Path
@@ -79,7 +78,7 @@ def read_samples(job: Job, tokenizer: Any, split: str) -> list[fine_tuning.Sampl
         raise JobError(
             f"The {split} split is empty.",
             where=f"{split}.jsonl",
-            advice=f"Give more rows or a larger split.{split}: without it nothing is learned or early stopping is blind.",
+            advice=f"Give more rows or a larger split.{split}: without it nothing is learned, or stopping is blind.",
         )
     return samples
 
@@ -152,10 +151,8 @@ def history(trainer: Any, *, restored: bool) -> dict[str, Any]:
 
 
 def _step(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return one training step of the log; its numbers were checked when it was made."""
-    numbers = {"loss": entry["loss"], "learning_rate": entry["learning_rate"], "grad_norm": entry["grad_norm"]}
-    assert all(math.isfinite(value) for value in numbers.values()), entry
-    return {"step": entry["step"], **numbers}
+    """Return one training step of the log; its numbers were checked to be finite when it was made."""
+    return {name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}
 
 
 def measure_speed(trainer: Any, watch: fine_tuning.Watch) -> None:

@@ -90,7 +90,7 @@ def load_adapter(model: Any, base: Path, adapter: Path) -> Any:
     Raises `JobError` when the adapter belongs to another base or when a tensor of its file does not
     arrive in the model: the library only warns about those.
     """
-    from peft import PeftModel  # noqa: PLC0415 - seconds to import, and only forms with an adapter need it
+    from peft import PeftModel  # noqa: PLC0415 - takes seconds, and only forms with an adapter need it
 
     check_adapter_base(base, adapter)
     try:

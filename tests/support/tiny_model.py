@@ -11,6 +11,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[2] / "pipeline"
 TERMINATOR = "<|im_end|>"
+PADDING = "<|endoftext|>"
 TEMPLATE = (
     "{%- for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{%- endif %}"
@@ -53,12 +54,13 @@ GENERATE: dict[str, Any] = {"prompts": 6, "max_new_tokens": 8, "temperature": 0.
 def write_base(folder: Path, seed: int = 1, context: int = 1024) -> Path:
     """Write a Hugging Face folder with random weights (2 layers, hidden size 64); return it."""
     import torch
-    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+    import transformers
 
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=_tokenizer(), eos_token=TERMINATOR, pad_token="<|endoftext|>")
+    untyped: Any = transformers
+    tokenizer = untyped.PreTrainedTokenizerFast(tokenizer_object=_tokenizer(), eos_token=TERMINATOR, pad_token=PADDING)
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(seed)
-    config = Qwen3Config(
+    config = untyped.Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=64,
         intermediate_size=128,
@@ -72,7 +74,7 @@ def write_base(folder: Path, seed: int = 1, context: int = 1024) -> Path:
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
     )
-    Qwen3ForCausalLM(config).save_pretrained(folder)
+    untyped.Qwen3ForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -8,7 +8,14 @@ import subprocess
 import sys
 import time
 
-from .job import Job, JobError, emit, measured, progress, write_json
+from .job import (  # type: ignore[import-not-found]  # the executor copies this file beside job.py
+    Job,
+    JobError,
+    emit,
+    measured,
+    progress,
+    write_json,
+)
 
 
 def main(job: Job) -> None:  # noqa: C901 - one case per test

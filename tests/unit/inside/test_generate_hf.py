@@ -115,7 +115,9 @@ def test_the_checks_pass_for_a_healthy_model(verified: Path) -> None:
     checks = forward["checks"]
     assert forward["non_finite"] == 0
     for name, tokens in (("prompt_63", 63), ("prompt_64", 64), ("prompt_512", 520)):
-        assert checks[name]["tokens"] == tokens and checks[name]["non_finite"] == 0 and checks[name]["generated"] > 0
+        assert checks[name]["tokens"] == tokens
+        assert checks[name]["non_finite"] == 0
+        assert checks[name]["generated"] > 0
     assert checks["batch_1_vs_4"]["batch"] == 4
     assert checks["batch_1_vs_4"]["max_logit_difference"] < 1e-4
     assert checks["batch_1_vs_4"]["argmax_agreement"] > 0.99
@@ -153,7 +155,8 @@ def test_a_prompt_over_the_context_is_said_and_not_run(tmp_path: Path, prompts: 
     check = json.loads((run(tmp_path / "job", prompts, base=small) / "forward.json").read_text())["checks"][
         "prompt_512"
     ]
-    assert check["non_finite"] is None and "256" in check["reason"]
+    assert check["non_finite"] is None
+    assert "256" in check["reason"]
 
 
 class Script:
@@ -197,7 +200,8 @@ def test_a_row_says_how_the_answer_ended(base: Path) -> None:
     assert (stopped["text"], stopped["ids"], stopped["stopped"]) == ("節約", ids, "terminator")
     assert not stopped["leftover_special"]
     endless = generate_hf._row(tokenizer, prompt, "greedy", [*ids, start], end)
-    assert endless["stopped"] == "length" and endless["leftover_special"]
+    assert endless["stopped"] == "length"
+    assert endless["leftover_special"]
 
 
 def test_a_terminator_that_is_no_token_is_refused(base: Path) -> None:

@@ -71,7 +71,8 @@ def test_exactly_the_targets_change(tmp_path: Path, made: Made) -> None:
     before, after = tensors_of(made[0]), tensors_of(tmp_path / "output" / "model")
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert before.keys() == after.keys()
-    assert len(changed) == 14 and all("_proj" in name for name in changed)
+    assert len(changed) == 14
+    assert all("_proj" in name for name in changed)
     assert {tensor["name"] for tensor in result["tensors"] if tensor["changed"]} == changed
     for kind in ("unchanged_targets", "changed_others", "missing", "added", "non_finite", "adapter_files_left"):
         assert result[kind] == [], kind
@@ -126,7 +127,8 @@ def test_the_stored_type_can_be_chosen(tmp_path: Path, made: Made) -> None:
     half, whole = (tensors_of(tmp_path / name / "output" / "model") for name in ("half", "whole"))
     assert all(torch.equal(half[name], whole[name].half()) for name in whole)
     assert json.loads((tmp_path / "half" / "output" / "model" / "config.json").read_text())["dtype"] == "float16"
-    assert result["dtype"] == "float16" and result["changed_others"] == []
+    assert result["dtype"] == "float16"
+    assert result["changed_others"] == []
 
 
 def test_the_bases_own_type_is_kept(tmp_path: Path, made: Made) -> None:
@@ -140,7 +142,8 @@ def test_the_bases_own_type_is_kept(tmp_path: Path, made: Made) -> None:
     save_file(tensors, base / "model.safetensors", metadata={"format": "pt"})
     result = merge_here(tmp_path / "job", base, write_adapter(tmp_path / "trained", base))
     assert {tensor.dtype for tensor in tensors_of(tmp_path / "job" / "output" / "model").values()} == {torch.bfloat16}
-    assert result["changed_others"] == [] and result["unchanged_targets"] == []
+    assert result["changed_others"] == []
+    assert result["unchanged_targets"] == []
 
 
 def test_two_merges_give_the_same_bytes(tmp_path: Path, made: Made) -> None:

@@ -15,6 +15,9 @@ from tests.support import tiny_model
 
 Runs = dict[str, Path]
 
+WORSENING = {"learning_rate": 0.5, "eval_every_steps": 1, "patience_evals": 1}
+"""A learning rate so high that the second step makes the validation loss worse."""
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -114,7 +117,9 @@ def test_the_history_tells_what_happened(runs: Runs) -> None:
     best = min(history["evaluations"], key=lambda evaluation: evaluation["loss"])
     assert (history["best_step"], history["best_validation_loss"]) == (best["step"], best["loss"])
     assert history["best_validation_loss"] < history["initial_validation_loss"]
-    assert history["early_stopping_armed"] and history["best_restored"] and not history["stopped_early"]
+    assert history["early_stopping_armed"]
+    assert history["best_restored"]
+    assert not history["stopped_early"]
     assert history["steps"] == history["planned_steps"] == 10
     # 2 layers, rank 4, inputs + outputs of q, k, v, o, gate, up, down
     assert history["trainable_parameters"] == 2 * 4 * (128 + 96 + 96 + 128 + 192 + 192 + 192)
@@ -134,9 +139,11 @@ def train_here(folder: Path, base: Path, data: Path, **changed: Any) -> dict[str
 
 def test_early_stopping_ends_the_run_and_the_best_adapter_is_kept(tmp_path: Path, base: Path, data: Path) -> None:
     """A learning rate that is far too high makes things worse: the run stops after its patience, the best is kept."""
-    history = train_here(tmp_path, base, data, learning_rate=0.5, eval_every_steps=1, patience_evals=2)
-    assert history["stopped_early"] and history["best_restored"]
-    assert history["steps"] == history["best_step"] + 2 < history["planned_steps"]
+    history = train_here(tmp_path, base, data, **WORSENING)
+    assert history["early_stopping_armed"]
+    assert history["stopped_early"]
+    assert history["best_restored"]
+    assert history["steps"] == history["best_step"] + 1 < history["planned_steps"]
 
     from safetensors.torch import load_file
 
@@ -152,11 +159,10 @@ def test_early_stopping_ends_the_run_and_the_best_adapter_is_kept(tmp_path: Path
 
 def test_a_run_killed_after_early_stopping_does_not_train_on(tmp_path: Path, base: Path, data: Path) -> None:
     """Killed between its last checkpoint and its publication, it publishes the same bytes without another step."""
-    changed = {"learning_rate": 0.5, "eval_every_steps": 1, "patience_evals": 2}
-    train_here(tmp_path, base, data, **changed)
+    assert train_here(tmp_path, base, data, **WORSENING)["stopped_early"]
     before = contents(tmp_path / "output")
     shutil.rmtree(tmp_path / "output")
-    train_here(tmp_path, base, data, **changed)
+    train_here(tmp_path, base, data, **WORSENING)
     assert contents(tmp_path / "output") == before
 
 
