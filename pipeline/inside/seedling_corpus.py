@@ -143,6 +143,7 @@ COPYING_SHARE = 0.4
 NOTE_SHARE = 0.5
 SENTENCES_PER_NOTE = 3
 SUBJECTS_PER_DRILL = 4
+THEME_SHARE = 0.8
 
 _KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニノハヒフヘホマミムメモラリルレロワンガギグゲゴザジズダデドバビブベボパピプポー"
 _HIRAGANA = "あいうえおかきくけこさしすせそたちつてとなにのはひふへほまみむめもやゆよらりるれろわがぎぐげござじずだでどばびぶべぼ"
@@ -173,8 +174,8 @@ class Subjects:
 
     def __init__(self, chance: random.Random, *, made_up: bool) -> None:
         self._chance = chance
-        self._known = (*all_themes(), *OTHER_WORDS)
-        self._signs = sorted(set(_HAN.findall("".join(self._known))))
+        self._themes = all_themes()
+        self._signs = sorted(set(_HAN.findall("".join((*self._themes, *OTHER_WORDS)))))
         invented: tuple[Callable[[], str], ...] = (
             *(lambda: self._han(2), lambda: self._han(3)),
             lambda: self._kana(_KATAKANA, 2, 5),
@@ -182,7 +183,7 @@ class Subjects:
             lambda: self._han(2) + self._chance.choice(_ENDINGS),
         )
         known: tuple[Callable[[], str], ...] = (
-            *(self._word for _ in range(8)),
+            *(self._word for _ in range(7)),
             lambda: self._word() + "の" + self._word(),
         )
         self._makers = (*known, *(invented if made_up else ()))
@@ -192,7 +193,7 @@ class Subjects:
         return self._chance.choice(self._makers)()
 
     def _word(self) -> str:
-        return self._chance.choice(self._known)
+        return self._chance.choice(self._themes if self._chance.random() < THEME_SHARE else OTHER_WORDS)
 
     def _han(self, length: int) -> str:
         return "".join(self._chance.choice(self._signs) for _ in range(length))

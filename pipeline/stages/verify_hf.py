@@ -24,7 +24,6 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "base": Input("fetch-base", MODEL_FILES),
                 "adapter": Input("train", ("adapter/**",)),
                 # For the gate on copies: answers that are training rows.
-                "data": Input("prepare", ("train.jsonl",)),
                 "prompts": Input("preflight", PROMPT_FILES),
             },
             judged_with={"data": "prepare"},

@@ -22,7 +22,6 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             inputs={
                 "model": Input("merge", ("model/**",)),
                 # For the gate on copies: answers that are training rows.
-                "data": Input("prepare", ("train.jsonl",)),
                 "prompts": Input("preflight", PROMPT_FILES),
             },
             judged_with={"data": "prepare"},
