@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 _SHOWN = ("loss", "validation_loss", "file", "tokens_per_second")
@@ -61,7 +62,7 @@ class TerminalDisplay:
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case "artifact.corrupt":
                 self.console.print(
-                    f"[bold yellow]![/] {stage}: damaged, set aside and built again: {event['problems'][0]}"
+                    f"[bold yellow]![/] {stage}: damaged, set aside and built again: {escape(event['problems'][0])}"
                 )
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)
@@ -69,7 +70,7 @@ class TerminalDisplay:
     def _start(self, task: str, event: Mapping[str, Any]) -> None:
         if task not in self._tasks:
             changed = event.get("changed")
-            note = f"[dim]{changed[0]}[/]" if changed else f"[dim]{event.get('summary', '')}[/]"
+            note = f"[dim]{escape(str(changed[0] if changed else event.get('summary', '')))}[/]"
             self._tasks[task] = self._progress.add_task(task, total=None, note=note)
 
     def _finish(self, task: str) -> None:
@@ -79,7 +80,7 @@ class TerminalDisplay:
     def _advance(self, task: str, event: Mapping[str, Any]) -> None:
         if task in self._tasks and "done" in event and event.get("total"):
             figures = [f"{name} {_figure(event[name])}" for name in _SHOWN if name in event]
-            note = "  ".join(figures) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
+            note = escape("  ".join(figures)) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
             self._progress.update(self._tasks[task], completed=event["done"], total=event["total"], note=note)
 
     def _verdict(self, event: Mapping[str, Any]) -> None:
@@ -88,8 +89,8 @@ class TerminalDisplay:
             value = (
                 "" if event["value"] is None else f" {_figure(event['value'])} {event['unit']} (limit {event['limit']})"
             )
-            text = f"    [{_STYLES[outcome]}]{outcome}[/] {event['gate']}:{value} {event['waiver'] or event['cause']}"
-            self.console.print(text.rstrip(), highlight=False)
+            words = escape(f"{event['gate']}:{value} {event['waiver'] or event['cause']}".rstrip())
+            self.console.print(f"    [{_STYLES[outcome]}]{outcome}[/] {words}", highlight=False)
 
     def _line(self, mark: str, stage: str, what: str, size: str) -> None:
         self.console.print(f"{mark} {stage:<24} {what:>10}  {size}", highlight=False)

@@ -16,7 +16,7 @@ TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 SPECIAL_TOKENS = (END_OF_TEXT, TURN_START, TURN_END)
 
-VOCABULARY = 1664
+VOCABULARY = 2560
 """Tokens in all, a multiple of 64."""
 
 SPLIT = (

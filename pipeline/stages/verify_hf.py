@@ -23,7 +23,6 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             inputs={
                 "base": Input("fetch-base", MODEL_FILES),
                 "adapter": Input("train", ("adapter/**",)),
-                # For the gate on copies: answers that are training rows.
                 "prompts": Input("preflight", PROMPT_FILES),
             },
             judged_with={"data": "prepare"},

@@ -21,7 +21,6 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             program="generate_hf",
             inputs={
                 "model": Input("merge", ("model/**",)),
-                # For the gate on copies: answers that are training rows.
                 "prompts": Input("preflight", PROMPT_FILES),
             },
             judged_with={"data": "prepare"},

@@ -1,0 +1,1 @@
+"""Hand-written fakes and small real things that several tests share."""

@@ -1,0 +1,54 @@
+"""What a person sees: one line per finished stage, verdicts that matter, and nothing left on the screen."""
+
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from pipeline.display import TerminalDisplay
+
+
+def shown(*events: dict[str, object]) -> str:
+    """Return what a terminal of 120 columns shows for some events."""
+    stream = io.StringIO()
+    with TerminalDisplay(Console(file=stream, force_terminal=False, width=120)) as display:
+        for event in events:
+            display(event)
+    return stream.getvalue()
+
+
+def test_a_finished_stage_is_one_line_with_time_and_size() -> None:
+    """Name, seconds and bytes in decimal units."""
+    text = shown(
+        {"event": "stage.started", "stage": "train", "summary": "LoRA", "changed": []},
+        {"event": "train.step", "stage": "train", "done": 3, "total": 63, "loss": 2.5},
+        {"event": "stage.finished", "stage": "train", "seconds": 36.24, "bytes": 1_400_000},
+    )
+    assert "✓ train" in text
+    assert "36.2 s" in text
+    assert "1 MB" in text
+
+
+def test_a_hit_is_said_to_be_unchanged() -> None:
+    """A stage that had nothing to do."""
+    assert "unchanged" in shown({"event": "cache.hit", "stage": "prepare", "seconds": 0.0, "bytes": 12})
+
+
+def test_a_failed_verdict_shows_value_limit_and_cause_and_a_passed_one_nothing() -> None:
+    """Only what needs attention is shown."""
+    verdict = {"event": "gate.verdict", "stage": "train", "gate": "training.x", "value": 0.1, "unit": "share", "limit": "0"}
+    failed = shown({**verdict, "outcome": "failed", "cause": "too much", "waiver": ""})
+    assert "failed training.x: 0.1 share (limit 0) too much" in failed
+    assert "training.x" not in shown({**verdict, "outcome": "passed", "cause": "", "waiver": ""})
+
+
+def test_an_unknown_event_is_no_error() -> None:
+    """Stages may send events that no display knows."""
+    assert shown({"event": "some.thing", "stage": "x"}).strip() == ""
+
+
+def test_words_in_brackets_are_not_taken_for_markup() -> None:
+    """A cause that quotes `[bold]` or a path in brackets is shown as it is."""
+    event = {"event": "gate.verdict", "stage": "s", "gate": "g", "value": None, "unit": "", "limit": "", "outcome": "failed"}
+    assert "[/red] and [x]" in shown({**event, "cause": "[/red] and [x]", "waiver": ""})
