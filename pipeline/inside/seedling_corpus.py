@@ -67,7 +67,7 @@ SENTENCES: tuple[str, ...] = (
     "{many}回失敗してやっと{x}の{about}を見つけた人がいます。",
     "{audience}にすすめたいのは{x}です。",
     "{hook}、と{person}は{x}の前に言います。",
-    "{x}の本には【{bracket}】という印があります。",
+    "【{bracket}】という札が{x}に付いています。",
     "{persona}の{x}は、{period}の記録になりました。",
 )
 """What notes and answers are made of: `{x}` is the subject, `{y}` another one, `{person}` anybody."""
@@ -81,6 +81,7 @@ DIARY: tuple[str, ...] = (
     "{hook}。{x}の話だ。",
     "「{quote}」と笑われた。{x}を続ける理由を考える。",
     "ゼロから始める{x}の話。",
+    "【{bracket}】と書いた箱は、{person}の{x}。",
     "{x}とわたし。{period}の付き合い。",
     "{event}に{x}をやめて、わたしは{y}を始めた。",
     "{x}って本当に必要？と{person}に聞かれた。",

@@ -103,8 +103,9 @@ def make_lines(parameters: dict[str, Any]) -> list[Line]:
         )
     rows = make_titles(clean, chance)
     lines = [Line("title", to_line(row)) for row in rows]
-    for row in (chance.choice(rows) for _ in range(tag_lists)):
-        lines.append(Line("tag-list", to_line({**row, "title": make_tag_list(chance)})))
+    lines += [
+        Line("tag-list", to_line({**chance.choice(rows), "title": make_tag_list(chance)})) for _ in range(tag_lists)
+    ]
     for place, row in enumerate(chance.sample(rows, copies)):
         kind, alter = (("exact-duplicate", same_title), ("near-duplicate", similar_title))[place % 2]
         lines.append(Line(kind, to_line({**row, "title": alter(row["title"], chance)})))
