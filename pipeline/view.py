@@ -8,20 +8,27 @@ from pathlib import Path
 from pipeline.artifact import Manifest
 from pipeline.files import explained, link_atomic, locked, write_atomic, write_json_atomic
 from pipeline.plan import Plan
+from pipeline.recipe import Recipe
 from pipeline.report.speeds import render_speeds
 from pipeline.store import Store
 
 CHAIN_SCHEMA = 1
 
 
-def chain(recipe: str, manifests: Mapping[str, Manifest], tools: Mapping[str, str]) -> dict[str, object]:
-    """Return the whole chain of manifests, from raw data to release."""
+def chain(recipe: Recipe, manifests: Mapping[str, Manifest], tools: Mapping[str, str]) -> dict[str, object]:
+    """Return the whole chain of manifests, from raw data to release.
+
+    Evidence may quote rows, which belong to people: it is left out unless the recipe shows its rows.
+    """
     stages = {name: manifest.to_json() for name, manifest in manifests.items()}
-    return {"schema": CHAIN_SCHEMA, "recipe": recipe, "tools": dict(tools), "stages": stages}
+    if not recipe.report.show_data_rows:
+        for stage in stages.values():
+            stage["gates"] = [{**verdict, "evidence": []} for verdict in stage["gates"]]
+    return {"schema": CHAIN_SCHEMA, "recipe": recipe.name, "tools": dict(tools), "stages": stages}
 
 
 def show(
-    folder: Path, recipe: str, plan: Plan, store: Store, manifests: Mapping[str, Manifest], tools: Mapping[str, str]
+    folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: Mapping[str, Manifest], tools: Mapping[str, str]
 ) -> list[Path]:
     """Bring `folder` up to date and return the paths written.
 

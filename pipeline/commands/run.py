@@ -94,7 +94,7 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
 def _finish(run: Run, context: Context, options: argparse.Namespace, pins: Pins) -> dict[str, Any]:
     """Bring the human names up to date and remember what an unchanged run may skip; return the summary."""
     manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
-    shown = show(context.folder, context.recipe.name, context.plan, run.store, manifests, pins.tools)
+    shown = show(context.folder, context.recipe, context.plan, run.store, manifests, pins.tools)
     built = sum(outcome.status == "built" for outcome in run.outcomes.values())
     summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
     watched = {*shown, *_sources(), context.path, *_environment_files(context.plan.up_to(options.to))}
