@@ -37,10 +37,10 @@ def test_a_hit_is_said_to_be_unchanged() -> None:
 
 def test_a_failed_verdict_shows_value_limit_and_cause_and_a_passed_one_nothing() -> None:
     """Only what needs attention is shown."""
-    verdict = {"event": "gate.verdict", "stage": "train", "gate": "training.x", "value": 0.1, "unit": "share", "limit": "0"}
+    verdict = {"event": "gate.verdict", "stage": "train", "gate": "t.x", "value": 0.1, "unit": "share", "limit": "0"}
     failed = shown({**verdict, "outcome": "failed", "cause": "too much", "waiver": ""})
-    assert "failed training.x: 0.1 share (limit 0) too much" in failed
-    assert "training.x" not in shown({**verdict, "outcome": "passed", "cause": "", "waiver": ""})
+    assert "failed t.x: 0.1 share (limit 0) too much" in failed
+    assert "t.x" not in shown({**verdict, "outcome": "passed", "cause": "", "waiver": ""})
 
 
 def test_an_unknown_event_is_no_error() -> None:
@@ -50,5 +50,13 @@ def test_an_unknown_event_is_no_error() -> None:
 
 def test_words_in_brackets_are_not_taken_for_markup() -> None:
     """A cause that quotes `[bold]` or a path in brackets is shown as it is."""
-    event = {"event": "gate.verdict", "stage": "s", "gate": "g", "value": None, "unit": "", "limit": "", "outcome": "failed"}
+    event = {
+        "event": "gate.verdict",
+        "stage": "s",
+        "gate": "g",
+        "value": None,
+        "unit": "",
+        "limit": "",
+        "outcome": "failed",
+    }
     assert "[/red] and [x]" in shown({**event, "cause": "[/red] and [x]", "waiver": ""})
