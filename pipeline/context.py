@@ -45,8 +45,8 @@ class Context:
         return self.build / self.recipe.name
 
     def store(self, run: str = "reader") -> Store:
-        """Return the store that all recipes of this build folder share."""
-        return Store(self.build / "store", run)
+        """Return the store that all recipes of this build folder share; absolute, because jobs run in other folders."""
+        return Store((self.build / "store").absolute(), run)
 
     def pins(self, stages: list[Stage], emit: Callable[..., None], *, verify: bool = False) -> Pins:
         """Return the pins; makes the environments that are missing or out of date."""
