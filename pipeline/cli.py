@@ -29,7 +29,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
 
 def dispatch(options: argparse.Namespace) -> int:
     """Run one command with its events shown; return the exit code. A user's mistake gives no traceback."""
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    # Set both: a shell that starts us in the background leaves SIGINT ignored, and Python keeps it so.
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with _shown(options) as sinks:
             return COMMANDS[options.command](options, sinks)
@@ -43,7 +44,8 @@ def dispatch(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
         return 0
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

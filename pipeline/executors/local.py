@@ -27,6 +27,8 @@ _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
 _POLL_S = 0.1
 _GRACE_S = 5.0
 """Seconds between asking a job to stop and killing it."""
+_DYING_S = 1.0
+"""Longest wait for killed grandchildren to go; a slow init may keep them as zombies, which do nothing."""
 
 
 @cache
@@ -157,7 +159,7 @@ def _end(process: subprocess.Popen[str]) -> None:
             process.wait(timeout=_GRACE_S)
     _signal_group(process, signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + _GRACE_S
+    deadline = time.monotonic() + _DYING_S
     while _signal_group(process, 0) and time.monotonic() < deadline:  # grandchildren die a moment after the signal
         time.sleep(0.01)
 

