@@ -43,4 +43,7 @@ def run(request: Path) -> int:
 if __name__ == "__main__":
     die_with_parent()
     os.umask(0o022)
-    sys.exit(run(Path(sys.argv[1])))
+    exit_code = run(Path(sys.argv[1]))
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)  # every file is closed by now, and torch takes a second to take itself apart
