@@ -202,7 +202,7 @@ class Run:
     def _look_up(self, stage: Stage, key: str) -> Manifest | None:
         """Return the stored result of a key when its bytes are trusted and judged by today's limits."""
         manifest = self.store.manifest(key)
-        if manifest is None:
+        if manifest is None or not self.store.folder(manifest).is_dir():  # gone, or set aside a moment ago
             return None
         problems = self.store.damage(manifest, rehash=self.settings.verify)
         if problems:

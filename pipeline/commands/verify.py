@@ -31,7 +31,8 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         size += sum(entry.size for entry in manifest.files)
         quiet(sinks)("verify.stage", stage=stage, files=len(manifest.files), problems=problems)
     if damaged:
-        message = f"{len(damaged)} problems in the artifacts of {context.recipe.name!r}:\n    " + "\n    ".join(damaged)
+        count_text = "1 problem" if len(damaged) == 1 else f"{len(damaged)} problems"
+        message = f"{count_text} in the artifacts of {context.recipe.name!r}:\n    " + "\n    ".join(damaged)
         advice = "run again: what is damaged is set aside and built anew"
         raise CorruptArtifactError(message, where=str(store.root), advice=advice)
     text = f"{context.recipe.name}: {len(keys)} artifacts, {count} files, {size:,} bytes: all as their manifests say"
