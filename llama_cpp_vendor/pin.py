@@ -23,6 +23,7 @@ class Pin:
     build_number: int
     tree_sha256: str
     tree_files: int
+    scripts_sha256: str
 
     @property
     def top_folder(self) -> str:
@@ -50,4 +51,5 @@ def read_pin(path: Path = PIN_FILE) -> Pin:
         build_number=llama_cpp["build_number"],
         tree_sha256=tree["sha256"],
         tree_files=tree["files"],
+        scripts_sha256=tree["scripts_sha256"],
     )

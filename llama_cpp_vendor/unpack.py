@@ -11,7 +11,7 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from llama_cpp_vendor.pin import Pin
@@ -21,17 +21,34 @@ _GIT_HEAD = ".git/modules/vendor/llama.cpp/HEAD"
 _REFUSED = "do not use this archive: delete it and fetch it again from an index that you trust"
 
 
-def unpack(archive: Path, pin: Pin, cache: Path, *, verify: bool = False) -> Path:
-    """Return the unpacked tree `cache/trees/<name>-<digest>`; unpack it when it is not there.
+SCRIPTS = ("convert_hf_to_gguf.py", "conversion", "gguf-py")
+"""What stages run of llama.cpp's own folder."""
 
-    The folder appears whole, by one rename. When it is there this costs one `stat`; with `verify` every
-    file is hashed, and a tree that differs is set aside and made again. Raises `VendorError`.
+
+def present(pin: Pin, cache: Path, *, verify: bool = False) -> Path | None:
+    """Return the unpacked tree `cache/trees/<name>-<digest>`; None when it is not there.
+
+    The scripts are hashed each time, every file of the tree with `verify`. A tree that differs is removed.
     """
-    tree = cache / "trees" / f"{pin.top_folder}-{pin.tree_sha256[:16]}"
-    if tree.is_dir():
-        if not verify or tree_sha256(tree) == pin.tree_sha256:
-            return tree
-        _set_aside(tree)
+    tree = _tree(pin, cache)
+    if not tree.is_dir():
+        return None
+    found, expected = (tree_sha256(tree), pin.tree_sha256) if verify else (scripts_sha256(tree), pin.scripts_sha256)
+    if found == expected:
+        return tree
+    _set_aside(tree)
+    return None
+
+
+def unpack(archive: Path, pin: Pin, cache: Path, *, verify: bool = False) -> Path:
+    """Return the tree of `present`; unpack it when it is not there or differs.
+
+    The folder appears whole, by one rename. Raises `VendorError`.
+    """
+    tree = present(pin, cache, verify=verify)
+    if tree is not None:
+        return tree
+    tree = _tree(pin, cache)
     tree.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".unpack-", dir=tree.parent) as folder:
         fresh = Path(folder) / "tree"
@@ -43,6 +60,10 @@ def unpack(archive: Path, pin: Pin, cache: Path, *, verify: bool = False) -> Pat
             if not tree.is_dir():  # otherwise another process finished first, with the same digest
                 raise
     return tree
+
+
+def _tree(pin: Pin, cache: Path) -> Path:
+    return cache / "trees" / f"{pin.top_folder}-{pin.tree_sha256[:16]}"
 
 
 def converter_folder(tree: Path) -> Path:
@@ -117,11 +138,14 @@ def _write(path: Path, content: bytes, *, executable: bool, archive: Path) -> No
         os.fchmod(target.fileno(), 0o755 if executable else 0o644)
 
 
-def tree_lines(folder: Path) -> Iterator[str]:
-    """Yield `<sha256>  <path>` for every file below `folder`, sorted by path; anything not a file is named as such."""
-    paths = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
-    for name in paths:
-        path = folder / name
+def tree_lines(folder: Path, below: Iterable[Path] | None = None) -> Iterator[str]:
+    """Yield `<sha256>  <path>` for every file below `folder`, sorted by path; anything not a file is named as such.
+
+    `below` restricts this to some files and folders of it.
+    """
+    tops = [folder] if below is None else list(below)
+    found = {path for top in tops for path in (top, *top.rglob("*")) if path != folder}
+    for name, path in sorted((path.relative_to(folder).as_posix(), path) for path in found):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             yield f"not a plain file  {name}"
         elif path.is_file():
@@ -131,8 +155,17 @@ def tree_lines(folder: Path) -> Iterator[str]:
 
 def tree_sha256(folder: Path) -> str:
     """Return the digest of a tree: sha256 over the lines of `tree_lines`, each ended by a line break."""
+    return _sha256_of_lines(tree_lines(folder))
+
+
+def scripts_sha256(tree: Path) -> str:
+    """Return the digest of what stages run of an unpacked tree, made as `tree_sha256`, paths from the tree's root."""
+    return _sha256_of_lines(tree_lines(tree, (converter_folder(tree) / name for name in SCRIPTS)))
+
+
+def _sha256_of_lines(lines: Iterable[str]) -> str:
     digest = hashlib.sha256()
-    for line in tree_lines(folder):
+    for line in lines:
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.artifact import Manifest
 from pipeline.closure import INSIDE, inside_files
-from pipeline.errors import CorruptArtifactError, InterruptedRunError, PipelineError
+from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
 from pipeline.executors.contract import Executor, Request
 from pipeline.files import explained
 from pipeline.judge import failed, gate_error, judge
@@ -93,7 +93,10 @@ class Run:
         Raises GateError when a gate failed, the first stage's error otherwise. Stages that were
         running when another failed are allowed to end, because their work is good.
         """
-        walk = _Walk({stage.name: stage for stage in self.plan.up_to(target)})
+        stages = self.plan.up_to(target)
+        for stage in stages:
+            self._check_possible(stage)
+        walk = _Walk({stage.name: stage for stage in stages})
         with self.store.opened(), ThreadPoolExecutor(self.settings.jobs) as pool:
             try:
                 self._walk(walk, pool)
@@ -109,6 +112,23 @@ class Run:
             raise walk.errors[0]
         if failures := self._failures():
             raise gate_error(failures)
+
+    def _check_possible(self, stage: Stage) -> None:
+        """Refuse, before anything runs, a stage that cannot be built here. One that was built before may be a hit."""
+        if stage.name in self.previous:
+            return
+        if stage.check is not None:
+            stage.check()
+        offered = self.executor.offers(stage.environment)
+        lacking = {need: setting for need, setting in stage.needs.items() if need not in offered}
+        if lacking:
+            message = f"{stage.name} needs {' and '.join(lacking)} with a CUDA GPU, which this executor does not offer"
+            raise ExecutorError(
+                message,
+                where=f"recipe: {', '.join(dict.fromkeys(lacking.values()))}",
+                advice='run it in the training image on a GPU, or set trainer = "trl", load_in_4bit = false,'
+                ' optimizer = "adamw_torch" in [train]',
+            )
 
     def _walk(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:
         """Start what can start and take in what has ended, until nothing runs."""
@@ -229,6 +249,7 @@ class Run:
             output = self._make(stage, key, measured)
             with explained(output):
                 manifest = replace(self.store.describe(key, stage.name, parts, output), tools=self.pins.tools)
+                self._check_outside(stage, manifest)
                 verdicts = judge(stage, self.recipe, output, self._input_folders(stage))
             manifest = manifest.judged([verdict.to_json() for verdict in verdicts])
             work_s = next((item["seconds"] for item in measured if "seconds" in item), 0.0)
@@ -241,6 +262,15 @@ class Run:
                 "artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files)
             )
         return Outcome(stage.name, "built", manifest, time.monotonic() - started, work_s, tuple(changed))
+
+    def _check_outside(self, stage: Stage, manifest: Manifest) -> None:
+        """Refuse copies of the user's files that are not what the key names: a file was edited while it was read."""
+        named = self.pins.outside.get(stage.name, {})
+        copied = {entry.path: entry.sha256 for entry in manifest.files}
+        edited = [name for name, sha256 in named.items() if copied.get(name) != sha256]
+        if edited:
+            message = f"changed while it was read: {', '.join(edited)}"
+            raise FetchError(message, where=str(stage.outside[edited[0]]), advice="run again when nothing writes to it")
 
     def _keep_waiting(self, stage: Stage) -> bool:
         if self.cancelled.is_set():

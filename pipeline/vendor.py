@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llama_cpp_vendor.pin import read_pin
-from llama_cpp_vendor.unpack import converter_folder, unpack
+from llama_cpp_vendor.unpack import converter_folder, present, unpack
 from pipeline import environments
 from pipeline.environments import llama_cpp_cache
 
@@ -21,13 +21,14 @@ def vendor_identity() -> dict[str, str]:
 def vendor_tree(emit: Callable[..., None], *, verify: bool = False) -> Path:
     """Return the folder with convert_hf_to_gguf.py, conversion/ and gguf-py/. Raises VendorError.
 
-    `verify` hashes every file of the tree again.
+    Those are hashed each time; `verify` hashes every file of the tree.
     """
-    from llama_cpp_vendor.fetch import fetch  # noqa: PLC0415 - only when a stage runs the scripts
-
-    pin = read_pin()
+    pin, cache = read_pin(), llama_cpp_cache()
     started = time.monotonic()
-    archive = fetch(pin, llama_cpp_cache(), environments.ensure("build", emit).python)
-    tree = unpack(archive, pin, llama_cpp_cache(), verify=verify)
+    tree = present(pin, cache, verify=verify)
+    if tree is None:
+        from llama_cpp_vendor.fetch import fetch  # noqa: PLC0415 - once per machine
+
+        tree = unpack(fetch(pin, cache, environments.ensure("build", emit).python), pin, cache)
     emit("vendor.ready", commit=pin.commit, seconds=round(time.monotonic() - started, 3))
     return converter_folder(tree)

@@ -40,6 +40,10 @@ class Request:
 class Executor(Protocol):
     """Runs one job at a time per call; calls may come from several threads."""
 
+    def offers(self, environment: str) -> frozenset[str]:
+        """Return which of `unsloth` and `bitsandbytes` (both with a CUDA GPU) an environment has here."""
+        ...
+
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Run a job to its end and return the folder that it filled.
 

@@ -50,6 +50,10 @@ class LocalExecutor:
     def __init__(self, interpreter: Callable[[str], Path]) -> None:
         self._interpreter = interpreter
 
+    def offers(self, environment: str) -> frozenset[str]:  # noqa: ARG002 - no environment of the local locks has them
+        """Return nothing: the local environments are made from the CPU locks."""
+        return frozenset()
+
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Run one job; see `contract.Executor`."""
         with explained(request.work):

@@ -25,7 +25,8 @@ from pipeline.digest import digest_file
 from pipeline.errors import FetchError
 from pipeline.fetching.copying import ByteProgress, copy_file, explained
 from pipeline.fetching.hub_errors import explain
-from pipeline.fetching.model_files import allowed, check_model, check_names
+from pipeline.fetching.model_files import check_model
+from pipeline.fetching.pinned import check_pinned
 from pipeline.inside.job import write_json
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def fetch_hub(job: HostJob) -> None:
     cache of the hub holds at this revision are copied from there; nothing is written to that cache.
     Writes `base.json`: repository, revision, licence, number of stored weights. Raises FetchError.
     """
-    repository, files = _pinned(job.parameters)
+    check_pinned(job.parameters)
+    repository, files = Repository(job.parameters["repo"], job.parameters["revision"]), dict(job.parameters["files"])
     fetched = Download(repository, job.scratch, job.emit).run(files)
     parameters = check_model(job.scratch / "files", repository.where, quantized=job.parameters["quantized"])
     for name, path in fetched.items():
@@ -83,23 +85,6 @@ def fetch_hub(job: HostJob) -> None:
             "parameters": parameters,
         },
     )
-
-
-def _pinned(parameters: Mapping[str, Any]) -> tuple[Repository, dict[str, str]]:
-    """Return repository and files of the parameters. Raises FetchError where something is not pinned."""
-    name, revision, files = parameters["repo"], parameters["revision"], parameters["files"]
-    if not revision or not files:
-        lacking = "revision" if not revision else "files"
-        message = f"the recipe does not pin the {lacking} of {name}"
-        advice = "run `python -m pipeline pin --recipe FILE`, look at what it wrote, then run again"
-        raise FetchError(message, where=name, advice=advice)
-    if unknown := sorted(set(files) - set(allowed(files))):
-        message = f"the recipe lists files that are never fetched: {', '.join(unknown)}"
-        raise FetchError(
-            message, where=name, advice="list configuration, tokenizer and safetensors only (`python -m pipeline pin`)"
-        )
-    check_names(files, name)
-    return Repository(name, revision), files
 
 
 def _hand_over(path: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,26 @@ from numpy.typing import NDArray
 
 from . import numerics
 from .job import Job, JobError, progress, read_json, write_json
+from .top_logits import Windows, next_ids
 
-BLOCK = 2**21
-"""Logits per block and form: 16 MiB in float64."""
+BLOCK = 2**13
+"""Positions per block: 16 MiB of float64 per form."""
+
+TINY = 1e-300
+"""Stands for a share of zero: a token that one form kept and the other gives nothing costs a finite divergence."""
 
 FIRST = ("verify-hf", "verify-merged", "verify-f16")
 QUANTIZED = "verify-quant-"
 
 Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a form published: the records of `top_logits` for every position, and the size of its vocabulary."""
+
+    records: Array
+    vocabulary: int
 
 
 def main(job: Job) -> None:
@@ -31,7 +44,7 @@ def main(job: Job) -> None:
     pairs = neighbours(list(job.inputs))
     found = []
     for reference, candidate in pairs:
-        first, second = (read_logits(job.inputs[name], name, windows) for name in (reference, candidate))
+        first, second = (read_form(job.inputs[name], name, windows) for name in (reference, candidate))
         found.append({"reference": reference, "candidate": candidate, **compare(first, second, windows)})
         progress("compare.pair", len(found), len(pairs))
     write_json(job.output / "comparison.json", {"pairs": found})
@@ -44,92 +57,110 @@ def neighbours(names: Sequence[str]) -> list[tuple[str, str]]:
     return [*pairwise(first), *((FIRST[-1], name) for name in quantized)]
 
 
-def read_logits(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> Array:
-    """Return a form's logits, memory-mapped; raise `JobError` unless there is a row for every position."""
-    logits: Array = np.load(folder / "logits.npy", mmap_mode="r")
+def read_form(folder: Path, name: str, windows: Windows) -> Form:
+    """Return what a form published, memory-mapped; raise `JobError` unless there is a record for every position."""
+    records: Array = np.load(folder / "logits.npy", mmap_mode="r")
     expected = sum(map(len, windows))
-    if logits.shape[:-1] != (expected,):
+    if records.shape != (expected,):
         raise JobError(
-            f"The logits of {name} have shape {logits.shape}, the parity text has {expected} positions.",
+            f"The logits of {name} have shape {records.shape}, the parity text has {expected} positions.",
             where=f"{name}/logits.npy",
             advice="Run the stage again; if it stays so, it does not score every position of every window.",
         )
-    return logits
+    return Form(records, int(read_json(folder / "forward.json")["vocabulary"]))
 
 
-def compare(reference: Array, candidate: Array, windows: Sequence[Sequence[int]]) -> dict[str, Any]:
-    """Return how far `candidate` is from `reference`, both float [positions, vocabulary].
+def compare(reference: Form, candidate: Form, windows: Windows) -> dict[str, Any]:
+    """Return how far `candidate` is from `reference`.
 
-    KL(reference‖candidate) in nats and all sums are in float64. Where the vocabularies differ in size (rows
-    that pad the embedding), both are cut to the smaller and normalized anew; what the larger gives to the rows
-    cut off is reported as `largest_share_cut_off`. Positions where either form has a logit that is not finite
-    are counted and left out; if none is left, the numbers are None.
+    KL(reference‖candidate) in nats and all sums are in float64, over these classes of tokens: each one that both
+    forms have kept, and all others together (`top_logits`). `mean_share_outside` is what the reference gives to
+    the others. Where the vocabularies differ in size (rows that pad the embedding), the ids over the
+    smaller one are left out; what the larger gives to them is reported as `largest_share_cut_off`. Positions where
+    either form has a logit that is not finite are counted and left out; if none is left, the numbers are None.
     """
-    vocabulary = min(reference.shape[1], candidate.shape[1])
+    vocabulary = min(reference.vocabulary, candidate.vocabulary)
     follows = next_ids(windows)
     if max(follows) >= vocabulary:
         raise JobError(
             f"The text holds token {max(follows)}, but only {vocabulary} tokens are in both vocabularies.",
-            where=f"{reference.shape[1]} and {candidate.shape[1]} tokens",
+            where=f"{reference.vocabulary} and {candidate.vocabulary} tokens",
             advice="The two forms do not have the same tokenizer: look at the conversion.",
         )
-    rows = [row for block in blocks(reference, candidate, follows, vocabulary) for row in block]
-    whole = [row for row in rows if row is not None]
+    found = [row for block in blocks(reference.records, candidate.records, vocabulary) for row in block]
     return {
-        "positions": len(rows),
-        "non_finite_positions": len(rows) - len(whole),
-        "vocabulary_reference": int(reference.shape[1]),
-        "vocabulary_candidate": int(candidate.shape[1]),
+        "positions": len(follows),
+        "non_finite_positions": len(follows) - len(found),
+        "vocabulary_reference": reference.vocabulary,
+        "vocabulary_candidate": candidate.vocabulary,
         "vocabulary_compared": vocabulary,
-        **_summary(whole),
+        **_summary(found),
     }
 
 
-def next_ids(windows: Sequence[Sequence[int]]) -> list[int]:
-    """Return for every position the id that follows it in its window, -1 for a window's last."""
-    return [token for window in windows for token in [*window[1:], -1]]
+Row = tuple[float, bool, float, float, float, float, float]
+"""KL, same top token, largest logit difference, both losses (NaN where nothing follows), shares outside and cut off."""
 
 
-Row = tuple[float, bool, float, float, float, float]
-"""KL, same top token, largest logit difference, both losses (NaN where nothing follows), share cut off."""
+def blocks(reference: Array, candidate: Array, vocabulary: int) -> Iterator[list[Row]]:
+    """Give the measures of every position where both forms are finite, block by block."""
+    for start in range(0, len(reference), BLOCK):
+        pair = [np.array(form[start : start + BLOCK]) for form in (reference, candidate)]
+        finite = ~(np.isnan(pair[0]["rest"]) | np.isnan(pair[1]["rest"]))
+        yield _measure(*(_Scores(records[finite], vocabulary) for records in pair))
 
 
-def blocks(reference: Array, candidate: Array, follows: Sequence[int], vocabulary: int) -> Iterator[list[Row | None]]:
-    """Give the measures of every position, block by block; None where a logit is not finite."""
-    step = max(1, BLOCK // max(reference.shape[1], candidate.shape[1]))
-    for start in range(0, len(reference), step):
-        first, second = (_block(form[start : start + step]) for form in (reference, candidate))
-        finite = torch.isfinite(first).all(-1) & torch.isfinite(second).all(-1)
-        measures = _measure(first, second, torch.tensor(follows[start : start + step]), vocabulary)
-        yield [row if good else None for row, good in zip(measures, finite.tolist(), strict=True)]
+class _Scores:
+    """The kept tokens of some positions of one form: ids [rows, kept], all else float64."""
+
+    def __init__(self, records: Array, vocabulary: int) -> None:
+        self.ids = torch.from_numpy(records["ids"].astype(np.int64))
+        self.raw = torch.from_numpy(records["logits"].astype(np.float64))
+        logits = self.raw.masked_fill(self.ids >= vocabulary, -math.inf)
+        rest = torch.from_numpy(records["rest"].astype(np.float64))[:, None]
+        whole = torch.cat([logits, rest], dim=1).logsumexp(-1)
+        self.scores = logits - whole[:, None]
+        self.loss = whole - torch.from_numpy(records["follows"].astype(np.float64))
+        with_cut = torch.cat([self.raw, rest], dim=1).log_softmax(-1)[:, :-1]
+        self.cut = torch.where(self.ids >= vocabulary, with_cut.exp(), 0).sum(-1)
+        self.top = self.ids.gather(-1, logits.argmax(-1, keepdim=True))[:, 0]
+        self.rest = rest[:, 0] - whole
+
+    def outside(self, inside: torch.Tensor) -> torch.Tensor:
+        """Return the share of all tokens but those in the mask `inside`, [rows]."""
+        return self.scores.exp().masked_fill(inside, 0).sum(-1) + self.rest.exp()
 
 
-def _block(logits: Array) -> torch.Tensor:
-    """Read a block of logits into memory, in float64."""
-    return torch.from_numpy(np.array(logits, dtype=np.float64))
+def _measure(first: _Scores, second: _Scores) -> list[Row]:
+    """Return the measures of one block."""
+    shared, place = _shared(first.ids, second.ids)
+    other = second.scores.gather(-1, place)
+    shared &= torch.isfinite(first.scores)
+    in_second = torch.zeros_like(second.ids, dtype=torch.int8).scatter_reduce(-1, place, shared.to(torch.int8), "amax")
+    p, q = first.outside(shared), second.outside(in_second.bool())
+    terms = torch.where(shared, first.scores.exp() * (first.scores - other), 0).sum(-1)
+    divergence = (terms + torch.where(p > 0, p * (p.clamp(min=TINY).log() - q.clamp(min=TINY).log()), 0)).clamp(min=0)
+    difference = torch.where(shared, (first.raw - second.raw.gather(-1, place)).abs(), 0).amax(-1)
+    columns = (
+        divergence,
+        first.top == second.top,
+        difference,
+        first.loss,
+        second.loss,
+        p,
+        torch.maximum(first.cut, second.cut),
+    )
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _measure(first: torch.Tensor, second: torch.Tensor, follows: torch.Tensor, vocabulary: int) -> list[Row]:
-    """Return the measures of one block: logits float64 [rows, vocabulary], `follows` [rows]."""
-    cut = [torch.maximum(_share_cut(first, vocabulary), _share_cut(second, vocabulary))]
-    first, second = first[:, :vocabulary], second[:, :vocabulary]
-    p, q = first.log_softmax(-1), second.log_softmax(-1)
-    divergence = (p.exp() * (p - q)).sum(-1).clamp(min=0)
-    same = first.argmax(-1) == second.argmax(-1)
-    difference = (first - second).abs().amax(-1)
-    losses = [torch.where(follows < 0, math.nan, -_at(scores, follows)) for scores in (p, q)]
-    columns = [column.tolist() for column in (divergence, same, difference, *losses, *cut)]
-    return list(zip(*columns, strict=True))
+def _shared(first: torch.Tensor, second: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Say which ids of `first` are in the same row of `second`, and where (0 for those that are not).
 
-
-def _at(scores: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Return one score per row, that of its id; of id 0 where there is none."""
-    return scores.gather(-1, ids.clamp(min=0)[:, None]).squeeze(-1)
-
-
-def _share_cut(logits: torch.Tensor, vocabulary: int) -> torch.Tensor:
-    """Return the probability that each row gives to the tokens from `vocabulary` on."""
-    return logits.softmax(-1)[:, vocabulary:].sum(-1)
+    Both int64 [rows, kept], ascending.
+    """
+    place = torch.searchsorted(second, first).clamp(max=second.shape[1] - 1)
+    shared = second.gather(-1, place) == first
+    return shared, place.masked_fill(~shared, 0)
 
 
 def _summary(rows: Sequence[Row]) -> dict[str, Any]:
@@ -144,10 +175,11 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
                 "perplexity_reference",
                 "perplexity_candidate",
                 "perplexity_ratio",
+                "mean_share_outside",
                 "largest_share_cut_off",
             )
         )
-    divergence, same, difference, first, second, cut = zip(*rows, strict=True)
+    divergence, same, difference, first, second, outside, cut = zip(*rows, strict=True)
     perplexities = [_perplexity([loss for loss in losses if not math.isnan(loss)]) for losses in (first, second)]
     return {
         "mean_kl": math.fsum(divergence) / len(rows),
@@ -157,6 +189,7 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
         "perplexity_reference": perplexities[0],
         "perplexity_candidate": perplexities[1],
         "perplexity_ratio": perplexities[1] / perplexities[0],
+        "mean_share_outside": math.fsum(outside) / len(rows),
         "largest_share_cut_off": max(cut),
     }
 

@@ -1,4 +1,4 @@
-"""Make a GGUF form of the model speak with llama.cpp, and write its logits over the parity text.
+"""Make a GGUF form of the model speak with llama.cpp, and write its highest logits over the parity text.
 
 Prompts come as the ids that the training tokenizer gave them, so that this measures the model alone;
 what llama.cpp's own tokenizer makes of the same texts is written beside it and judged separately.
@@ -7,16 +7,17 @@ what llama.cpp's own tokenizer makes of the same texts is written beside it and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from .answers import asked, only_id, row
 from .gguf_decoding import decode
 from .gguf_forward import checks, write_logits
 from .gguf_header import read_header
 from .job import Job, JobError, measured, progress, read_json, read_jsonl, write_json, write_jsonl
-from .llama_runtime import Logits, Model, adds_bos, detokenize, end_tokens, is_special, open_model, tokenize
-from .sampling import Sampler, greedy
+from .llama_runtime import Model, adds_bos, detokenize, end_tokens, is_special, open_model, tokenize
 
 
 def main(job: Job) -> None:
@@ -31,7 +32,8 @@ def main(job: Job) -> None:
         measured("verify.load", time.perf_counter() - started, "s")
         write_jsonl(job.output / "tokens.jsonl", token_rows(model, read_jsonl(job.inputs["prompts"] / "tokens.jsonl")))
         write_json(job.output / "metadata.json", metadata(model, path))
-        terminator = terminator_id(model, job.parameters["terminator"])
+        terminator = job.parameters["terminator"]
+        terminator = only_id(tokenize(model, terminator), terminator, "llama.cpp")
         prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
         rows = generations(model, prompts, job.parameters["generate"], terminator)
         write_jsonl(job.output / "generations.jsonl", rows)
@@ -54,9 +56,9 @@ def the_file(folder: Path) -> Path:
 def token_rows(model: Model, texts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the rows of `tokens.jsonl`: each text with llama.cpp's ids, and whether they decode to it again."""
     rows = []
-    for number, row in enumerate(texts, start=1):
-        ids = tokenize(model, row["text"])
-        rows.append({"text": row["text"], "ids": ids, "round_trip": detokenize(model, ids) == row["text"]})
+    for number, text in enumerate((line["text"] for line in texts), start=1):
+        ids = tokenize(model, text)
+        rows.append({"text": text, "ids": ids, "round_trip": detokenize(model, ids) == text})
         if number % 100 == 0 or number == len(texts):
             progress("verify.tokens", number, len(texts))
     return rows
@@ -87,63 +89,32 @@ def metadata(model: Model, path: Path) -> dict[str, Any]:
     }
 
 
-def terminator_id(model: Model, terminator: str) -> int:
-    """Return the id of the token that ends an answer; raise `JobError` if it is not one token."""
-    ids = tokenize(model, terminator)
-    if len(ids) != 1:
-        raise JobError(
-            f"The terminator {terminator!r} is {len(ids)} tokens for llama.cpp, not one.",
-            where="recipe key prompt.terminator",
-            advice="Name the special token with which the chat template ends a turn.",
-        )
-    return ids[0]
-
-
 def generations(
     model: Model, prompts: Sequence[dict[str, Any]], generate: dict[str, Any], terminator: int
 ) -> list[dict[str, Any]]:
     """Return the rows of `generations.jsonl`: for every prompt one greedy answer and one seeded sample."""
-    asked = [(prompt, mode) for prompt in prompts for mode in ("greedy", "sample")]
+    wanted = asked(prompts, generate)
     started = time.perf_counter()
     written = decode(
         model,
-        [prompt["ids"] for prompt, _ in asked],
-        [_choice(prompt, mode, generate) for prompt, mode in asked],
+        [prompt["ids"] for prompt, _, _ in wanted],
+        [choose for _, _, choose in wanted],
         terminator,
         generate["max_new_tokens"],
     )
     count = sum(map(len, written))
     measured("verify.generation-tokens-per-second", count / (time.perf_counter() - started), "tokens/s")
-    return [_row(model, prompt, mode, ids, terminator) for (prompt, mode), ids in zip(asked, written, strict=True)]
-
-
-def _choice(prompt: dict[str, Any], mode: str, generate: dict[str, Any]) -> Callable[[Logits], int]:
-    """Return how the tokens after one prompt are chosen."""
-    if mode == "greedy":
-        return greedy
-    return Sampler(generate["seed"], prompt["id"], generate["temperature"], generate["top_p"])
-
-
-def _row(model: Model, prompt: dict[str, Any], mode: str, ids: list[int], terminator: int) -> dict[str, Any]:
-    """Return one row of `generations.jsonl`; its ids and text are without the terminator."""
-    stopped = ids[-1] == terminator
-    answer = ids[:-1] if stopped else ids
-    return {
-        "id": prompt["id"],
-        "kind": prompt["kind"],
-        "mode": mode,
-        "prompt_tokens": len(prompt["ids"]),
-        "text": detokenize(model, answer),
-        "ids": answer,
-        "stopped": "terminator" if stopped else "length",
-        "leftover_special": any(is_special(model, token) for token in answer),
-    }
+    text_of, special = partial(detokenize, model), partial(is_special, model)
+    return [
+        row(prompt, mode, ids, terminator, text_of, special)
+        for (prompt, mode, _), ids in zip(wanted, written, strict=True)
+    ]
 
 
 def forward(
     model: Model, windows: Sequence[Sequence[int]], prompts: Sequence[dict[str, Any]], terminator: int, path: Path
 ) -> dict[str, Any]:
-    """Write the logits over all windows to `path`; return what `forward.json` holds."""
+    """Write the highest logits over all windows to `path`; return what `forward.json` holds."""
     started = time.perf_counter()
     found = write_logits(model, windows, path)
     measured("verify.prompt-tokens-per-second", found["positions"] / (time.perf_counter() - started), "tokens/s")

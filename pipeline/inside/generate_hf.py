@@ -1,4 +1,4 @@
-"""Make a Hugging Face form of the model speak, and write its logits over the parity text.
+"""Make a Hugging Face form of the model speak, and write its highest logits over the parity text.
 
 The inputs say which form: `base` alone, `base` with `adapter`, or the merged `model`; `prompts` is
 what preflight published.
@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from . import numerics, weights
-from .decoding import Choice, decode
-from .job import Job, JobError, measured, progress, read_json, read_jsonl, write_json, write_jsonl
-from .sampling import Sampler, greedy
+from .answers import asked, only_id, row
+from .decoding import decode
+from .job import Job, measured, progress, read_json, read_jsonl, write_json, write_jsonl
 from .teacher_forcing import checks, write_logits
 
 ROWS = 128
@@ -28,7 +29,8 @@ def main(job: Job) -> None:
     numerics.hold(job.parameters["generate"]["seed"])
     model, folder = load(job)
     tokenizer = weights.load_tokenizer(folder)
-    terminator = terminator_id(tokenizer, job.parameters["terminator"])
+    terminator = job.parameters["terminator"]
+    terminator = only_id(tokenizer.encode(terminator, add_special_tokens=False), terminator, "this tokenizer")
     prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
     rows = generations(model, tokenizer, prompts, job.parameters["generate"], terminator)
     write_jsonl(job.output / "generations.jsonl", rows)
@@ -53,27 +55,16 @@ def load(job: Job) -> tuple[Any, Path]:
     return model.to(place), folder
 
 
-def terminator_id(tokenizer: Any, terminator: str) -> int:
-    """Return the id of the token that ends an answer; raise `JobError` if it is not one token."""
-    ids = tokenizer.encode(terminator, add_special_tokens=False)
-    if len(ids) != 1:
-        raise JobError(
-            f"The terminator {terminator!r} is {len(ids)} tokens for this tokenizer, not one.",
-            where="recipe key prompt.terminator",
-            advice="Name the special token with which the chat template ends a turn.",
-        )
-    return int(ids[0])
-
-
 def generations(
     model: Any, tokenizer: Any, prompts: Sequence[dict[str, Any]], generate: dict[str, Any], terminator: int
 ) -> list[dict[str, Any]]:
     """Return the rows of `generations.jsonl`: for every prompt one greedy answer and one seeded sample."""
-    asked = [(prompt, mode, _choice(prompt, mode, generate)) for prompt in prompts for mode in ("greedy", "sample")]
-    started = time.perf_counter()
+    wanted = asked(prompts, generate)
+    text_of = partial(tokenizer.decode, skip_special_tokens=False)
+    started, count = time.perf_counter(), 0
     rows: list[dict[str, Any]] = []
-    for start in range(0, len(asked), ROWS):
-        part = asked[start : start + ROWS]
+    for start in range(0, len(wanted), ROWS):
+        part = wanted[start : start + ROWS]
         written = decode(
             model,
             [prompt["ids"] for prompt, _, _ in part],
@@ -81,33 +72,11 @@ def generations(
             terminator,
             generate["max_new_tokens"],
         )
+        count += sum(map(len, written))
         rows += [
-            _row(tokenizer, prompt, mode, ids, terminator) for (prompt, mode, _), ids in zip(part, written, strict=True)
+            row(prompt, mode, ids, terminator, text_of, tokenizer.added_tokens_decoder.__contains__)
+            for (prompt, mode, _), ids in zip(part, written, strict=True)
         ]
-        progress("verify.generation", len(rows), len(asked))
-    count = sum(len(row["ids"]) for row in rows)
+        progress("verify.generation", len(rows), len(wanted))
     measured("verify.generation-tokens-per-second", count / (time.perf_counter() - started), "tokens/s")
     return rows
-
-
-def _choice(prompt: dict[str, Any], mode: str, generate: dict[str, Any]) -> Choice:
-    """Return how the tokens after one prompt are chosen."""
-    if mode == "greedy":
-        return greedy
-    return Sampler(generate["seed"], prompt["id"], generate["temperature"], generate["top_p"])
-
-
-def _row(tokenizer: Any, prompt: dict[str, Any], mode: str, ids: list[int], terminator: int) -> dict[str, Any]:
-    """Return one row of `generations.jsonl`; its ids and text are without the terminator."""
-    stopped = ids[-1] == terminator
-    answer = ids[:-1] if stopped else ids
-    return {
-        "id": prompt["id"],
-        "kind": prompt["kind"],
-        "mode": mode,
-        "prompt_tokens": len(prompt["ids"]),
-        "text": tokenizer.decode(answer, skip_special_tokens=False),
-        "ids": answer,
-        "stopped": "terminator" if stopped else "length",
-        "leftover_special": any(token in tokenizer.added_tokens_decoder for token in answer),
-    }

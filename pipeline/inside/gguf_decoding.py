@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+from .answers import Choice
 from .job import JobError, progress
-from .llama_runtime import Logits, Model, Piece, Session
-
-Choice = Callable[[Logits], int]
-"""Chooses the next id from one position's logits, shape [vocabulary]."""
+from .llama_runtime import Model, Piece, Session
 
 SEQUENCES = 32
 """Prompts that are generated at once. It counts for the bytes: logits differ in the last digits with the batch."""

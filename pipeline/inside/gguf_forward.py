@@ -1,4 +1,4 @@
-"""Run a GGUF model over given text: its logits on every position, and checks of its forward pass.
+"""Run a GGUF model over given text: its highest logits on every position, and checks of its forward pass.
 
 The counterpart of `teacher_forcing.py`; both write the same files with the same meaning.
 """
@@ -6,7 +6,7 @@ The counterpart of `teacher_forcing.py`; both write the same files with the same
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from .gguf_decoding import decode
 from .job import progress
 from .llama_runtime import Logits, Model, Piece, Session
 from .sampling import greedy
+from .top_logits import Windows, Writer
 
 BLOCK = 2**24
 """Logits per batch, at most: 64 MiB of float32."""
@@ -30,11 +31,6 @@ CHECK_TOKENS = {"prompt_63": 63, "prompt_64": 64, "prompt_512": 520}
 ANSWER_TOKENS = 8
 """How many tokens each length check generates."""
 
-_DIGITS = 9
-"""Decimals of the mean loss: fewer than double precision holds, so that the last bits of `exp` do not count."""
-
-Windows = Sequence[Sequence[int]]
-
 
 def batches(windows: Windows, vocabulary: int) -> Iterator[Windows]:
     """Split windows into runs that make at most `BLOCK` logits each."""
@@ -45,51 +41,20 @@ def batches(windows: Windows, vocabulary: int) -> Iterator[Windows]:
 
 
 def write_logits(model: Model, windows: Windows, path: Path) -> dict[str, Any]:
-    """Write the logits on every position of all windows to `path`: float32 [positions, vocabulary].
-
-    Returns `positions`, `vocabulary`, `non_finite` (how many logits are not finite) and `mean_nll` (nats
-    per predicted token, the first of each window not counted; None if it is not finite).
-    """
-    total = sum(map(len, windows))
-    stored = np.lib.format.open_memmap(path, mode="w+", dtype="<f4", shape=(total, model.vocabulary))
-    losses: list[float] = []
-    done = non_finite = 0
+    """Write the highest logits on every position of all windows; return what `top_logits.Writer.finish` does."""
+    writer = Writer(path, windows, model.vocabulary)
     groups = list(batches(windows, model.vocabulary))
     with Session(model, len(groups[0]), max(map(len, windows))) as session:
         for group in groups:
-            logits = _run(session, group)
-            losses += _losses(logits, group)
-            non_finite += int((~np.isfinite(logits)).sum())
-            stored[done : done + len(logits)] = logits
-            done += len(logits)
-            progress("verify.logits", done, total)
-    stored.flush()
-    mean = math.fsum(losses) / len(losses)
-    return {
-        "positions": total,
-        "vocabulary": model.vocabulary,
-        "non_finite": non_finite,
-        "mean_nll": round(mean, _DIGITS) if math.isfinite(mean) else None,
-    }
+            writer.add(_run(session, group))
+            progress("verify.logits", writer.done, writer.positions)
+    return writer.finish()
 
 
 def _run(session: Session, windows: Windows) -> Logits:
     """Return the logits on every position of a few windows, [positions, vocabulary]."""
     session.clear()
     return session.run([Piece(sequence, 0, ids, all_logits=True) for sequence, ids in enumerate(windows)])
-
-
-def _losses(logits: Logits, windows: Windows) -> list[float]:
-    """Return the loss of every predicted token, in nats."""
-    found: list[float] = []
-    start = 0
-    for ids in windows:
-        scores = logits[start : start + len(ids) - 1].astype(np.float64)
-        scores -= scores.max(axis=-1, keepdims=True)
-        chosen = scores[np.arange(len(ids) - 1), ids[1:]]
-        found += (np.log(np.exp(scores).sum(axis=-1)) - chosen).tolist()
-        start += len(ids)
-    return found
 
 
 def checks(model: Model, windows: Windows, prompts: Windows, terminator: int) -> dict[str, Any]:

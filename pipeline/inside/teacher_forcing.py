@@ -1,4 +1,4 @@
-"""Run a Hugging Face model over given text: its logits on every position, and checks of its forward pass."""
+"""Run a Hugging Face model over given text: its highest logits on every position, and checks of its forward pass."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from .decoding import decode, left_padded, positions
 from .job import progress
 from .sampling import greedy
+from .top_logits import Windows, Writer
 
 BLOCK = 2**24
 """Logits per batch, at most: 64 MiB of float32."""
@@ -22,8 +22,6 @@ CHECK_TOKENS = {"prompt_63": 63, "prompt_64": 64, "prompt_512": 520}
 
 ANSWER_TOKENS = 8
 """How many tokens each length check generates."""
-
-Windows = Sequence[Sequence[int]]
 
 
 def batches(windows: Windows, vocabulary: int) -> Iterator[Windows]:
@@ -41,41 +39,15 @@ def batches(windows: Windows, vocabulary: int) -> Iterator[Windows]:
 
 @torch.inference_mode()
 def write_logits(model: Any, windows: Windows, path: Path) -> dict[str, Any]:
-    """Write the logits on every position of all windows to `path`: float32 [positions, vocabulary].
-
-    Returns `positions`, `vocabulary`, `non_finite` (how many logits are not finite) and `mean_nll` (nats
-    per predicted token, the first of each window not counted; None if it is not finite).
-    """
-    total, vocabulary = sum(map(len, windows)), int(model.get_output_embeddings().weight.shape[0])
-    stored = np.lib.format.open_memmap(path, mode="w+", dtype="<f4", shape=(total, vocabulary))
-    losses: list[float] = []
-    done = non_finite = 0
+    """Write the highest logits on every position of all windows; return what `top_logits.Writer.finish` does."""
+    vocabulary = int(model.get_output_embeddings().weight.shape[0])
+    writer = Writer(path, windows, vocabulary)
     for batch in batches(windows, vocabulary):
         ids = torch.tensor(batch, device=model.device)
         logits = model(input_ids=ids, use_cache=False).logits.float()
-        losses += _losses(logits, ids)
-        non_finite += int((~torch.isfinite(logits)).sum())
-        rows = logits.reshape(-1, vocabulary).cpu().numpy()
-        stored[done : done + len(rows)] = rows
-        done += len(rows)
-        progress("verify.logits", done, total)
-    stored.flush()
-    mean = math.fsum(losses) / len(losses)
-    return {
-        "positions": total,
-        "vocabulary": vocabulary,
-        "non_finite": non_finite,
-        "mean_nll": mean if math.isfinite(mean) else None,
-    }
-
-
-def _losses(logits: torch.Tensor, ids: torch.Tensor) -> list[float]:
-    """Return the loss of every predicted token in nats; logits [windows, length, vocabulary], ids [windows, length]."""
-    found: list[float] = []
-    for window, follows in zip(logits, ids, strict=True):
-        scores = window[:-1].double().log_softmax(-1)
-        found += (-scores.gather(-1, follows[1:, None]).squeeze(-1)).tolist()
-    return found
+        writer.add(logits.reshape(-1, vocabulary).cpu().numpy())
+        progress("verify.logits", writer.done, writer.positions)
+    return writer.finish()
 
 
 def checks(model: Any, windows: Windows, prompts: Sequence[Sequence[int]], terminator: int) -> dict[str, Any]:

@@ -20,7 +20,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             summary=f"{len(forms) - 1} pairs of neighbouring forms",
             program="compare",
             inputs={
-                **{form: Input(form, ("logits.npy",)) for form in forms},
+                **{form: Input(form, ("forward.json", "logits.npy")) for form in forms},
                 "preflight": Input("preflight", ("parity.json",)),
             },
             # Does the tuned form answer better than the base, and how large is the model.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from pipeline.fetching.folder import fetch_folder, model_files
+from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.recipe import FolderBase, HubBase, HubWeights, Recipe
 from pipeline.stages.stage import HostJob, Stage
@@ -50,21 +51,23 @@ def _base(recipe: Recipe) -> Stage:
 def _hub(name: str, weights: HubBase | HubWeights, licence: str, *, quantized: bool) -> Stage:
     """Describe a download from the hub; everything that names its bytes is a parameter."""
     revision = weights.revision[:12] if weights.revision else "not pinned"
+    parameters = {
+        "source": "hub",
+        "repo": weights.repo,
+        "revision": weights.revision,
+        "files": dict(weights.files),
+        "licence": licence,
+        "quantized": quantized,
+    }
     return Stage(
         name=name,
         family="fetch",
         version=1,
         environment="host",
-        parameters={
-            "source": "hub",
-            "repo": weights.repo,
-            "revision": weights.revision,
-            "files": dict(weights.files),
-            "licence": licence,
-            "quantized": quantized,
-        },
+        parameters=parameters,
         summary=f"{weights.repo} at {revision} from the Hugging Face hub",
         host=_fetch_hub,
+        check=partial(check_pinned, parameters),
     )
 
 

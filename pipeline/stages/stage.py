@@ -48,6 +48,11 @@ class Stage:
     hold first although nothing of theirs is read, so that nothing is built upon a form that was found
     broken. `vendored` says that the program runs code of the llama.cpp tree, `heavy` that it runs alone
     and has all processors, `reads_verdicts` that it lays out what the gates found.
+
+    Two things are looked at before anything runs, so that no download or training is spent on a recipe that
+    cannot end: `needs` names what the environment must offer beyond its lock file's CPU packages
+    (`cuda`, `unsloth`, `bitsandbytes`) with the recipe's setting that asks for it, and `check` raises a
+    PipelineError where the stage can already be seen to be impossible.
     """
 
     name: str
@@ -66,6 +71,8 @@ class Stage:
     vendored: bool = False
     heavy: bool = False
     reads_verdicts: bool = False
+    needs: Mapping[str, str] = field(default_factory=dict)
+    check: Callable[[], None] | None = None
 
     @property
     def dependencies(self) -> tuple[str, ...]:

@@ -28,8 +28,24 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             gates=training_gates,
             heavy=True,
+            needs=_needs(recipe),
         ),
     )
+
+
+def _needs(recipe: Recipe) -> dict[str, str]:
+    """Return what the recipe's settings ask of the training environment."""
+    train = recipe.train
+    asked = (
+        ("unsloth", 'trainer = "unsloth"', train.trainer == "unsloth"),
+        ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit),
+        ("bitsandbytes", 'optimizer = "adamw_8bit"', train.optimizer == "adamw_8bit"),
+    )
+    found: dict[str, str] = {}
+    for need, setting, wanted in asked:
+        if wanted:
+            found[need] = f"{found[need]}, {setting}" if need in found else setting
+    return found
 
 
 def _name(recipe: Recipe) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llama_cpp_vendor.pin import Pin
-from llama_cpp_vendor.unpack import extract, tree_sha256
+from llama_cpp_vendor.unpack import extract, scripts_sha256, tree_sha256
 
 TOP = "llama_cpp_python-0.3.36"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -64,6 +64,7 @@ def pin_of(archive: Path) -> Pin:
         build_number=0,
         tree_sha256="0" * 64,
         tree_files=0,
+        scripts_sha256="0" * 64,
     )
 
 
@@ -71,4 +72,4 @@ def pin_with_tree(archive: Path, scratch: Path) -> Pin:
     """Return the pin of a good archive, tree digest included."""
     pin = pin_of(archive)
     extract(archive, pin, scratch)
-    return replace(pin, tree_sha256=tree_sha256(scratch))
+    return replace(pin, tree_sha256=tree_sha256(scratch), scripts_sha256=scripts_sha256(scratch))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.errors import GateError, InterruptedRunError, PipelineError, StageError
+from pipeline.errors import ExecutorError, FetchError, GateError, InterruptedRunError, PipelineError, StageError
 from pipeline.execute import Run, Settings
 from pipeline.executors.contract import EventSink, Request
 from pipeline.gates.verdict import Evidence, Verdict
@@ -25,6 +27,14 @@ PINS = Pins({}, {}, {}, {}, {}, {"python": "3"})
 
 class NoExecutor:
     """All stages of these tests run on the host."""
+
+    def __init__(self, *offers: str) -> None:
+        self._offers = frozenset(offers)
+
+    def offers(self, environment: str) -> frozenset[str]:
+        """Offer the same everywhere."""
+        assert environment == "host"
+        return self._offers
 
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Refuse."""
@@ -298,3 +308,77 @@ def test_a_rebuild_says_which_component_changed(kitchen: Kitchen) -> None:
     )
     run.execute()
     assert run.outcomes["side"].changed == ("version: 1 → 2",)
+
+
+def run_of(kitchen: Kitchen, *stages: Stage, offers: tuple[str, ...] = (), previous: tuple[str, ...] = ()) -> Run:
+    """Make a run of other stages than the kitchen's, over the kitchen's store."""
+    return Run(
+        Plan(stages),
+        kitchen.recipe,
+        PINS,
+        Store(kitchen.store_root, f"run-of-{len(kitchen.calls)}"),
+        NoExecutor(*offers),
+        Path,
+        lambda event, **data: kitchen.events.append({"event": event, **data}),
+        Settings(jobs=1, processors=1),
+        previous={name: {} for name in previous},
+    )
+
+
+def needy(kitchen: Kitchen) -> Stage:
+    """A stage that only another environment can serve."""
+    return replace(kitchen.stage("model", "raw"), needs={"unsloth": 'trainer = "unsloth"'})
+
+
+def test_what_cannot_be_served_is_refused_before_anything_runs(kitchen: Kitchen) -> None:
+    """No download and no preparation for a training that cannot start; the error names the setting."""
+    with pytest.raises(ExecutorError, match="model needs unsloth with a CUDA GPU") as caught:
+        run_of(kitchen, kitchen.stage("raw"), needy(kitchen)).execute()
+    assert caught.value.where == 'recipe: trainer = "unsloth"'
+    assert kitchen.calls == []
+
+
+def test_what_cannot_be_served_is_no_hindrance_for_a_target_before_it(kitchen: Kitchen) -> None:
+    """`--to prepare` works on a machine without a GPU."""
+    run_of(kitchen, kitchen.stage("raw"), needy(kitchen)).execute("raw")
+    assert kitchen.calls == ["raw"]
+
+
+def test_an_executor_that_offers_it_runs_it(kitchen: Kitchen) -> None:
+    """The same plan, another machine."""
+    run_of(kitchen, kitchen.stage("raw"), needy(kitchen), offers=("unsloth",)).execute()
+    assert kitchen.calls == ["raw", "model"]
+
+
+def test_a_result_that_was_built_elsewhere_is_used(kitchen: Kitchen) -> None:
+    """A store brought from the GPU machine: what was built before is not refused."""
+    run_of(kitchen, kitchen.stage("raw"), needy(kitchen), offers=("unsloth",)).execute()
+    run = run_of(kitchen, kitchen.stage("raw"), needy(kitchen), previous=("model",))
+    run.execute()
+    assert run.outcomes["model"].status == "hit"
+
+
+def test_a_stage_that_knows_it_cannot_work_says_so_first(kitchen: Kitchen) -> None:
+    """An unpinned model is named before the other model's 28 GB are fetched."""
+
+    def check() -> None:
+        message = "not pinned"
+        raise StageError(message)
+
+    with pytest.raises(StageError, match="not pinned"):
+        run_of(kitchen, kitchen.stage("raw"), replace(kitchen.stage("side"), check=check)).execute()
+    assert kitchen.calls == []
+
+
+def test_a_users_file_that_changes_while_it_is_copied_is_refused(kitchen: Kitchen, tmp_path: Path) -> None:
+    """The copy would not be what the key names."""
+    file = tmp_path / "raw.txt"
+    stage = replace(kitchen.stage("raw"), outside={"raw.txt": file})
+    run = run_of(kitchen, stage)
+    run.pins = replace(PINS, outside={"raw": {"raw.txt": hashlib.sha256(b"what it was").hexdigest()}})
+    with pytest.raises(FetchError, match=r"changed while it was read: raw\.txt") as caught:
+        run.execute()
+    assert caught.value.where == str(file)
+    run.pins = replace(PINS, outside={"raw": {"raw.txt": hashlib.sha256(b"raw rows").hexdigest()}})
+    run.execute()
+    assert run.outcomes["raw"].status == "built"

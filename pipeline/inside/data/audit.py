@@ -34,6 +34,7 @@ from .audit_text import (
     stack,
     tag_lists,
 )
+from .parallel import in_order
 
 EXAMPLES: Final = 10
 OPENING_CHARS: Final = 4
@@ -43,16 +44,16 @@ _CHUNK_ROWS: Final = 50_000
 _DUPLICATES: Final = ("exact-duplicate", "near-duplicate")
 
 
-def audit(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
+def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[str, Any]:
     """Measure the written splits against the recipe's tables `columns` and `clean`."""
     clean, columns = parameters["clean"], parameters["columns"]
-    written = read_written(folder, tuple(columns["input"]))
-    output = _in_chunks(written.output, column_of)
-    same = _in_chunks(written.output, lambda part: folded(column_of(part)))
-    compared = same if clean["duplicate_key"] == "output" else _questions(written)
+    written = read_written(folder, tuple(columns["input"]), threads)
+    output = _in_chunks(written.output, column_of, threads)
+    same = _in_chunks(written.output, lambda part: folded(column_of(part)), threads)
+    compared = same if clean["duplicate_key"] == "output" else _questions(written, threads)
     equal = equal_pairs(same) if clean["duplicate_key"] == "output" else _equal_rows(compared, same)
     probes = choose_probes(len(written.split), np.flatnonzero(written.split > 0), int(parameters["split"]["seed"]))
-    similar = similar_pairs(compared, probes, float(clean["near_duplicate_jaccard"]))
+    similar = similar_pairs(compared, probes, float(clean["near_duplicate_jaccard"]), threads)
     answers = None if clean["duplicate_key"] == "output" else same
     dropped, reasons, twins = count_dropped(folder / "dropped.jsonl")
     return {
@@ -75,13 +76,14 @@ def audit(folder: Path, parameters: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _in_chunks(strings_: pa.Array, make: Any) -> Column:
-    return stack([make(strings_.slice(start, _CHUNK_ROWS)) for start in range(0, len(strings_), _CHUNK_ROWS)])
+def _in_chunks(strings_: pa.Array, make: Any, threads: int) -> Column:
+    parts = (strings_.slice(start, _CHUNK_ROWS) for start in range(0, len(strings_), _CHUNK_ROWS))
+    return stack(list(in_order(make, parts, threads)))
 
 
-def _questions(written: Written) -> Column:
+def _questions(written: Written, threads: int) -> Column:
     joined = pc.binary_join_element_wise(*written.inputs.values(), text("\x1f"))
-    return _in_chunks(joined, lambda part: folded(column_of(part)))
+    return _in_chunks(joined, lambda part: folded(column_of(part)), threads)
 
 
 def _equal_rows(questions: Column, answers: Column) -> Any:

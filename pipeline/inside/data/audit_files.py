@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 
 from .arrow import strings
+from .parallel import in_order
 
 SPLITS: Final = ("train", "validation", "test")
 KEYS: Final = ("category", "group", "id", "input", "line", "output", "source")
@@ -43,27 +44,31 @@ class Written:
         )
 
 
-def read_written(folder: Path, inputs: tuple[str, ...]) -> Written:
+@dataclass(frozen=True)
+class _Part:
+    """The well-formed rows of a block and their line numbers; lines that cannot be read, rows of another shape."""
+
+    table: pa.Table
+    places: Any
+    unreadable: list[str] = field(default_factory=list)
+    misshapen: list[str] = field(default_factory=list)
+
+
+def read_written(folder: Path, inputs: tuple[str, ...], threads: int) -> Written:
     """Read the splits. Lines that cannot be read, and rows of another shape, are listed, not skipped in silence."""
-    unreadable: list[str] = []
-    misshapen: list[str] = []
-    tables, split, line, counts = [], [], [], {}
+    parts, split, counts = [], [], {}
     for number, name in enumerate(SPLITS):
-        before = 0
-        for block in _blocks(folder / f"{name}.jsonl"):
-            lines = block.count(b"\n")
-            table, places = _parse(block, inputs, f"{name}.jsonl", before, unreadable, misshapen)
-            tables.append(table)
-            line.append(places)
-            split.append(np.full(len(places), number, np.uint8))
-            before += lines
-        counts[name] = before
-    whole = pa.concat_tables(tables) if tables else _schema(inputs).empty_table()
+        counts[name] = 0
+        blocks = _numbered(folder / f"{name}.jsonl", counts)
+        for part in in_order(lambda block: _parse(block, inputs), blocks, threads):
+            parts.append(part)
+            split.append(np.full(len(part.places), number, np.uint8))
+    whole = pa.concat_tables([part.table for part in parts]) if parts else _schema(inputs).empty_table()
     joined = {name: _whole(whole, name) for name in whole.column_names}
     members = joined["input"].flatten() if len(whole) else [strings([]) for _ in inputs]
     return Written(
-        split=np.concatenate(split) if split else np.zeros(0, np.uint8),
-        line=np.concatenate(line) if line else np.zeros(0, np.int64),
+        split=np.concatenate([*split, np.zeros(0, np.uint8)]),
+        line=np.concatenate([*(part.places for part in parts), np.zeros(0, np.int64)]),
         id=joined["id"],
         output=joined["output"].cast(pa.large_string()),
         inputs={name: member.cast(pa.large_string()) for name, member in zip(inputs, members, strict=True)},
@@ -71,9 +76,20 @@ def read_written(folder: Path, inputs: tuple[str, ...]) -> Written:
         group=joined["group"],
         source=joined["source"],
         counts=counts,
-        unreadable=unreadable,
-        misshapen=misshapen,
+        unreadable=[line for part in parts for line in part.unreadable],
+        misshapen=[line for part in parts for line in part.misshapen],
     )
+
+
+Block = tuple[str, int, bytes]
+"""File name, how many lines stand before, and some whole lines."""
+
+
+def _numbered(path: Path, counts: dict[str, int]) -> Iterator[Block]:
+    """Yield the blocks of a split, and count its lines."""
+    for block in _blocks(path):
+        yield path.name, counts[path.stem], block
+        counts[path.stem] += block.count(b"\n")
 
 
 def _whole(table: pa.Table, name: str) -> Any:
@@ -95,10 +111,9 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block if block.endswith(b"\n") else block + stream.readline().rstrip(b"\n") + b"\n"
 
 
-def _parse(
-    block: bytes, inputs: tuple[str, ...], file: str, before: int, unreadable: list[str], misshapen: list[str]
-) -> Any:
-    """Return a block's well-formed rows as a table, and their line numbers."""
+def _parse(numbered: Block, inputs: tuple[str, ...]) -> _Part:
+    """Parse one block."""
+    file, before, block = numbered
     schema = _schema(inputs)
     lines = block.count(b"\n")
     try:
@@ -111,10 +126,11 @@ def _parse(
         # Arrow takes a missing label for null; each row must name both (in a text the quotes would be escaped).
         labelled = all(block.count(b'"%s": ' % key) >= lines for key in (b"category", b"group"))
         if labelled and len(table) == lines and not _has_nulls(table, inputs):
-            return table, np.arange(before + 1, before + 1 + lines)
+            return _Part(table, np.arange(before + 1, before + 1 + lines))
     except (pa.ArrowException, UnicodeDecodeError):
         pass
     rows, places = [], []
+    unreadable, misshapen = [], []
     for number, line in enumerate(block.split(b"\n")[:-1], start=before + 1):
         try:
             row = json.loads(line)
@@ -127,7 +143,7 @@ def _parse(
         else:
             rows.append(row)
             places.append(number)
-    return pa.Table.from_pylist(rows, schema=schema), np.array(places, np.int64)
+    return _Part(pa.Table.from_pylist(rows, schema=schema), np.array(places, np.int64), unreadable, misshapen)
 
 
 def _has_nulls(table: pa.Table, inputs: tuple[str, ...]) -> bool:

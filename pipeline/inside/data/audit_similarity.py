@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .arrow import numbers
 from .audit_text import Column
+from .parallel import in_order
 
 EXACT_ROWS: Final = 20_000
 PROBES: Final = 1_500
@@ -57,9 +58,9 @@ def choose_probes(rows: int, held_out: Numbers, seed: int) -> Numbers:
     return np.array(sorted(chosen), np.int64)
 
 
-def similar_pairs(column: Column, probes: Numbers, threshold: float) -> Similar:
+def similar_pairs(column: Column, probes: Numbers, threshold: float, threads: int = 1) -> Similar:
     """Return all pairs of a probe and any other row with Jaccard similarity at or over the threshold."""
-    index = _Index(column, probes, threshold)
+    index = _Index(column, probes, threshold, threads)
     found: dict[tuple[int, int], float] = {}
     for probe in probes.tolist():
         for row, score in index.near(probe):
@@ -71,15 +72,15 @@ def similar_pairs(column: Column, probes: Numbers, threshold: float) -> Similar:
 class _Index:
     """For each rare 3-gram of a probe, the rows that hold it."""
 
-    def __init__(self, column: Column, probes: Numbers, threshold: float) -> None:
+    def __init__(self, column: Column, probes: Numbers, threshold: float, threads: int) -> None:
         self._column = column
         self._threshold = threshold
-        self._counts = _occurrences(column)
+        self._counts = _occurrences(column, threads)
         rare = [self._prefix(_row_grams(column, probe))[0] for probe in probes.tolist()]
         self._wanted = _different(np.concatenate([*rare, np.zeros(0, np.uint64)]))
         filled = np.zeros(1 << _FILTER_BITS, np.bool_)
         filled[_slot(self._wanted)] = True
-        found = [_look_up(column, start, self._wanted, filled) for start in range(0, len(column.sizes), _CHUNK_ROWS)]
+        found = in_order(lambda start: _look_up(column, start, self._wanted, filled), _starts(column), threads)
         packed = np.sort(np.concatenate([*found, np.zeros(0, np.int64)]))
         self._rows = packed & 0xFFFFFFFF
         self._bounds = np.searchsorted(packed >> 32, np.arange(len(self._wanted) + 1))
@@ -123,12 +124,20 @@ def _different(values: Any) -> Any:
     return values[new]
 
 
-def _occurrences(column: Column) -> Any:
+def _starts(column: Column) -> range:
+    return range(0, len(column.sizes), _CHUNK_ROWS)
+
+
+def _occurrences(column: Column, threads: int) -> Any:
     """Return about how often each gram occurs, by its slot. It only ranks grams, so slots may be shared."""
-    counts = np.zeros(1 << _FILTER_BITS, np.int32)
-    for start in range(0, len(column.sizes), _CHUNK_ROWS):
+
+    def count(start: int) -> Any:
         grams, _ = _flat_grams(column, start, min(start + _CHUNK_ROWS, len(column.sizes)))
-        counts += np.bincount(_slot(grams), minlength=len(counts)).astype(np.int32)
+        return np.bincount(_slot(grams), minlength=1 << _FILTER_BITS).astype(np.int32)
+
+    counts = np.zeros(1 << _FILTER_BITS, np.int32)
+    for found in in_order(count, _starts(column), threads):
+        counts += found
     return counts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,19 @@ def logits(seed: int, vocabulary: int = 5) -> Array:
     return np.random.default_rng(seed).normal(size=(8, vocabulary)).astype(np.float32)
 
 
+def form(values: Array, windows: list[list[int]] | None = None) -> Any:
+    """Return what a form with these logits publishes."""
+    from pipeline.inside.compare import Form
+    from pipeline.inside.top_logits import next_ids, reduce
+
+    return Form(reduce(values, next_ids(windows or WINDOWS)), values.shape[1])
+
+
 def compared(reference: Array, candidate: Array) -> dict[str, Any]:
     """Compare two forms."""
     from pipeline.inside.compare import compare
 
-    return compare(reference, candidate, WINDOWS)
+    return compare(form(reference), form(candidate), WINDOWS)
 
 
 def shares(row: Array) -> list[float]:
@@ -69,9 +78,9 @@ def test_the_direction_of_the_divergence_is_reference_to_candidate() -> None:
     expected = math.fsum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
     from pipeline.inside.compare import compare
 
-    assert compare(first[:2], second[:2], [[1, 2]])["mean_kl"] != compare(second[:2], first[:2], [[1, 2]])["mean_kl"]
-    rows = np.stack([first[0], first[0]]), np.stack([second[0], second[0]])
-    assert compare(*rows, [[1, 2]])["mean_kl"] == pytest.approx(expected, rel=1e-12)
+    one, other = (form(np.stack([values[0], values[0]]), [[1, 2]]) for values in (first, second))
+    assert compare(one, other, [[1, 2]])["mean_kl"] == pytest.approx(expected, rel=1e-6)
+    assert compare(other, one, [[1, 2]])["mean_kl"] != pytest.approx(expected, rel=1e-6)
 
 
 def test_rows_that_pad_the_vocabulary_are_cut_off_and_reported() -> None:
@@ -105,14 +114,44 @@ def test_blocks_do_not_change_the_result(monkeypatch: pytest.MonkeyPatch) -> Non
     from pipeline.inside import compare
 
     whole = compared(logits(1), logits(2))
-    monkeypatch.setattr(compare, "BLOCK", 5)
+    monkeypatch.setattr(compare, "BLOCK", 3)
     assert compared(logits(1), logits(2)) == whole
 
 
 def test_a_token_outside_both_vocabularies_is_refused() -> None:
     """The text cannot be scored by a form that lacks its tokens."""
+    from pipeline.inside.compare import compare
+
     with pytest.raises(JobError, match="token 4"):
-        compared(logits(1), logits(1, vocabulary=4))
+        compare(form(logits(1)), replace(form(logits(1)), vocabulary=4), WINDOWS)
+
+
+def wide(seed: int, spread: float) -> Array:
+    """Return logits of 2,000 tokens with a few likely ones, as a language model gives them."""
+    random = np.random.default_rng(1)
+    common = random.gumbel(scale=3.0, size=(8, 2000))
+    return (common + np.random.default_rng(seed).normal(scale=spread, size=common.shape)).astype(np.float32)
+
+
+def test_the_divergence_over_kept_tokens_is_close_to_the_whole_one_and_never_over_it() -> None:
+    """256 of 2,000 tokens are kept: a little of the divergence hides in the rest, none is made up."""
+    first, second = wide(2, 0.1), wide(3, 0.1)
+    pairs = [(shares(p), shares(q)) for p, q in zip(first, second, strict=True)]
+    whole = math.fsum(math.fsum(a * math.log(a / b) for a, b in zip(p, q, strict=True)) for p, q in pairs) / 8
+    result = compared(first, second)
+    assert 0.8 * whole < result["mean_kl"] <= whole
+    assert 0 < result["mean_share_outside"] < 0.2
+
+
+def test_a_token_that_only_the_candidate_finds_likely_is_seen() -> None:
+    """It is none of the reference's kept tokens; it takes its share from them."""
+    first = wide(2, 0.0)
+    unlikely = int(first.max(axis=0).argmin())
+    second = first.copy()
+    second[:, unlikely] = first.max() + 5
+    result = compared(first, second)
+    assert result["mean_kl"] > 2
+    assert result["top1_agreement"] == 0
 
 
 def test_neighbours_are_compared_and_no_others() -> None:
@@ -133,8 +172,9 @@ def job_of(folder: Path, rows: int) -> Job:
     inputs = {name: folder / name for name in ("verify-hf", "verify-merged", "preflight")}
     for path in (*inputs.values(), folder / "output"):
         path.mkdir()
-    np.save(inputs["verify-hf"] / "logits.npy", logits(1))
-    np.save(inputs["verify-merged"] / "logits.npy", logits(2)[:rows])
+    for name, values, count in (("verify-hf", logits(1), 8), ("verify-merged", logits(2), rows)):
+        np.save(inputs[name] / "logits.npy", form(values).records[:count])
+        (inputs[name] / "forward.json").write_text(json.dumps({"vocabulary": 5}))
     (inputs["preflight"] / "parity.json").write_text(json.dumps({"windows": WINDOWS}))
     return Job("compare", {}, inputs, folder / "output", folder, 1)
 

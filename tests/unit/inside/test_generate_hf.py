@@ -95,15 +95,17 @@ def test_logits_are_those_of_each_window_alone(verified: Path, base: Path, promp
 
     from pipeline.inside import weights
 
-    stored = np.load(verified / "logits.npy")
     forward = json.loads((verified / "forward.json").read_text())
     windows = json.loads((prompts / "parity.json").read_text())["windows"]
     model = weights.load_model(base, torch.float32)
     with torch.inference_mode():
         alone = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in windows])
-    assert stored.dtype == np.float32
-    assert stored.shape == (128, 368) == (forward["positions"], forward["vocabulary"])
-    np.testing.assert_allclose(stored, alone.numpy(), atol=1e-5)
+    stored = np.load(verified / "logits.npy")
+    assert alone.shape == (128, 368) == (forward["positions"], forward["vocabulary"])
+    assert stored["ids"].shape == (128, 256)
+    found = np.take_along_axis(alone.numpy(), stored["ids"].astype(np.int64), axis=1)
+    np.testing.assert_allclose(stored["logits"], found, atol=1e-5)
+    assert (stored["logits"].max(axis=1) >= alone.numpy().max(axis=1) - 1e-5).all()
     targets = torch.tensor([token for ids in windows for token in [*ids[1:], -100]])
     loss = torch.nn.functional.cross_entropy(alone.double(), targets)
     assert forward["mean_nll"] == pytest.approx(loss.item(), abs=1e-5)
@@ -188,25 +190,12 @@ def test_each_answer_ends_at_its_terminator() -> None:
     assert decode(model, [[1], [1, 2], [2]], [greedy] * 3, terminator=7, limit=3) == [[3, 7], [4, 4, 4], [7]]
 
 
-def test_a_row_says_how_the_answer_ended(base: Path) -> None:
-    """Text and ids leave the terminator out; another special token in the answer is noticed."""
-    from pipeline.inside import generate_hf, weights
-
-    tokenizer = weights.load_tokenizer(base)
-    end, start = (tokenizer.convert_tokens_to_ids(token) for token in (tiny_model.TERMINATOR, "<|im_start|>"))
-    ids = tokenizer.encode("節約", add_special_tokens=False)
-    prompt = {"id": "a", "kind": "seen", "ids": [1, 2]}
-    stopped = generate_hf._row(tokenizer, prompt, "greedy", [*ids, end], end)
-    assert (stopped["text"], stopped["ids"], stopped["stopped"]) == ("節約", ids, "terminator")
-    assert not stopped["leftover_special"]
-    endless = generate_hf._row(tokenizer, prompt, "greedy", [*ids, start], end)
-    assert endless["stopped"] == "length"
-    assert endless["leftover_special"]
-
-
-def test_a_terminator_that_is_no_token_is_refused(base: Path) -> None:
+def test_a_terminator_that_is_no_token_is_refused(tmp_path: Path, base: Path, prompts: Path) -> None:
     """Text that splits into many tokens can never stop a generation."""
-    from pipeline.inside import generate_hf, weights
+    from pipeline.inside import generate_hf
 
+    (tmp_path / "output").mkdir()
+    parameters = {**PARAMETERS, "terminator": "<end of turn>"}
+    job = Job("generate_hf", parameters, {"base": base, "prompts": prompts}, tmp_path / "output", tmp_path, 1)
     with pytest.raises(JobError, match="not one"):
-        generate_hf.terminator_id(weights.load_tokenizer(base), "<end of turn>")
+        generate_hf.main(job)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from llama_cpp_vendor.unpack import converter_folder, extract, tree_sha256, unpack
+from llama_cpp_vendor.unpack import converter_folder, extract, present, tree_sha256, unpack
 from pipeline.errors import VendorError
 from tests.support.vendor_archive import (
     FILES,
@@ -134,6 +134,23 @@ def test_an_altered_tree_is_made_again_when_it_is_verified(damage: str, tmp_path
     assert tree_sha256(tree) != pin.tree_sha256
     assert tree_sha256(unpack(archive, pin, tmp_path / "cache", verify=True)) == pin.tree_sha256
     assert [path.name for path in tree.parent.iterdir()] == [tree.name]
+
+
+def test_an_altered_script_is_noticed_at_the_next_use(tmp_path: Path) -> None:
+    """What stages run is hashed each time: an edited converter never runs."""
+    archive = write_archive(tmp_path)
+    pin = pin_with_tree(archive, tmp_path / "scratch")
+    script = converter_folder(unpack(archive, pin, tmp_path / "cache")) / "convert_hf_to_gguf.py"
+    script.write_text("print('other')\n")
+    assert present(pin, tmp_path / "cache") is None
+    unpack(archive, pin, tmp_path / "cache")
+    assert script.read_text() == "print('convert')\n"
+
+
+def test_a_tree_that_was_never_unpacked_is_not_present(tmp_path: Path) -> None:
+    """Nothing is made by asking."""
+    assert present(pin_of(write_archive(tmp_path)), tmp_path / "cache") is None
+    assert not (tmp_path / "cache").exists()
 
 
 def test_the_tree_digest_does_not_depend_on_the_order_of_the_archive(tmp_path: Path) -> None:

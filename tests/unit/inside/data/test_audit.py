@@ -25,8 +25,8 @@ from pipeline.inside.data.labelled_titles import REAL_TITLES, TAG_LISTS
 from tests.support.data_runs import Prepared, parameters, titles
 
 Prepare = Callable[..., Prepared]
-SHARED = {"arrow"}
-"""Conversion between Arrow and numpy is no judgement: the only module that both sides use."""
+SHARED = {"arrow", "parallel"}
+"""Conversion between Arrow and numpy, and threads, are no judgement: the only modules that both sides use."""
 
 THINGS = [("畑", "借り"), ("店", "開い"), ("猫", "飼っ"), ("本", "書い"), ("歌", "習っ")]
 GOOD = [

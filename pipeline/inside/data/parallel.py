@@ -1,0 +1,30 @@
+"""Work on several items at once, results in the items' order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield function(item) for every item, in their order, computed by up to `threads` threads.
+
+    Items are drawn in the caller's thread, at most `threads` ahead of what was yielded, so that memory stays bounded.
+    Worth it for work that lets go of the interpreter lock: NumPy, Arrow.
+    """
+    if threads < 2:  # noqa: PLR2004 - one thread needs no pool
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
