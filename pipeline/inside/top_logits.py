@@ -50,7 +50,7 @@ def highest(logits: Array, count: int) -> Array:
     vocabulary = logits.shape[1]
     if count >= vocabulary:
         return np.broadcast_to(np.arange(vocabulary), logits.shape)
-    least = np.partition(logits, vocabulary - count, axis=1)[:, vocabulary - count, None]
+    least: Array = np.partition(logits, vocabulary - count, axis=1)[:, vocabulary - count, None]
     above: Array = logits > least
     equal: Array = logits == least
     wanted = count - above.sum(axis=1, keepdims=True)
