@@ -61,7 +61,7 @@ def highest(logits: Array, count: int) -> Array:
 def reduce(logits: Array, follows: Sequence[int]) -> Array:
     """Return the records of some positions: logits float32 [positions, vocabulary], `follows` ids or -1."""
     found = np.zeros(len(logits), dtype=record(logits.shape[1]))
-    finite: Array = np.isfinite(logits).all(axis=1)
+    finite = np.asarray(np.isfinite(logits).all(axis=1))
     values = np.where(finite[:, None], logits, np.float32(0))
     ids = highest(values, found["ids"].shape[1])
     tokens = np.asarray(follows)
