@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import numerics
 from .job import Job, JobError, progress, read_json, write_json
-from .top_logits import Windows, next_ids
+from .top_logits import DIGITS, Windows, next_ids
 
 BLOCK = 2**13
 """Positions per block: 16 MiB of float64 per form."""
@@ -182,15 +182,15 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
     divergence, same, difference, first, second, outside, cut = zip(*rows, strict=True)
     perplexities = [_perplexity([loss for loss in losses if not math.isnan(loss)]) for losses in (first, second)]
     return {
-        "mean_kl": math.fsum(divergence) / len(rows),
-        "p99_kl": float(np.percentile(divergence, 99)),
+        "mean_kl": round(math.fsum(divergence) / len(rows), DIGITS),
+        "p99_kl": round(float(np.percentile(divergence, 99)), DIGITS),
         "top1_agreement": sum(same) / len(rows),
         "max_abs_logit_difference": max(difference),
-        "perplexity_reference": perplexities[0],
-        "perplexity_candidate": perplexities[1],
-        "perplexity_ratio": perplexities[1] / perplexities[0],
-        "mean_share_outside": math.fsum(outside) / len(rows),
-        "largest_share_cut_off": max(cut),
+        "perplexity_reference": round(perplexities[0], DIGITS),
+        "perplexity_candidate": round(perplexities[1], DIGITS),
+        "perplexity_ratio": round(perplexities[1] / perplexities[0], DIGITS),
+        "mean_share_outside": round(math.fsum(outside) / len(rows), DIGITS),
+        "largest_share_cut_off": round(max(cut), DIGITS),
     }
 
 

@@ -22,8 +22,9 @@ from .job import JobError
 KEPT = 256
 """Tokens kept of each position. `docs/reproducibility.md` has what that leaves out."""
 
-_DIGITS = 9
-"""Decimals of the mean loss: fewer than double precision holds, so that the last bits of `exp` do not count."""
+DIGITS = 9
+"""Decimals of losses and divergences: fewer than double precision holds, because the last bits of `exp` and `log` differ
+from one processor to the next."""
 
 Array = NDArray[Any]
 Windows = Sequence[Sequence[int]]
@@ -134,5 +135,5 @@ class Writer:
             "positions": self.positions,
             "vocabulary": self._vocabulary,
             "non_finite": self._non_finite,
-            "mean_nll": round(mean, _DIGITS) if math.isfinite(mean) else None,
+            "mean_nll": round(mean, DIGITS) if math.isfinite(mean) else None,
         }
