@@ -23,8 +23,8 @@ KEPT = 256
 """Tokens kept of each position. `docs/reproducibility.md` has what that leaves out."""
 
 DIGITS = 9
-"""Decimals of losses and divergences: fewer than double precision holds, because the last bits of `exp` and `log` differ
-from one processor to the next."""
+"""Decimals of losses and divergences: fewer than double precision holds, because the last bits of `exp` and `log`
+differ from one processor to the next."""
 
 Array = NDArray[Any]
 Windows = Sequence[Sequence[int]]

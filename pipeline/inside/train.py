@@ -142,7 +142,7 @@ def history(trainer: Any, *, restored: bool) -> dict[str, Any]:
         "best_validation_loss": state.best_metric,
         "steps": state.global_step,
         "planned_steps": state.max_steps,
-        "stopped_early": state.global_step < state.max_steps,
+        "stopped_early": fine_tuning.had_stopped(vars(state)) and state.global_step < state.max_steps,
         "early_stopping_armed": bool(armed and after),
         "best_restored": restored,
         "trainable_parameters": sum(size for size, trained in counts if trained),

@@ -60,7 +60,7 @@ def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[st
         "rows": written.counts,
         "unreadable": _listed(written.unreadable),
         "misshapen": _listed(written.misshapen),
-        "broken": _rows(written, _broken(written, output)),
+        "broken": _rows(written, _broken(written, output, clean["language"])),
         "wrong_length": _rows(
             written, np.flatnonzero((output.sizes < clean["min_chars"]) | (output.sizes > clean["max_chars"]))
         ),
@@ -106,13 +106,17 @@ def _pairs(written: Written, pairs: Any) -> dict[str, Any]:
     return {"count": len(pairs), "examples": examples}
 
 
-def _broken(written: Written, output: Column) -> Any:
-    """Return rows that are empty or damaged: control or replacement characters, mojibake, an open bracket."""
+def _broken(written: Written, output: Column, language: str) -> Any:
+    """Return rows that are empty or damaged: control or replacement characters, mojibake, an open bracket.
+
+    Accented letters and curly quotes are the marks of Japanese that was decoded wrongly; elsewhere they are text.
+    """
     damaged = spans((0, 8), (11, 31), (127, 159), (0xE000, 0xF8FF), (0xFFFD, 0xFFFF))
     bad = (output.sizes == 0) | (output.totals(damaged[output.codes]) > 0)
     accents = spans((0xA1, 0xFF), (0x2018, 0x2022))[output.codes]
     japanese = (hiragana() | katakana() | han())[output.codes]
-    bad |= (output.totals(accents) >= _MANY_ACCENTS) & (output.totals(accents) > output.totals(japanese))
+    if language == "ja":
+        bad |= (output.totals(accents) >= _MANY_ACCENTS) & (output.totals(accents) > output.totals(japanese))
     bad |= output.totals(signs("縺繧繝")[output.codes]) >= _MANY_STRANGE_HAN
     opened = (
         numbers(pc.match_substring_regex(written.output, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad

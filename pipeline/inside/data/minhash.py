@@ -21,6 +21,9 @@ GRAM: Final = 3
 _CHUNK_CELLS: Final = 1 << 16  # 3-grams of one chunk: 32-bit hashes and a scratch copy stay in a core's cache
 _MANY_ROWS: Final = 20_000
 _MISS: Final = 2e-4
+_MISS_FEW: Final = 1e-7
+_DEVIATIONS: Final = 3.8
+_DEVIATIONS_FEW: Final = 5.5
 _MAX_BANDS: Final = 128
 _SKETCH_BYTES: Final = 64
 _SKETCH_PAIRS: Final = 1 << 15
@@ -44,13 +47,14 @@ class Banding:
 def banding_for(threshold: float, rows: int) -> Banding:
     """Choose bands so that a pair exactly at the threshold is missed less than twice in ten thousand.
 
-    Shorter bands miss less and propose more pairs to confirm; a small set can afford them.
+    A small set can afford shorter and more bands, which propose more pairs to confirm: there one in ten
+    million is missed, because the audit compares every row with every other and finds it.
     At most 128 bands: below Jaccard 0.26 the promise does not hold, and a recipe gets what they give.
     """
-    longest = 4 if rows > _MANY_ROWS else 3
+    longest, miss = (4, _MISS) if rows > _MANY_ROWS else (3, _MISS_FEW)
     for size in range(longest, 0, -1):
         meets = min(threshold**size, 1 - 1e-9)
-        bands = int(np.ceil(np.log(_MISS) / np.log(1 - meets)))
+        bands = int(np.ceil(np.log(miss) / np.log(1 - meets)))
         if bands <= _MAX_BANDS or size == 1:
             return Banding(min(max(bands, 8), _MAX_BANDS), size)
     raise AssertionError("size 1 always returns")
@@ -92,10 +96,11 @@ class Signatures:
         """Return which pairs agree in enough sketch bytes to be worth the exact comparison.
 
         A pair exactly at the threshold agrees in n·t bytes on average; one in ten thousand such pairs
-        falls below the limit of 3.8 standard deviations less.
+        falls below the limit of 3.8 standard deviations less, one in fifty million below that of small sets, 5.5.
         """
         count = self.sketches.shape[1]
-        least = count * threshold - 3.8 * np.sqrt(count * threshold * (1 - threshold))
+        deviations = _DEVIATIONS if len(self.sizes) > _MANY_ROWS else _DEVIATIONS_FEW
+        least = count * threshold - deviations * np.sqrt(count * threshold * (1 - threshold))
         found = np.empty(len(earlier), np.bool_)
         for start in range(0, len(earlier), _SKETCH_PAIRS):
             part = slice(start, start + _SKETCH_PAIRS)

@@ -55,13 +55,13 @@ def test_the_numbers_are_those_of_a_direct_computation() -> None:
         / 6
         for form in (0, 1)
     ]
-    assert result["mean_kl"] == pytest.approx(math.fsum(kl) / 8, rel=1e-12)
-    assert result["p99_kl"] == pytest.approx(sorted(kl)[6] + 0.93 * (sorted(kl)[7] - sorted(kl)[6]), rel=1e-12)
+    assert result["mean_kl"] == pytest.approx(math.fsum(kl) / 8, abs=1e-9)
+    assert result["p99_kl"] == pytest.approx(sorted(kl)[6] + 0.93 * (sorted(kl)[7] - sorted(kl)[6]), abs=1e-9)
     assert result["top1_agreement"] == sum(p.index(max(p)) == q.index(max(q)) for p, q in pairs) / 8
     assert result["max_abs_logit_difference"] == pytest.approx(float(np.abs(first - second).max()))
-    assert result["perplexity_reference"] == pytest.approx(math.exp(losses[0]), rel=1e-12)
-    assert result["perplexity_candidate"] == pytest.approx(math.exp(losses[1]), rel=1e-12)
-    assert result["perplexity_ratio"] == pytest.approx(math.exp(losses[1] - losses[0]), rel=1e-12)
+    assert result["perplexity_reference"] == pytest.approx(math.exp(losses[0]), abs=1e-9)
+    assert result["perplexity_candidate"] == pytest.approx(math.exp(losses[1]), abs=1e-9)
+    assert result["perplexity_ratio"] == pytest.approx(math.exp(losses[1] - losses[0]), abs=1e-9)
     assert result["positions"] == 8
 
 
@@ -85,12 +85,12 @@ def test_the_direction_of_the_divergence_is_reference_to_candidate() -> None:
 
 def test_rows_that_pad_the_vocabulary_are_cut_off_and_reported() -> None:
     """A form with two more columns is compared on the common ones; what it gave to the others is said."""
-    padding = np.full((8, 2), -30, dtype=np.float32)
+    padding = np.full((8, 2), -10, dtype=np.float32)
     padded = np.concatenate([logits(1), padding], axis=1)
     result = compared(padded, logits(1))
     assert (result["vocabulary_reference"], result["vocabulary_candidate"], result["vocabulary_compared"]) == (7, 5, 5)
     assert result["mean_kl"] == pytest.approx(0, abs=1e-15)
-    assert 0 < result["largest_share_cut_off"] < 1e-12
+    assert 0 < result["largest_share_cut_off"] < 1e-3
 
 
 def test_positions_that_are_not_finite_are_counted_and_left_out() -> None:

@@ -207,3 +207,26 @@ def test_the_stage_and_its_audit_agree_on_the_counts(prepare: Prepare, tmp_path:
     assert found["dropped"]["rows"] == result.json("funnel")["dropped"]
     shutil.copytree(result.folder, tmp_path / "copy")
     assert audit(tmp_path / "copy", parameters()) == found
+
+
+@pytest.mark.parametrize(
+    "text", ["Say “yes” or “no” to the team’s plan.", "Où est passée l’énergie créée l’été dernier ?"]
+)
+def test_curly_quotes_and_accents_are_text_in_another_language(text: str, tmp_path: Path) -> None:
+    """They are marks of wrong decoding only where Japanese is asked for."""
+    row = {
+        "input": {"theme": "t"},
+        "output": text,
+        "id": "a",
+        "line": 1,
+        "source": "s",
+        "category": None,
+        "group": None,
+    }
+    for name, rows in (("train", [row]), ("validation", []), ("test", []), ("dropped", [])):
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in rows)
+        (tmp_path / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    found = {
+        language: audit(tmp_path, parameters(clean__language=language))["broken"]["count"] for language in ("any", "ja")
+    }
+    assert found == {"any": 0, "ja": 1}
