@@ -100,8 +100,11 @@ def _read_wheel(folder: Path) -> Wheel | None:
     record = folder / "wheel.json"
     if not record.is_file():
         return None
-    raw = json.loads(record.read_text(encoding="utf-8"))
-    wheel = Wheel(folder / raw["file"], raw["sha256"], raw["key"])
+    try:
+        raw = json.loads(record.read_text(encoding="utf-8"))
+        wheel = Wheel(folder / raw["file"], raw["sha256"], raw["key"])
+    except (ValueError, KeyError, TypeError):  # half written: the power went
+        return None
     return wheel if wheel.path.is_file() and file_sha256(wheel.path) == wheel.sha256 else None
 
 

@@ -74,7 +74,7 @@ def _command(
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        message = f"{text!r} is no whole number of at least 1"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)

@@ -80,8 +80,8 @@ def write_json_atomic(path: Path, value: Any) -> None:
 
 
 def link_atomic(link: Path, target: Path) -> None:
-    """Point the symbolic link `link` to `target` (made relative to it) at once."""
-    relative = os.path.relpath(target, link.parent)
+    """Point the symbolic link `link` to `target` at once; relative to where the link's folder really is."""
+    relative = os.path.relpath(target, link.parent.resolve())
     if link.is_symlink() and str(link.readlink()) == relative:
         return
     temporary = link.with_name(f".{link.name}.{os.getpid()}")

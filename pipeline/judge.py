@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import GateError
-from pipeline.gates.verdict import Evidence, Verdict
+from pipeline.gates.verdict import Evidence, Gate, Verdict
 from pipeline.gates.waivers import apply_waivers
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import Stage
@@ -16,20 +16,30 @@ from pipeline.stages.stage import Stage
 def judge(stage: Stage, recipe: Recipe, folder: Path, inputs: Mapping[str, Path]) -> list[Verdict]:
     """Return the verdicts of every gate of a stage, waivers applied.
 
-    Raises GateError when a gate cannot read what the stage published: that is never a pass.
+    A gate that breaks on what the stage published has failed, and no waiver names it.
     """
     evidence = Evidence(folder=folder, inputs=inputs, recipe=recipe)
     found: list[Verdict] = []
     for gate in stage.gates:
         try:
             found += gate(evidence)
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            message = f"{stage.name}: a gate could not read what the stage published: {type(error).__name__}: {error}"
-            advice = "this is a fault of the stage or of the gate, not of your data: please report it"
-            raise GateError(
-                message, where=f"{gate.__module__}.{getattr(gate, '__name__', gate)}", advice=advice
-            ) from error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the stage's work must not be lost with it
+            found.append(_broken(gate, error))
     return list(apply_waivers(found, recipe.waivers))
+
+
+def _broken(gate: Gate, error: Exception) -> Verdict:
+    return Verdict(
+        gate=f"{gate.__module__}.{getattr(gate, '__name__', gate)}",
+        subject="what the stage published",
+        outcome="failed",
+        value="could not be judged",
+        unit="",
+        limit="every gate judges",
+        source="the gate itself",
+        cause=f"the gate broke: {type(error).__name__}: {error}",
+        advice="this is a fault of the stage or of the gate, not of your data: please report it",
+    )
 
 
 def failed(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -6,6 +6,7 @@ Event names are literal dotted names (`stage.started`, `cache.hit`, `artifact.pu
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
@@ -43,11 +44,17 @@ class RunLog:
 
 
 def json_sink(stream: IO[str]) -> Sink:
-    """Return a sink that writes one JSON object per line, flushed at once."""
+    """Return a sink that writes one JSON object per line, flushed at once.
+
+    When the reader of a pipe goes away, what follows is thrown away: a build does not end with its onlooker.
+    """
 
     def write(event: Mapping[str, Any]) -> None:
-        stream.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
-        stream.flush()
+        try:
+            stream.write(json.dumps(event, ensure_ascii=False, default=str) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
     return write
 

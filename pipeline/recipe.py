@@ -27,10 +27,14 @@ Repository = Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-
 """A repository of the hub: owner/name."""
 
 
+MAX_SEED = 2**32 - 1
+"""Largest seed that NumPy takes."""
+
+
 class Section(BaseModel):
     """One table of a recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class SeedlingBase(Section):
@@ -40,7 +44,7 @@ class SeedlingBase(Section):
     steps: int = Field(300, ge=1, description="Optimizer steps of the training from scratch.")
     batch_size: int = Field(16, ge=1, description="Texts per step of that training.")
     learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of that training.")
-    seed: int = Field(20260101, ge=0, description="Seed of the text, the first weights and the order.")
+    seed: int = Field(20260101, ge=0, le=MAX_SEED, description="Seed of the text, the first weights and the order.")
     pre_tokenizer: str = Field("qwen2", description="llama.cpp's name of the pre-tokenizer that fits this tokenizer.")
     licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
 
@@ -101,7 +105,7 @@ class SeedlingData(Section):
     tag_list_share: float = Field(0.22, ge=0, le=1, description="Share of planted tag lists.")
     duplicate_share: float = Field(0.06, ge=0, le=1, description="Share of planted duplicates, exact and near.")
     broken_share: float = Field(0.02, ge=0, le=1, description="Share of planted broken rows.")
-    seed: int = Field(42, ge=0, description="Seed of the rows.")
+    seed: int = Field(42, ge=0, le=MAX_SEED, description="Seed of the rows.")
     licence: str = Field("CC0-1.0", description="SPDX identifier of the data's licence.")
 
 
@@ -150,7 +154,7 @@ class Split(Section):
     train: float = Field(0.8, gt=0, lt=1, description="Rows to learn from.")
     validation: float = Field(0.1, ge=0, lt=1, description="Rows that early stopping looks at.")
     test: float = Field(0.1, ge=0, lt=1, description="Rows that nothing looks at before the end.")
-    seed: int = Field(42, ge=0, description="Seed of the split.")
+    seed: int = Field(42, ge=0, le=MAX_SEED, description="Seed of the split.")
 
 
 class Prompt(Section):
@@ -198,7 +202,9 @@ class Train(Section):
     patience_evals: int = Field(
         4, ge=0, description="Evaluations without gain before early stopping; 0 switches it off."
     )
-    seed: int = Field(42, ge=0, description="Seed of the adapter's first weights and of the order of the rows.")
+    seed: int = Field(
+        42, ge=0, le=MAX_SEED, description="Seed of the adapter's first weights and of the order of the rows."
+    )
     lora: Lora = Field(Lora(), description="The adapter.")
 
 
@@ -221,7 +227,7 @@ class Generate(Section):
     max_new_tokens: int = Field(64, ge=1, description="Token budget of one answer.")
     temperature: float = Field(0.7, gt=0, description="Temperature of the sample.")
     top_p: float = Field(0.9, gt=0, le=1, description="Nucleus of the sample.")
-    seed: int = Field(7, ge=0, description="Seed of the sample.")
+    seed: int = Field(7, ge=0, le=MAX_SEED, description="Seed of the sample.")
 
 
 class Parity(Section):

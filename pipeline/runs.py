@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UsageError
+from pipeline.errors import StoreError, UsageError
 from pipeline.execute import Outcome
-from pipeline.files import explained, write_json_atomic
+from pipeline.files import explained, locked, write_json_atomic
 
 
 def new_run_id() -> str:
@@ -28,18 +28,34 @@ def state_file(build: Path, recipe: str) -> Path:
     return build / recipe / "state.json"
 
 
-def read_state(build: Path, recipe: str) -> dict[str, Any]:
-    """Return the last keys of a recipe: `stages` (latest build of each) and `released`; empty at first."""
+def read_state(build: Path, recipe: str, *, strict: bool = False) -> dict[str, Any]:
+    """Return the last keys of a recipe: `stages` (latest build of each) and `released`; empty at first.
+
+    One that is there and cannot be read counts as empty too, unless `strict`: then it is a StoreError.
+    """
+    path = state_file(build, recipe)
     try:
-        found: dict[str, Any] = json.loads(state_file(build, recipe).read_bytes())
-    except (OSError, ValueError):
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {"stages": {}, "released": {}}
+    except (OSError, ValueError) as error:
+        if strict:
+            message = f"what the last build of {recipe!r} needs cannot be read: {error}"
+            raise StoreError(
+                message, where=str(path), advice="run the recipe again: that writes the file anew"
+            ) from error
         return {"stages": {}, "released": {}}
     return found
 
 
 def write_state(build: Path, recipe: str, outcomes: Mapping[str, Outcome], *, released: bool) -> None:
     """Remember the keys of a run's stages; `released` also names them as the last release."""
-    state = read_state(build, recipe)
+    with explained(build), locked(build / recipe / ".state.lock", waiting=lambda: True):
+        state = _with_outcomes(read_state(build, recipe), outcomes, released=released)
+        write_json_atomic(state_file(build, recipe), state)
+
+
+def _with_outcomes(state: dict[str, Any], outcomes: Mapping[str, Outcome], *, released: bool) -> dict[str, Any]:
     keys = {name: outcome.manifest.key for name, outcome in outcomes.items()}
     reasons = {name: list(outcome.changed) for name, outcome in outcomes.items() if outcome.status == "built"}
     state["stages"] = {**state["stages"], **keys}
@@ -47,8 +63,7 @@ def write_state(build: Path, recipe: str, outcomes: Mapping[str, Outcome], *, re
     if released:
         state["released"] = keys
         state["stages"] = keys
-    with explained(build):
-        write_json_atomic(state_file(build, recipe), state)
+    return state
 
 
 def write_record(folder: Path, record: Mapping[str, Any], outcomes: Mapping[str, Outcome]) -> None:
@@ -68,10 +83,14 @@ def write_record(folder: Path, record: Mapping[str, Any], outcomes: Mapping[str,
 
 
 def keys_to_keep(build: Path, runs: list[str]) -> set[str]:
-    """Return the keys that the last run and release of each recipe need, and those of the named runs."""
-    keep: set[str] = set()
+    """Return the keys that the last run and release of each recipe need, and those of the named runs.
+
+    What a run built that was killed is kept too: nothing else names it, and the next run goes on from it.
+    Raises StoreError where it cannot be read what a recipe needs.
+    """
+    keep = _built_by_killed_runs(build)
     for path in sorted(build.glob("*/state.json")):
-        state = read_state(build, path.parent.name)
+        state = read_state(build, path.parent.name, strict=True)
         keep |= {*state["stages"].values(), *state["released"].values()}
     for run in runs:
         record = build / "runs" / run / "record.json"
@@ -83,3 +102,17 @@ def keys_to_keep(build: Path, runs: list[str]) -> set[str]:
             raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
         keep |= {stage["key"] for stage in stages.values()}
     return keep
+
+
+def _built_by_killed_runs(build: Path) -> set[str]:
+    """Return the keys whose build record names a run without a record of its own."""
+    found = set()
+    for path in (build / "store" / "records").glob("*.json"):
+        try:
+            run = str(json.loads(path.read_bytes())["run"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        folder = build / "runs" / run
+        if folder.is_dir() and not (folder / "record.json").exists():
+            found.add(path.stem)
+    return found

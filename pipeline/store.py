@@ -208,8 +208,19 @@ class Store:
         """Hash a finished output folder into a manifest without verdicts."""
         return Manifest(key=key, stage=stage, components=components, files=digest_folder(output))
 
+    def distrust(self, manifest: Manifest) -> None:
+        """Forget what was seen of an artifact's files: whoever looks next hashes them."""
+        self._path("index", f"{manifest.content}.json").unlink(missing_ok=True)
+
+    def set_aside_if_damaged(self, manifest: Manifest) -> Path:
+        """Set damaged contents aside, unless another run has repaired them meanwhile; return where they are."""
+        with locked(self._path("locks", manifest.content), waiting=lambda: True):
+            if self.folder(manifest).exists() and not self.damage(manifest, rehash=True):
+                return self.folder(manifest)
+            return self.quarantine(manifest)
+
     def quarantine(self, manifest: Manifest) -> Path:
-        """Set damaged contents aside, so that they are never used; return where they are."""
+        """Set contents aside, so that they are never used; return where they are. Hold the lock of the content."""
         source = self.folder(manifest)
         for number in range(1000):
             target = self._path("quarantine", f"{manifest.content}-{number}")

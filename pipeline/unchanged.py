@@ -24,10 +24,15 @@ def state_path(build: Path, recipe: str, target: str | None, executor: str) -> P
 
 
 def _signature(path: str) -> list[int | str]:
-    """Return what changes when a path does: sizes, times and inode; where a link points."""
+    """Return what changes when a path does: sizes, times and inode; where a link points, and what lies there."""
     stat = os.lstat(path)
     if stat_module.S_ISLNK(stat.st_mode):
-        return [stat.st_ino, os.readlink(path)]  # noqa: PTH115 - text in, text out: this path is hot
+        behind = os.stat(path)  # noqa: PTH116 - text in, text out: this path is hot
+        return [stat.st_ino, os.readlink(path), *_of(behind)]  # noqa: PTH115
+    return _of(stat)
+
+
+def _of(stat: os.stat_result) -> list[int | str]:
     if stat_module.S_ISDIR(stat.st_mode):
         return [stat.st_ino, stat.st_mtime_ns]
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]

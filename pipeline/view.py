@@ -32,8 +32,8 @@ def show(
 ) -> list[Path]:
     """Bring `folder` up to date and return the paths written.
 
-    Links to stages follow every run. The released names (GGUF files, checksums, report, chain) move
-    together, and only when the release itself was reached: they always describe one build.
+    Links to stages follow every run. The released names (GGUF files, checksums, report, chain) move only when the
+    release itself was reached, one after the other: after a crash in between, the next run puts them right.
     """
     with explained(folder):
         (folder / "stages").mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 
 from pipeline.context import Context, quiet, say
 from pipeline.errors import CorruptArtifactError, UsageError
@@ -26,11 +27,14 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             damaged.append(f"{stage}: its manifest is gone or cannot be read ({store.manifest_path(key)})")
             continue
         problems = store.damage(manifest, rehash=True)
+        if problems:
+            store.distrust(manifest)
         damaged += [f"{stage}/{problem}" for problem in problems]
         count += len(manifest.files)
         size += sum(entry.size for entry in manifest.files)
         quiet(sinks)("verify.stage", stage=stage, files=len(manifest.files), problems=problems)
     if damaged:
+        shutil.rmtree(context.build / "unchanged", ignore_errors=True)  # no run may say that nothing is to be done
         count_text = "1 problem" if len(damaged) == 1 else f"{len(damaged)} problems"
         message = f"{count_text} in the artifacts of {context.recipe.name!r}:\n    " + "\n    ".join(damaged)
         advice = "run again: what is damaged is set aside and built anew"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.errors import ExecutorError, StageError
+from pipeline.errors import ExecutorError, NoSpaceError, StageError
 from pipeline.executors.contract import EventSink
 
 JOB_FAILED = 10
@@ -22,29 +23,46 @@ class JobOutput:
         self._stage = stage
         self._sink = sink
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._sink_error: Exception | None = None
         self.failure: dict[str, Any] | None = None
 
     def read(self, lines: Iterable[str]) -> None:
-        """Pass on every line until the stream ends."""
+        """Pass on every line until the stream ends: a job whose output nobody takes would wait forever."""
         for line in lines:
             text = line.rstrip("\r\n")
             event = _event(text)
             if event is None:
                 if text.strip():
                     self._tail.append(text)
-                    self._sink("job.output", stage=self._stage, text=text[:2000])
+                    self._pass_on("job.output", text=text[:2000])
                 continue
             name = event.pop("event")
             event.pop("stage", None)
             if name == "job.failed":
                 self.failure = event
-            self._sink(name, stage=self._stage, **event)
+            self._pass_on(name, **event)
+
+    def _pass_on(self, event: str, **data: Any) -> None:
+        """Give one event to the sink; keep its first error for `judge`."""
+        try:
+            self._sink(event, stage=self._stage, **data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job's output must go on being read
+            self._sink_error = self._sink_error or error
 
     def judge(self, exit_code: int) -> None:
-        """Raise what an exit code means; return on success."""
+        """Raise what an exit code means; return on success. An event that could not be written down is raised first."""
+        if self._sink_error is not None:
+            raise self._sink_error
         if exit_code == 0:
             return
         if exit_code == JOB_FAILED and self.failure is not None:
+            if self.failure.get("errno") in (errno.ENOSPC, errno.EDQUOT):
+                message = f"{self._stage}: no space left on the disk"
+                raise NoSpaceError(
+                    message,
+                    where=str(self.failure.get("where", "")),
+                    advice="free space, or run `python -m pipeline gc`; then run again",
+                )
             what = f"{self._stage}: {self.failure.get('what', 'failed')}"
             raise StageError(what, where=str(self.failure.get("where", "")), advice=str(self.failure.get("advice", "")))
         tail = "\n".join(f"    {line}" for line in self._tail)

@@ -16,7 +16,7 @@ from pipeline.gates.verdict import Gate
 class DataLimits(BaseModel):
     """Limits of the data gates, table `[gates.data]`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     tag_lists: int = Field(0, ge=0, description="Tag lists among the clean rows. Source: seeds 000 §4, 001 §1.")
     exact_duplicates: int = Field(

@@ -25,7 +25,7 @@ Row = Mapping[str, Any]
 class GenerationLimits(BaseModel):
     """Limits of the generation gates, table `[gates.generation]`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     run_chars: int = Field(
         8, ge=2, description="Run of one character that is degenerate. Source: gates.md; seed 000 §2.1."
@@ -158,6 +158,8 @@ def batches(evidence: Evidence) -> Sequence[Verdict]:
     share, difference = measured.get("argmax_agreement"), measured.get("max_logit_difference")
     if not finite(share):
         return (check.not_measured(str(measured.get("reason") or "not run")),)
+    if int(measured.get("batch") or 0) < 2:  # noqa: PLR2004 - one prompt is no batch
+        return (check.not_measured("one prompt makes no batch", "ask for at least four in generate.prompts"),)
     broken = "max_logit_difference" in measured and not finite(difference)
     return (
         check.judged(

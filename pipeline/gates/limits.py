@@ -14,7 +14,7 @@ from pipeline.gates.training import TrainingLimits
 class GateLimits(BaseModel):
     """Table `[gates]` of a recipe."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     data: DataLimits = DataLimits()
     preflight: PreflightLimits = PreflightLimits()

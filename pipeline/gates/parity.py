@@ -21,7 +21,7 @@ F16_MAX = 65504.0
 class ParityLimits(BaseModel):
     """Limits of the parity gates, table `[gates.parity]`. KL divergences in nats, over every position of the text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     merged_kl_warn: float = Field(
         0.002, gt=0, description="Mean KL, adapter on its base against merged. Source: recipe value, bfloat16 rounding."

@@ -16,7 +16,7 @@ from pipeline.gates.verdict import Gate
 class PreflightLimits(BaseModel):
     """Limits of the gates before training, table `[gates.preflight]`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     min_evaluations: int = Field(
         10, ge=1, description="Evaluations that the planned run must hold. Source: seed 001 §10, seed 002."

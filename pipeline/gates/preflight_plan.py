@@ -124,7 +124,7 @@ def adapter_shape(evidence: Evidence) -> Sequence[Verdict]:
             fails=False,
             warns=bool(missing),
             cause=f"no adapter on {', '.join(missing)}",
-            advice="name all seven in train.lora.targets; other architectures use other names: then waive this",
+            advice="name all seven in train.lora.targets; for an architecture with other names this is as it should be",
         ),
     ]
 

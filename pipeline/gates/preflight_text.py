@@ -274,7 +274,7 @@ def same_base(evidence: Evidence) -> Sequence[Verdict]:
     copy = base["training"]
     if copy is None and not base["load_in_4bit"]:
         return [check.not_measured("training loads the base as it is stored: there is no 4-bit copy to compare")]
-    unproven = distance.not_measured("needs both sets of weights, and is measured where the adapter is merged")
+    unproven = distance.not_measured("nothing compares the weights of the two yet")
     if copy is None:
         return [check.passed(0, ["training quantizes the files of this very base while it loads"])]
     differs = [f"config.json: {name}" for name in copy["settings_differ"]]

@@ -22,7 +22,7 @@ _HISTORY = "history.json is missing or is not a JSON object"
 class TrainingLimits(BaseModel):
     """Limits of the training gates, table `[gates.training]`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     min_evaluations: int = Field(
         10,

@@ -51,10 +51,5 @@ class Evidence:
         """Read a JSON file of the output."""
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
-    def jsonl(self, name: str) -> list[dict[str, Any]]:
-        """Read a JSON-lines file of the output."""
-        with (self.folder / name).open(encoding="utf-8") as stream:
-            return [json.loads(line) for line in stream]
-
 
 Gate = Callable[[Evidence], Sequence[Verdict]]

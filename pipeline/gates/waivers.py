@@ -1,17 +1,12 @@
-"""Written exceptions of a recipe, applied to verdicts, and the worst of a set of verdicts."""
+"""Written exceptions of a recipe, applied to verdicts."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from pipeline.gates.names import NAMES
-from pipeline.gates.verdict import Outcome, Verdict
-
-SEVERITY: tuple[Outcome, ...] = ("passed", "waived", "warned", "not measured", "failed")
-"""From the best to the worst. `not measured` is worse than `warned`: nobody knows what it hides."""
+from pipeline.gates.verdict import Verdict
 
 
 class WaiverLike(Protocol):
@@ -45,23 +40,7 @@ def apply_waivers(verdicts: Sequence[Verdict], waivers: Iterable[WaiverLike]) ->
     )
 
 
-def unknown_waivers(waivers: Iterable[WaiverLike], known: Collection[str] = tuple(NAMES)) -> list[str]:
-    """Return one message for each waiver of a gate that does not exist, with the nearest name."""
-    found = []
-    for waiver in waivers:
-        if waiver.gate not in known:
-            near = difflib.get_close_matches(waiver.gate, list(known), n=1)
-            hint = f"did you mean {near[0]}?" if near else "`python -m pipeline stages` lists the gates"
-            found.append(f"waivers: there is no gate {waiver.gate!r}; {hint}")
-    return found
-
-
 def unused_waivers(verdicts: Iterable[Verdict], waivers: Iterable[WaiverLike]) -> list[str]:
     """Return the gates that a recipe waives and that did not fail: exceptions to strike out."""
     used = {verdict.gate for verdict in verdicts if verdict.outcome == "waived"}
     return sorted({waiver.gate for waiver in waivers} - used)
-
-
-def worst(verdicts: Iterable[Verdict]) -> Outcome | None:
-    """Return the worst outcome; None without verdicts: nothing was judged."""
-    return max((verdict.outcome for verdict in verdicts), key=SEVERITY.index, default=None)

@@ -65,3 +65,13 @@ def test_other_system_errors_become_store_errors(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a file where a folder is needed")
     with pytest.raises(StoreError), explained(tmp_path):
         write_atomic(tmp_path / "file" / "a", b"")
+
+
+def test_a_link_from_below_a_linked_folder_leads_to_its_target(tmp_path: Path) -> None:
+    """`build` may be a link to a larger disk: the relative path starts where the link really lies."""
+    (tmp_path / "far" / "away" / "disk").mkdir(parents=True)
+    (tmp_path / "build").symlink_to(tmp_path / "far" / "away" / "disk")
+    target = tmp_path / "far" / "away" / "disk" / "store"
+    target.mkdir()
+    link_atomic(tmp_path / "build" / "name", target)
+    assert (tmp_path / "build" / "name").resolve() == target.resolve()

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.artifact import Manifest
 from pipeline.errors import StoreBusyError
-from pipeline.store import Store
+from pipeline.store import Store, signature
 
 
 def put(store: Store, key: str, text: str = "a row\n") -> Manifest:
@@ -192,3 +192,27 @@ def test_two_threads_publishing_the_same_bytes_both_succeed(store: Store) -> Non
     for thread in threads:
         thread.join()
     assert all(store.damage(manifest, rehash=True) == [] for manifest, _ in outputs)
+
+
+def test_contents_that_were_repaired_meanwhile_are_not_set_aside(store: Store) -> None:
+    """Two runs saw the same damage; the second must not throw away what the first has mended."""
+    manifest = put(store, "k1", "a")
+    assert store.set_aside_if_damaged(manifest) == store.folder(manifest)
+    file = store.folder(manifest) / "rows.jsonl"
+    file.chmod(0o644)
+    file.write_text("b")
+    aside = store.set_aside_if_damaged(manifest)
+    assert (aside / "rows.jsonl").read_text() == "b"
+    assert not store.folder(manifest).exists()
+
+
+def test_an_artifact_that_is_distrusted_is_hashed_by_the_next_look(store: Store) -> None:
+    """Bit rot that `verify` found is found by the next run too, although no time has moved."""
+    manifest = put(store, "k1", "a")
+    file = store.folder(manifest) / "rows.jsonl"
+    file.chmod(0o644)
+    file.write_text("b")
+    store._write_signatures(manifest, {"rows.jsonl": signature(file)})
+    assert store.damage(manifest) == []
+    store.distrust(manifest)
+    assert len(store.damage(manifest)) == 1

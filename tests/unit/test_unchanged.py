@@ -44,10 +44,23 @@ def test_a_removed_file_is_seen(tmp_path: Path) -> None:
 def test_a_link_that_points_elsewhere_is_seen(tmp_path: Path) -> None:
     """A human name must lead to the artifact that it led to."""
     link = tmp_path / "link"
+    for name in ("one", "two"):
+        (tmp_path / name).write_text("same")
     link.symlink_to("one")
     state = remember(tmp_path, link)
     link.unlink()
     link.symlink_to("two")
+    assert summary_if_unchanged(state) is None
+
+
+def test_an_edit_behind_a_link_is_seen(tmp_path: Path) -> None:
+    """The user's rows may be a link to where they really are."""
+    rows, link = tmp_path / "rows.jsonl", tmp_path / "link"
+    rows.write_text("{}\n")
+    link.symlink_to(rows)
+    state = remember(tmp_path, link)
+    assert summary_if_unchanged(state) is not None
+    rows.write_text("{}\n{}\n")
     assert summary_if_unchanged(state) is None
 
 

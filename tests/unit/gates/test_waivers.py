@@ -13,7 +13,7 @@ from pipeline.gates.names import NAMES
 from pipeline.gates.parity import merge_gates, metadata_gates, parity_gates, tokenizer_gates
 from pipeline.gates.training import training_gates
 from pipeline.gates.verdict import Outcome, Verdict
-from pipeline.gates.waivers import apply_waivers, unknown_waivers, unused_waivers, worst
+from pipeline.gates.waivers import apply_waivers, unused_waivers
 from pipeline.recipe import Waiver
 from tests.support.healthy_build import judge, recipe, write_build
 
@@ -41,27 +41,10 @@ def test_a_waiver_is_for_its_gate_only() -> None:
     assert [verdict.outcome for verdict in apply_waivers([FAILED, other], [WAIVER])] == ["waived", "failed"]
 
 
-def test_an_unknown_gate_is_listed_with_the_nearest_name() -> None:
-    """A typing error must not waive nothing in silence."""
-    (message,) = unknown_waivers([WAIVER, Waiver(gate="generation.stop", reason=REASON)])
-    assert "generation.stop'" in message
-    assert "did you mean generation.stops?" in message
-
-
 def test_unused_waivers_are_listed() -> None:
     """An exception that nothing needed any more."""
     assert unused_waivers(apply_waivers([FAILED], [WAIVER]), [WAIVER]) == []
     assert unused_waivers([replace(FAILED, outcome="passed")], [WAIVER]) == ["generation.stops"]
-
-
-def test_worst() -> None:
-    """Failed before not measured before warned before waived before passed; nothing where nothing was judged."""
-    verdicts = [
-        replace(FAILED, outcome=outcome) for outcome in ("passed", "waived", "warned", "not measured", "failed")
-    ]
-    for length in range(1, 6):
-        assert worst(verdicts[:length]) == verdicts[length - 1].outcome
-    assert worst([]) is None
 
 
 def test_every_verdict_of_these_gates_has_a_registered_name(tmp_path: Path) -> None:

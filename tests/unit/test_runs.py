@@ -1,0 +1,59 @@
+"""What is remembered of runs, and what `gc` keeps by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import StoreError, UsageError
+from pipeline.runs import keys_to_keep, read_state, state_file, write_state
+
+
+def write(path: Path, value: object) -> None:
+    """Write JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value))
+
+
+def test_last_builds_and_releases_are_kept(tmp_path: Path) -> None:
+    """Of every recipe."""
+    write(state_file(tmp_path, "a"), {"stages": {"train": "1"}, "released": {"train": "0"}})
+    write(state_file(tmp_path, "b"), {"stages": {"train": "2"}, "released": {}})
+    assert keys_to_keep(tmp_path, []) == {"0", "1", "2"}
+
+
+def test_what_a_killed_run_had_built_is_kept(tmp_path: Path) -> None:
+    """No state names it yet; the next run goes on from it."""
+    write(tmp_path / "store" / "records" / "k1.json", {"run": "killed"})
+    write(tmp_path / "store" / "records" / "k2.json", {"run": "ended"})
+    (tmp_path / "runs" / "killed").mkdir(parents=True)
+    write(tmp_path / "runs" / "ended" / "record.json", {"stages": {}})
+    assert keys_to_keep(tmp_path, []) == {"k1"}
+
+
+def test_a_state_that_cannot_be_read_stops_the_cleaning(tmp_path: Path) -> None:
+    """Empty would mean that nothing is needed."""
+    path = state_file(tmp_path, "a")
+    path.parent.mkdir()
+    path.write_text("{")
+    assert read_state(tmp_path, "a")["stages"] == {}
+    with pytest.raises(StoreError, match="'a' needs cannot be read"):
+        keys_to_keep(tmp_path, [])
+
+
+def test_an_unknown_run_is_answered_with_the_latest(tmp_path: Path) -> None:
+    """A typing error keeps nothing in silence."""
+    write(tmp_path / "runs" / "20260101" / "record.json", {"stages": {"train": {"key": "k"}}})
+    assert keys_to_keep(tmp_path, ["20260101"]) == {"k"}
+    with pytest.raises(UsageError, match="2025") as caught:
+        keys_to_keep(tmp_path, ["2025"])
+    assert "20260101" in caught.value.advice
+
+
+def test_a_second_write_keeps_what_the_first_one_said(tmp_path: Path) -> None:
+    """A run up to one stage does not forget the others."""
+    write(state_file(tmp_path, "a"), {"stages": {"prepare": "1", "train": "2"}, "released": {"train": "2"}})
+    write_state(tmp_path, "a", {}, released=False)
+    assert read_state(tmp_path, "a")["stages"] == {"prepare": "1", "train": "2"}
