@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from pipeline.determinism import fixed_variables
 
 PACKAGE = Path(__file__).parents[2] / "pipeline"
 TERMINATOR = "<|im_end|>"
@@ -155,21 +158,15 @@ def write_request(
     return request
 
 
-def start(request: Path) -> subprocess.Popen[bytes]:
-    """Start a job in a process of its own, numerics fixed as the executor fixes them."""
+def start(request: Path, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+    """Start a job in a process of its own, numerics fixed as the executor fixes them; `prefix` runs its interpreter."""
     threads = str(json.loads(request.read_text(encoding="utf-8"))["threads"])
     environment = {
         **os.environ,
-        "PYTHONHASHSEED": "0",
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
-        "MKL_CBWR": "COMPATIBLE",
+        **fixed_variables("avx2"),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
-        "HF_HUB_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
     }
-    command = [sys.executable, "-m", "inside", str(request)]
+    command = [*prefix, sys.executable, "-m", "inside", str(request)]
     return subprocess.Popen(command, cwd=PACKAGE, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)

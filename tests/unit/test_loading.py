@@ -66,7 +66,7 @@ class TestOneProblem:
             ("epochs = '2'", "train", "r.toml:12: train.epochs is text ('2'); expected a number"),
             ("batch_size = 2.5", "train", "r.toml:12: train.batch_size is a number (2.5); expected a whole number"),
             ("batch_size = 0", "train", "r.toml:12: train.batch_size is 0; expected greater than or equal to 1"),
-            ("learning_rate = nan", "train", "r.toml:12: train.learning_rate is a number (nan); expected a finite number"),
+            ("epochs = inf", "train", "r.toml:12: train.epochs is a number (inf); expected a finite number"),
             ("types = 'Q4_K_M'", "quantize", "r.toml:12: quantize.types is text ('Q4_K_M'); expected a list"),
             ("types = []", "quantize", "r.toml:12: quantize.types is empty; expected at least 1 item"),
             (

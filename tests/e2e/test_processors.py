@@ -1,0 +1,55 @@
+"""The same bytes on processors of other makers, which QEMU imitates instruction by instruction.
+
+A processor decides which kernels libraries choose and what its estimating instructions answer (`rsqrtps`
+differs between makers). QEMU in user mode runs the very programs of the stages on another model. A test here
+once was not: with the plain AdamW, AMD and Intel gave other weights.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import tiny_model
+
+pytestmark = pytest.mark.slow
+
+QEMU = shutil.which("qemu-x86_64")
+OTHER = "Haswell" if "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8") else "EPYC-Rome"
+"""A processor of the other maker, with AVX2 and without AVX-512."""
+
+TRAIN = tiny_model.TRAIN | {"epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A tiny base model and rows to learn."""
+    folder = tmp_path_factory.mktemp("inputs")
+    return {"base": tiny_model.write_base(folder / "base"), "data": tiny_model.write_data(folder / "data")}
+
+
+def run(folder: Path, program: str, parameters: dict[str, Any], inputs: dict[str, Path], cpu: str | None) -> Path:
+    """Run a program on this processor, or on another."""
+    request = tiny_model.write_request(folder, program, parameters, inputs, 2)
+    process = tiny_model.start(request, [str(QEMU), "-cpu", cpu] if cpu else [])
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()[-3000:]
+    return request.parent / "output"
+
+
+def test_a_training_gives_the_same_adapter_on_another_processor(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Steps with clipping, AdamW, evaluation: every published file."""
+    if QEMU is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs qemu-user: .ci/run installs it")
+        pytest.skip("needs qemu-x86_64 (Debian: qemu-user)")
+    parameters = {"train": TRAIN, "prompt": tiny_model.PROMPT, "base": {}}
+    here = run(tmp_path / "here", "train", parameters, inputs, None)
+    there = run(tmp_path / "there", "train", parameters, inputs, OTHER)
+    files = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
+    assert len(files) > 2
+    assert [str(name) for name in files if (here / name).read_bytes() != (there / name).read_bytes()] == []
