@@ -15,6 +15,9 @@ from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.golden.digests import built_digests, compare, read_golden
 
 
+pytestmark = pytest.mark.timeout(2700)  # the whole job on one core, which a busy machine may share
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A complete seedling from an empty store: another folder, one thread, another locale, time zone and umask."""
