@@ -58,6 +58,12 @@ class VendorError(PipelineError):
     exit_code = 41
 
 
+class ImageError(PipelineError):
+    """A container image could not be built, is not there, or is not the one that the lock names."""
+
+    exit_code = 42
+
+
 class ExecutorError(PipelineError):
     """A job could not be started, ran out of time or memory, or was killed."""
 
