@@ -8,7 +8,8 @@ from pathlib import Path
 DEFAULT_RECIPE = "seedling"
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 30 fetch, 40 environment, 41 llama.cpp archive,
-42 container image, 50 job crashed, 51 stage failed, 60 gate failed, 70-73 store, 130 interrupted. Everything else is a bug.
+42 container image, 50 job crashed, 51 stage failed, 60 gate failed, 70-73 store, 130 interrupted.
+Everything else is a bug.
 """
 
 

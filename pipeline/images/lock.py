@@ -21,7 +21,7 @@ _ADVICE = "run `nox -s images` (where no registry is reachable: `nox -s images -
 
 @dataclass(frozen=True)
 class LockedImage:
-    """One image that the lock names. `id` is `sha256:` and the digest of its configuration; `labels` are the image's."""
+    """One image that the lock names. `id` is `sha256:` and its configuration's digest; `labels` are the image's."""
 
     name: str
     id: str
