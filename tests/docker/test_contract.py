@@ -16,6 +16,22 @@ from tests.support.engines import client, copy_image, podman, second_docker
 from tests.support.executor_contract import Bench, Contract
 
 
+@pytest.fixture(scope="module")
+def distant(engine: Any, image: LockedImage, service_folder: Callable[[], Path]) -> Iterator[str]:
+    """The address of a second Docker that has the image."""
+    with second_docker(service_folder()) as url:
+        copy_image(image, engine, client(url))
+        yield url
+
+
+@pytest.fixture(scope="module")
+def podman_address(engine: Any, image: LockedImage, service_folder: Callable[[], Path]) -> Iterator[str]:
+    """The address of a Podman that has the image."""
+    with podman(service_folder()) as url:
+        copy_image(image, engine, client(url))
+        yield url
+
+
 class TestDocker(Contract):
     """The machine's engine: files are mounted."""
 
@@ -28,13 +44,6 @@ class TestDocker(Contract):
 @pytest.mark.slow
 class TestDistantDocker(Contract):
     """An engine with data of its own: files are sent and fetched."""
-
-    @pytest.fixture(scope="class")
-    def distant(self, engine: Any, image: LockedImage, service_folder: Callable[[], Path]) -> Iterator[str]:
-        """The address of a second engine that has the image."""
-        with second_docker(service_folder()) as url:
-            copy_image(image, engine, client(url))
-            yield url
 
     @pytest.fixture
     def bench(self, tmp_path: Path, distant: str, image: LockedImage) -> Bench:
@@ -58,18 +67,11 @@ class TestDistantDocker(Contract):
 class TestPodman(Contract):
     """Podman through its socket for Docker's API."""
 
-    @pytest.fixture(scope="class")
-    def address(self, engine: Any, image: LockedImage, service_folder: Callable[[], Path]) -> Iterator[str]:
-        """The address of a Podman that has the image."""
-        with podman(service_folder()) as url:
-            copy_image(image, engine, client(url))
-            yield url
-
     @pytest.fixture
     def bench(
-        self, tmp_path: Path, address: str, image: LockedImage, monkeypatch: pytest.MonkeyPatch
+        self, tmp_path: Path, podman_address: str, image: LockedImage, monkeypatch: pytest.MonkeyPatch
     ) -> Bench:
         """A bench in an empty folder; DOCKER_HOST names the engine, as a user of Podman has it."""
-        monkeypatch.setenv("DOCKER_HOST", address)
+        monkeypatch.setenv("DOCKER_HOST", podman_address)
         executor = DockerExecutor(lambda _: image, RunSettings(), lambda *_, **__: None)
-        return DockerBench(tmp_path, executor, client(address))
+        return DockerBench(tmp_path, executor, client(podman_address))

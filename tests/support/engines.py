@@ -28,6 +28,7 @@ _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 _BRIDGE = "ftptest"
 _PODMAN_SETTINGS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
 _START_S = 30.0
+_STOP_S = 5.0
 
 
 def missing(reason: str) -> None:
@@ -76,7 +77,9 @@ def _make_root(folder: Path) -> Path:
 
 
 def _import(api: Any, tar: Path) -> None:
-    api.import_image_from_file(str(tar), changes=[f"LABEL {BASE_LABEL}={BASE_VERSION}"])
+    # A name of its own: an image without one goes with the last tag that a test takes away.
+    name = {"repository": "fine-tune-pipeline-test-base", "tag": BASE_VERSION}
+    api.import_image_from_file(str(tar), changes=[f"LABEL {BASE_LABEL}={BASE_VERSION}"], **name)
 
 
 def copy_image(image: LockedImage, source: Any, target: Any) -> None:
@@ -127,7 +130,19 @@ def _running(command: list[Any], url: str, log: Path, settings: Path | None = No
         yield
     finally:
         process.terminate()
-        process.wait(timeout=_START_S)
+        try:
+            process.wait(timeout=_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        _unmount_below(log.parent)
+
+
+def _unmount_below(folder: Path) -> None:
+    """Let go of what an engine left mounted in its own folder."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for point in sorted((point for point in mounted if point.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
