@@ -74,7 +74,9 @@ def load_settings(path: Path | None) -> RunSettings:
         raise _wrong(message, path) from error
     for name, host in settings.hosts.items():
         if host.url.startswith("tcp://") and None in (host.ca, host.certificate, host.key):
-            message = f"hosts.{name} is reached over tcp:// without ca, certificate and key: anybody could be root there"
+            message = (
+                f"hosts.{name} is reached over tcp:// without ca, certificate and key: anybody could be root there"
+            )
             raise _wrong(message, path)
     return settings
 

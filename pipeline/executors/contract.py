@@ -20,7 +20,8 @@ class Request:
     `code` maps paths in
     the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree).
     `work` is an empty folder that the
-    executor may use and that the caller removes; the result lies in `work / "output"`. `run` names the run it belongs to.
+    executor may use and that the caller removes; the result lies in `work / "output"`. `run` names
+    the run that it belongs to.
     """
 
     stage: str

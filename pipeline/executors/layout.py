@@ -20,9 +20,9 @@ def write_code(request: Request, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
         target.chmod(_FILE_MODE)
-    for path in (folder, *folder.rglob("*")):
-        if path.is_dir():
-            path.chmod(_FOLDER_MODE)
+    for inner in (folder, *folder.rglob("*")):
+        if inner.is_dir():
+            inner.chmod(_FOLDER_MODE)
 
 
 def write_request(

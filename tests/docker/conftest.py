@@ -64,5 +64,3 @@ def service_folder() -> Iterator[Callable[[], Path]]:
     yield make
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=os.getuid() != 0)
-
-

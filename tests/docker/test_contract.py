@@ -68,9 +68,7 @@ class TestPodman(Contract):
     """Podman through its socket for Docker's API."""
 
     @pytest.fixture
-    def bench(
-        self, tmp_path: Path, podman_address: str, image: LockedImage, monkeypatch: pytest.MonkeyPatch
-    ) -> Bench:
+    def bench(self, tmp_path: Path, podman_address: str, image: LockedImage, monkeypatch: pytest.MonkeyPatch) -> Bench:
         """A bench in an empty folder; DOCKER_HOST names the engine, as a user of Podman has it."""
         monkeypatch.setenv("DOCKER_HOST", podman_address)
         executor = DockerExecutor(lambda _: image, RunSettings(), lambda *_, **__: None)

@@ -25,7 +25,7 @@ def test_a_job_has_no_rights(make_bench: Make) -> None:
 @pytest.mark.parametrize("path", ["/job/x", "/job/inputs/data/rows.txt", "/job/code/inside/job.py", "/usr/x", "/x"])
 def test_a_job_writes_only_where_it_may(make_bench: Make, path: str) -> None:
     """Inputs, code and the image's own files cannot be changed; the message names the place and what is allowed."""
-    with pytest.raises(StageError, match="Read-only file system|Permission denied") as caught:
+    with pytest.raises(StageError, match=r"Read-only file system|Permission denied") as caught:
         make_bench().run("write", path=path)
     assert caught.value.where == path
 

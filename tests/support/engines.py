@@ -71,7 +71,7 @@ def _make_root(folder: Path) -> Path:
         missing("mmdebstrap is not installed, which makes the image for tests")
     tar = folder / "root.tar"
     options = [f"--dpkgopt=path-exclude={path}" for path in _LEFT_OUT]
-    command = ["mmdebstrap", "--variant=essential", "--include=python3", *options, "bookworm", tar]
+    command: list[str | Path] = ["mmdebstrap", "--variant=essential", "--include=python3", *options, "bookworm", tar]
     subprocess.run(command, env={**os.environ, "TMPDIR": str(folder)}, check=True, capture_output=True)
     return tar
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import tempfile
 import threading
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +36,6 @@ class Bench:
         (folder / "store" / "secret.txt").write_text("not declared")
         (folder / "scratch").mkdir()
         self.inputs: Mapping[str, Mapping[str, Path]] = {"data": {"rows.txt": folder / "store" / "rows.txt"}}
-        self.count = 0
 
     def sink(self, event: str, **data: Any) -> None:
         """Keep an event."""
@@ -41,9 +43,7 @@ class Bench:
 
     def run(self, do: str, timeout_s: float | None = None, **parameters: Any) -> Path:
         """Run the probe."""
-        self.count += 1
-        work = self.folder / f"work-{self.count}"
-        work.mkdir()
+        work = Path(tempfile.mkdtemp(prefix="work-", dir=self.folder))
         request = Request(
             stage="probe",
             program="probe",
@@ -151,3 +151,24 @@ class Contract:
         bench.run("talk", lines=2000)
         numbers = [event["number"] for event in bench.events if event["event"] == "probe.line"]
         assert numbers == list(range(2000))
+
+    def test_scratch_outlives_an_interruption(self, bench: Bench) -> None:
+        """What a stopped training wrote is there for the next run."""
+        threading.Thread(target=cancel_after, args=(bench, "probe.marked"), daemon=True).start()
+        with pytest.raises(InterruptedRunError):
+            bench.run("scratch and hang")
+        assert (bench.folder / "scratch" / "mark").read_text() == "was here"
+        assert not {"job.done"} & set(bench.names())
+
+    def test_jobs_run_side_by_side(self, bench: Bench) -> None:
+        """Calls come from several threads."""
+        with ThreadPoolExecutor(3) as pool:
+            outputs = list(pool.map(bench.run, ["copy"] * 3))
+        assert [(output / "rows.txt").read_text() for output in outputs] == ["ABC"] * 3
+
+
+def cancel_after(bench: Bench, event: str) -> None:
+    """Cancel as soon as an event has come."""
+    while event not in bench.names():
+        time.sleep(0.02)
+    bench.cancelled.set()

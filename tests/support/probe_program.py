@@ -53,6 +53,10 @@ def main(job: Job) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per test
             before = mark.read_text() if mark.exists() else "nothing"
             mark.write_text("was here")
             write_json(job.output / "before.json", before)
+        case "scratch and hang":
+            (job.scratch / "mark").write_text("was here")
+            emit("probe.marked")
+            time.sleep(600)
         case "talk":
             for number in range(job.parameters["lines"]):
                 emit("probe.line", number=number)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -54,7 +54,7 @@ def unpack(pieces: Iterable[bytes], folder: Path) -> dict[str, str]:
     Anything but plain files and folders is refused, and so is a path that leads out.
     """
     digests: dict[str, str] = {}
-    with tarfile.open(fileobj=_Stream(pieces), mode="r|") as archive:  # type: ignore[call-overload]  # only reads
+    with tarfile.open(fileobj=_Stream(pieces), mode="r|") as archive:
         for member in archive:
             path = PurePosixPath(*PurePosixPath(member.name).parts[1:])
             if ".." in path.parts or path.is_absolute() or not (member.isfile() or member.isdir()):
@@ -67,6 +67,14 @@ def unpack(pieces: Iterable[bytes], folder: Path) -> dict[str, str]:
             target.parent.mkdir(parents=True, exist_ok=True)
             digests[str(path)] = _write(archive.extractfile(member) or io.BytesIO(), target)
     return digests
+
+
+def compare(here: Mapping[str, str], there: Mapping[str, str], url: str) -> None:
+    """Raise EngineError and name the files unless both sides have the same."""
+    different = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+    if different:
+        message = f"{len(different)} files are not the same here and on the engine: {', '.join(different[:5])}"
+        raise EngineError(message, where=url, advice="check the connection and the disks, then run again")
 
 
 def _write(stream: object, target: Path) -> str:

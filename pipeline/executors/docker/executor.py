@@ -77,9 +77,7 @@ def lay_out(request: Request) -> None:
     """Write what a job is given beside its inputs, and make the folder for what it makes."""
     write_code(request, request.work / "code")
     (request.work / "output").mkdir()
-    folders: dict[str, PurePosixPath] = {
-        name: GIVEN / "inputs" / name for name in (*request.folders, *request.inputs)
-    }
+    folders: dict[str, PurePosixPath] = {name: GIVEN / "inputs" / name for name in (*request.folders, *request.inputs)}
     file = request.work / "request.json"
     write_request(request, file, folders, output=MADE / "output", scratch=MADE / "scratch")
 

@@ -44,8 +44,8 @@ def _refused(error: APIError, url: str, image: str) -> PipelineError:
     if any(word in text.lower() for word in _GPU_WORDS):
         message = f"the engine cannot give a GPU: {text}"
         advice = (
-            "install the NVIDIA Container Toolkit there (`nvidia-ctk runtime configure`, then restart Docker), name a GPU"
-            " that `nvidia-smi -L` lists, or remove `gpus` from run.toml"
+            "install the NVIDIA Container Toolkit there (`nvidia-ctk runtime configure`, then restart Docker), name a"
+            " GPU that `nvidia-smi -L` lists, or remove `gpus` from run.toml"
         )
         return ExecutorError(message, where=url, advice=advice)
     return EngineError(f"the container engine refused: {text}", where=url, advice="see the engine's own log")

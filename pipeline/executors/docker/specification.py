@@ -1,4 +1,4 @@
-"""What a job's container is: pure data, in the words of the engine's API. Everything that keeps a job in stands here."""
+"""What a job's container is: pure data, in the words of the engine's API. All that keeps a job in stands here."""
 
 from __future__ import annotations
 
@@ -17,13 +17,19 @@ GIVEN = PurePosixPath("/job")
 MADE = PurePosixPath("/work")
 """Folder of what a job makes: `output` and `scratch`."""
 
-HOME, TEMPORARY = PurePosixPath("/home/job"), PurePosixPath("/tmp")  # noqa: S108 - the container's own
+HOME = PurePosixPath("/cache")
+"""Where our images expect every cache (`TRITON_CACHE_DIR` and its like); empty at the start of each job."""
+
+TEMPORARY = PurePosixPath("/tmp")  # noqa: S108 - the container's own
 _SHARED_MEMORY_BYTES = 1 << 30
 _OPEN_FILES = 16384
 """Said, because engines differ: Docker hands on its own limit, Podman asks for a million and fails where it may not."""
 
 _DEFAULT_MEMORY_SHARE = 0.9
 """Share of the engine's memory that a job may take unless run.toml says more: the machine itself must live on."""
+
+_TMPFS = "rw,exec,nosuid,nodev,mode=1777"
+"""Programs run from here: Triton loads what it has compiled. Open by mode, not by owner: Podman refuses `uid=`."""
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _JOB_USER = 1000
@@ -106,10 +112,7 @@ def _host_config(mounts: Sequence[Mount], limits: Limits) -> dict[str, Any]:
         "MemorySwap": limits.memory_bytes,  # the two together: no swap on top
         "PidsLimit": limits.pids,
         "ShmSize": _SHARED_MEMORY_BYTES,
-        "Tmpfs": {
-            str(TEMPORARY): "rw,exec,nosuid,nodev,mode=1777",  # Triton loads from here what it has compiled
-            str(HOME): "rw,noexec,nosuid,nodev,mode=1777",  # by mode, not by owner: Podman refuses `uid=`
-        },
+        "Tmpfs": {str(folder): _TMPFS for folder in (TEMPORARY, HOME)},
         "Ulimits": [
             {"Name": "core", "Soft": 0, "Hard": 0},
             {"Name": "nofile", "Soft": _OPEN_FILES, "Hard": _OPEN_FILES},

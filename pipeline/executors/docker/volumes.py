@@ -7,9 +7,8 @@ through the engine's archive calls; a container without a network hashes what ar
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
@@ -19,7 +18,7 @@ from requests import RequestException
 from pipeline.errors import EngineError
 from pipeline.executors.contract import Request
 from pipeline.executors.docker import specification
-from pipeline.executors.docker.archive import Entry, pack, unpack
+from pipeline.executors.docker.archive import Entry, compare, pack, unpack
 from pipeline.executors.docker.container import created, run
 from pipeline.executors.docker.engine import Engine
 from pipeline.executors.docker.faults import engine_errors
@@ -101,7 +100,7 @@ class Volumes:
         with self._carrier() as identity, explained(self._request.work), engine_errors(self._engine.url):
             self._engine.api.put_archive(identity, "/", pack(entries(self._request), digests))
         sent = {f"/{path}": digest for path, digest in digests.items()}
-        _compare(sent, self._hashes(GIVEN, MADE), self._engine.url)
+        compare(sent, self._hashes(GIVEN, MADE), self._engine.url)
 
     def _fetch(self, name: str, folder: Path) -> None:
         remote = MADE / name
@@ -109,7 +108,7 @@ class Volumes:
             pieces, _ = self._engine.api.get_archive(identity, str(remote))
             found = unpack(pieces, folder)
         arrived = {str(remote / path): digest for path, digest in found.items()}
-        _compare(arrived, self._hashes(remote), self._engine.url)
+        compare(arrived, self._hashes(remote), self._engine.url)
 
     @contextlib.contextmanager
     def _carrier(self) -> Iterator[str]:
@@ -161,11 +160,3 @@ def _folder(folder: Path, target: PurePosixPath, user: tuple[int, int] = (0, 0))
     yield Entry(target, user=user)
     for path in sorted(folder.rglob("*")):
         yield Entry(target / path.relative_to(folder).as_posix(), None if path.is_dir() else path, user)
-
-
-def _compare(here: Mapping[str, str], there: Mapping[str, str], url: str) -> None:
-    """Raise EngineError and name the files unless both sides have the same."""
-    different = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
-    if different:
-        message = f"{len(different)} files are not the same here and on the engine: {', '.join(different[:5])}"
-        raise EngineError(message, where=url, advice="check the connection and the disks, then run again")
