@@ -1,4 +1,4 @@
-"""How files get into a container where the engine sees this machine's folders: each by a mount, read-only but two."""
+"""How files get into a container where the engine sees this machine's folders: each by a mount, inputs read-only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from pipeline.executors.contract import Request
-from pipeline.executors.docker.specification import GIVEN, MADE, Mount, job_user
+from pipeline.executors.docker.specification import GIVEN, HOME, MADE, Mount, job_user
 
 _OTHERS_MAY_ENTER = 0o005
 
@@ -63,10 +63,12 @@ class BoundFolders:
     def __init__(self, request: Request) -> None:
         self._request = request
         self._output = request.work / "output"
+        self._home = request.work / "home"
 
     def __enter__(self) -> Self:
         user, group = job_user()
-        for folder in (self._output, self._request.scratch):
+        self._home.mkdir()
+        for folder in (self._output, self._home, self._request.scratch):
             if os.getuid() == 0:
                 os.chown(folder, user, group)
         return self
@@ -82,6 +84,7 @@ class BoundFolders:
             bind(request.work / "request.json", GIVEN / "request.json"),
             bind(self._output, MADE / "output", writable=True),
             bind(request.scratch, MADE / "scratch", writable=True),
+            bind(self._home, HOME, writable=True),
         ]
         found += [bind(folder.resolve(), GIVEN / "inputs" / name) for name, folder in request.folders.items()]
         for name, files in request.inputs.items():

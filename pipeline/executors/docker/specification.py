@@ -18,7 +18,10 @@ MADE = PurePosixPath("/work")
 """Folder of what a job makes: `output` and `scratch`."""
 
 HOME = PurePosixPath("/cache")
-"""Where our images expect every cache (`TRITON_CACHE_DIR` and its like); empty at the start of each job."""
+"""Where our images expect every cache (`TRITON_CACHE_DIR` and its like); empty at the start of each job.
+
+A folder, not memory: runc gives a tmpfs over an existing folder that folder's mode, so that only root could write.
+"""
 
 TEMPORARY = PurePosixPath("/tmp")  # noqa: S108 - the container's own
 _SHARED_MEMORY_BYTES = 1 << 30
@@ -27,9 +30,6 @@ _OPEN_FILES = 16384
 
 _DEFAULT_MEMORY_SHARE = 0.9
 """Share of the engine's memory that a job may take unless run.toml says more: the machine itself must live on."""
-
-_TMPFS = "rw,exec,nosuid,nodev,mode=1777"
-"""Programs run from here: Triton loads what it has compiled. Open by mode, not by owner: Podman refuses `uid=`."""
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _JOB_USER = 1000
@@ -112,7 +112,7 @@ def _host_config(mounts: Sequence[Mount], limits: Limits) -> dict[str, Any]:
         "MemorySwap": limits.memory_bytes,  # the two together: no swap on top
         "PidsLimit": limits.pids,
         "ShmSize": _SHARED_MEMORY_BYTES,
-        "Tmpfs": {str(folder): _TMPFS for folder in (TEMPORARY, HOME)},
+        "Tmpfs": {str(TEMPORARY): "rw,exec,nosuid,nodev,mode=1777"},  # exec: Triton loads what it has compiled
         "Ulimits": [
             {"Name": "core", "Soft": 0, "Hard": 0},
             {"Name": "nofile", "Soft": _OPEN_FILES, "Hard": _OPEN_FILES},

@@ -1,7 +1,7 @@
 """How files get into a container and back where the engine does not see this machine's folders.
 
-One volume holds what a job is given and is read-only for it, another holds what it makes. Both are filled and read
-through the engine's archive calls; a container without a network hashes what arrived, on the engine's side.
+One volume holds what a job is given and is read-only for it, others hold what it makes and its caches. They are filled
+and read through the engine's archive calls; a container without a network hashes what arrived, on the engine's side.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pipeline.executors.docker.container import created, run
 from pipeline.executors.docker.engine import Engine
 from pipeline.executors.docker.faults import engine_errors
 from pipeline.executors.docker.owner import labels
-from pipeline.executors.docker.specification import GIVEN, MADE, Limits, Mount, interpreter, job_user
+from pipeline.executors.docker.specification import GIVEN, HOME, MADE, Limits, Mount, interpreter, job_user
 from pipeline.executors.events import JobOutput
 from pipeline.executors.patience import Patience
 from pipeline.files import explained
@@ -54,13 +54,12 @@ class Volumes:
         self._limits = limits
         self._labels = labels(request.run, request.stage)
         self._made = contextlib.ExitStack()
-        self._given_name = self._made_name = ""
+        self._names: dict[PurePosixPath, str] = {}
 
     def __enter__(self) -> Self:
         """Send everything. Raises EngineError when what arrived is not what was sent; nothing is left then."""
         with contextlib.ExitStack() as stack:
-            self._given_name = stack.enter_context(self._volume())
-            self._made_name = stack.enter_context(self._volume())
+            self._names = {folder: stack.enter_context(self._volume()) for folder in (GIVEN, MADE, HOME)}
             self._send()
             self._made = stack.pop_all()
         return self
@@ -71,7 +70,7 @@ class Volumes:
             self._fetch("scratch", self._request.scratch)
 
     def mounts(self) -> list[Mount]:
-        """Return the two mounts of the job."""
+        """Return the mounts of the job."""
         return self._mounts(given_writable=False)
 
     def collect(self) -> None:
@@ -79,10 +78,14 @@ class Volumes:
         self._fetch("output", self._request.work / "output")
 
     def _mounts(self, *, given_writable: bool) -> list[Mount]:
-        found = ((self._given_name, GIVEN, not given_writable), (self._made_name, MADE, False))
         return [
-            {"Type": "volume", "Source": name, "Target": str(target), "ReadOnly": read_only}
-            for name, target, read_only in found
+            {
+                "Type": "volume",
+                "Source": name,
+                "Target": str(folder),
+                "ReadOnly": folder == GIVEN and not given_writable,
+            }
+            for folder, name in self._names.items()
         ]
 
     @contextlib.contextmanager
@@ -152,6 +155,7 @@ def entries(request: Request) -> Iterator[Entry]:
     for name, files in request.inputs.items():
         yield Entry(given / "inputs" / name)
         yield from (Entry(given / "inputs" / name / path, file) for path, file in files.items())
+    yield Entry(HOME.relative_to("/"), user=user)
     yield Entry(made / "output", user=user)
     yield from _folder(request.scratch, made / "scratch", user)
 
