@@ -24,6 +24,7 @@ def _docker(settings: RunSettings, emit: Emit) -> Backend:
     from pipeline.executors.docker.executor import DockerExecutor  # noqa: PLC0415
 
     environments = ImageEnvironments()
+    environments.check_hosts(settings.hosts)
     return Backend(environments, DockerExecutor(environments.image, settings, emit))
 
 

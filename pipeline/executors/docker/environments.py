@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline.errors import ImageError
-from pipeline.images.lock import DEFAULT, LockedImage, locked_image
+from pipeline.errors import ImageError, SettingsError
+from pipeline.images.lock import DEFAULT, LockedImage, locked_image, read_lock
+from pipeline.recipe_errors import did_you_mean
 
 _ID = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -24,6 +26,16 @@ class ImageEnvironments:
             message = f"the image of {name!r} is {image.id!r}, which is no digest: a tag can move"
             raise ImageError(message, where=str(self._lock), advice="run `nox -s images`, which writes digests")
         return image
+
+    def check_hosts(self, names: Iterable[str]) -> None:
+        """Raise SettingsError for a host of an image that the lock does not have: its jobs would run here unnoticed."""
+        known = list(read_lock(self._lock))
+        for name in names:
+            if known and name not in known:
+                advice = did_you_mean(name, known) or f"the images are {', '.join(known)}"
+                raise SettingsError(
+                    f"hosts names {name!r}, and there is no such image", where="run.toml", advice=advice
+                )
 
     def is_ready(self, name: str) -> bool:
         """Say whether the lock has it."""

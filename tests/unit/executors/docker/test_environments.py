@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import ImageError
+from pipeline.errors import ImageError, SettingsError
 from pipeline.executors.docker.environments import ImageEnvironments
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -35,6 +35,15 @@ def test_a_tag_is_refused(tmp_path: Path, identity: str) -> None:
     """It can move; so can the beginning of a digest."""
     with pytest.raises(ImageError, match="a tag can move"):
         environments(tmp_path, identity).prepare("training")
+
+
+def test_a_host_of_an_unknown_image_is_refused(tmp_path: Path) -> None:
+    """A slip in a name would run the jobs here without a word."""
+    found = environments(tmp_path, DIGEST)
+    found.check_hosts(["training-cpu"])
+    with pytest.raises(SettingsError, match="traning-cpu") as caught:
+        found.check_hosts(["traning-cpu"])
+    assert caught.value.advice == "did you mean 'training-cpu'?"
 
 
 def test_a_missing_image_says_how_to_make_it(tmp_path: Path) -> None:
