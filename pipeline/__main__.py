@@ -12,7 +12,7 @@ def main(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
     options = parse(arguments)
     if options.command == "run" and not options.verify:
-        summary = summary_if_unchanged(state_path(options.build, options.recipe, options.to, options.executor))
+        summary = summary_if_unchanged(state_path(options))
         if summary is not None:
             _print_unchanged(
                 summary, as_json=options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())

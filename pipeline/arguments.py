@@ -6,9 +6,13 @@ import argparse
 from pathlib import Path
 
 DEFAULT_RECIPE = "seedling"
+EXECUTORS = ("local", "docker")
+"""Names of the executors; `executors/table.py` says what each is."""
+
 _EPILOG = """\
-exit codes: 0 done, 2 wrong command line, 20 recipe, 30 fetch, 40 environment, 41 llama.cpp archive,
-50 job crashed, 51 stage failed, 60 gate failed, 70-73 store, 130 interrupted. Everything else is a bug.
+exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 40 environment,
+41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine, 60 gate failed,
+70-73 store, 130 interrupted. Everything else is a bug.
 """
 
 
@@ -26,8 +30,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _run(commands)
-    _command(commands, "status", "show each stage: up to date, or what a run would build")
+    status = _command(commands, "status", "show each stage: up to date, or what a run would build")
+    _executor(status)
     why = _command(commands, "why", "say which component of a stage's key changed since its last build")
+    _executor(why)
     why.add_argument("stage", metavar="STAGE", help="a stage's name, e.g. train or quantize-Q4_K_M")
     _command(commands, "verify", "hash every artifact of the recipe's last run again and compare with the manifests")
     _command(commands, "stages", "list the stages with their inputs and environments")
@@ -35,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("runs", nargs="*", metavar="RUN", help="runs to keep besides the last one of every recipe")
     collect.add_argument("--dry-run", action="store_true", help="say what would go, remove nothing")
     collect.add_argument("--scratch", action="store_true", help="also remove what interrupted stages would go on from")
-    _command(commands, "setup", "make the environments that the recipe's stages need, and stop")
+    _executor(_command(commands, "setup", "make the environments that the recipe's stages need, and stop"))
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
     return parser
 
@@ -43,10 +49,23 @@ def _parser() -> argparse.ArgumentParser:
 def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     run = _command(commands, "run", "build what is missing or changed, up to the release")
     run.add_argument("--to", metavar="STAGE", help="stop after this stage (default: the release)")
-    run.add_argument("--executor", choices=("local",), default="local", help="where stages run (default: local)")
+    _executor(run)
     run.add_argument("--verify", action="store_true", help="hash every artifact and package again; trust no time stamp")
     run.add_argument(
         "--jobs", type=_positive, metavar="N", help="stages at the same time (default: 2, or 1 on one core)"
+    )
+
+
+def _executor(command: argparse.ArgumentParser) -> None:
+    """Add what decides where stages run. What the command line leaves out, the run settings say."""
+    command.add_argument(
+        "--executor", choices=EXECUTORS, help="where stages run (default: what the run settings say, else local)"
+    )
+    command.add_argument(
+        "--settings",
+        type=Path,
+        metavar="FILE",
+        help="run settings (default: run.toml in the working folder or beside the recipe, if there is one)",
     )
 
 

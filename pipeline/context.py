@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline import environments
+from pipeline.executors.contract import Environments
 from pipeline.loading import find_recipe, load_recipe
 from pipeline.log import RunLog, Sink
 from pipeline.pins import gather
@@ -48,21 +48,22 @@ class Context:
         """Return the store that all recipes of this build folder share; absolute, because jobs run in other folders."""
         return Store((self.build / "store").absolute(), run)
 
-    def pins(self, stages: list[Stage], emit: Callable[..., None], *, verify: bool = False) -> Pins:
+    def pins(self, stages: list[Stage], environments: Environments, *, verify: bool = False) -> Pins:
         """Return the pins; makes the environments that are missing or out of date."""
+        for name in environment_names(stages):
+            environments.prepare(name, thorough=verify)
+        return gather(self.recipe, stages, environments.identity, vendor_identity())
 
-        def identity(name: str) -> Mapping[str, str]:
-            environments.ensure(name, emit)
-            environments.check(name, thorough=verify)
-            return environments.identity(name)
-
-        return gather(self.recipe, stages, identity, vendor_identity())
-
-    def known_pins(self, stages: list[Stage]) -> Pins | None:
+    def known_pins(self, stages: list[Stage], environments: Environments) -> Pins | None:
         """Return the pins without making anything; None when an environment is not set up."""
-        if not all(environments.is_ready(stage.environment) for stage in stages if stage.environment != "host"):
+        if not all(environments.is_ready(name) for name in environment_names(stages)):
             return None
         return gather(self.recipe, stages, environments.identity, vendor_identity())
+
+
+def environment_names(stages: Iterable[Stage]) -> list[str]:
+    """Return the environments that stages run in, sorted; the host process is none."""
+    return sorted({stage.environment for stage in stages} - {"host"})
 
 
 def quiet(sinks: list[Sink]) -> Callable[..., None]:

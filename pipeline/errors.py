@@ -40,6 +40,12 @@ class RecipeError(PipelineError):
     exit_code = 20
 
 
+class SettingsError(PipelineError):
+    """The run settings (`run.toml`) are missing or wrong."""
+
+    exit_code = 21
+
+
 class FetchError(PipelineError):
     """Data or a base model could not be fetched, or is not what the recipe names."""
 
@@ -58,6 +64,12 @@ class VendorError(PipelineError):
     exit_code = 41
 
 
+class ImageError(PipelineError):
+    """A container image could not be built, is not there, or is not the one that the lock names."""
+
+    exit_code = 42
+
+
 class ExecutorError(PipelineError):
     """A job could not be started, ran out of time or memory, or was killed."""
 
@@ -68,6 +80,12 @@ class StageError(PipelineError):
     """A stage ran and stopped with a problem of its own."""
 
     exit_code = 51
+
+
+class EngineError(PipelineError):
+    """The container engine is not there, is too old, refuses us, or was lost on the way."""
+
+    exit_code = 52
 
 
 class GateError(PipelineError):

@@ -320,6 +320,7 @@ class Run:
             threads=self.settings.processors if stage.heavy else max(1, self.settings.processors // self.settings.jobs),
             folders={"vendor": self.vendor_tree()} if stage.vendored else {},
             code={file.relative_to(INSIDE).as_posix(): file for file in inside_files(stage.program or "")},
+            run=self.store.run,
         )
         return self.executor.run(request, sink, self.cancelled)
 

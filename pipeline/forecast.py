@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.artifact import Manifest
 from pipeline.context import Context
+from pipeline.executors.contract import Environments
 from pipeline.judge import failed
 from pipeline.plan import components, differences, key_of
 from pipeline.runs import read_state
@@ -21,10 +22,10 @@ class Forecast:
     reasons: tuple[str, ...] = ()
 
 
-def forecast(context: Context) -> list[Forecast]:
+def forecast(context: Context, environments: Environments) -> list[Forecast]:
     """Return what a run would find for each stage, in order."""
     stages = context.plan.up_to(None)
-    pins = context.known_pins(stages)
+    pins = context.known_pins(stages, environments)
     if pins is None:
         return [
             Forecast(

@@ -1,4 +1,4 @@
-"""What pydantic says about a recipe, in words that its writer can use."""
+"""What pydantic says about a recipe (or run settings), in words that its writer can use."""
 
 from __future__ import annotations
 
@@ -93,20 +93,20 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
     return f"did you mean {lowered[near[0]]!r}?" if near else ""
 
 
-def problems_of(error: ValidationError, raw: Mapping[str, Any]) -> list[Problem]:
-    """Translate every error of a failed `Recipe.model_validate(raw)`."""
-    return [_problem(detail, raw) for detail in error.errors(include_url=False)]
+def problems_of(error: ValidationError, raw: Mapping[str, Any], root: type[BaseModel] = Recipe) -> list[Problem]:
+    """Translate every error of a failed `root.model_validate(raw)`."""
+    return [_problem(detail, raw, root) for detail in error.errors(include_url=False)]
 
 
-def known_keys(path: KeyPath, raw: Mapping[str, Any]) -> list[str]:
+def known_keys(path: KeyPath, raw: Mapping[str, Any], root: type[BaseModel] = Recipe) -> list[str]:
     """Return the names that the table at `path` may hold; a table of several kinds goes by its `source`."""
-    model = _model_at(path, raw)
+    model = _model_at(path, raw, root)
     return list(model.model_fields) if model else []
 
 
-def known_paths() -> Iterator[KeyPath]:
-    """Yield the path of every table and key that a recipe may hold."""
-    yield from _paths_below(Recipe, ())
+def known_paths(root: type[BaseModel] = Recipe) -> Iterator[KeyPath]:
+    """Yield the path of every table and key that a recipe (or another `root`) may hold."""
+    yield from _paths_below(root, ())
 
 
 def _paths_below(model: type[BaseModel], path: KeyPath) -> Iterator[KeyPath]:
@@ -123,9 +123,9 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
     return [model for argument in typing.get_args(annotation) for model in models_in(argument)]
 
 
-def _model_at(path: KeyPath, raw: Mapping[str, Any]) -> type[BaseModel] | None:
+def _model_at(path: KeyPath, raw: Mapping[str, Any], root: type[BaseModel]) -> type[BaseModel] | None:
     """Return the model of the table at `path`, None where there is none or its kind is not known."""
-    model: type[BaseModel] | None = Recipe
+    model: type[BaseModel] | None = root
     value: Any = raw
     named = False  # inside a table whose keys are names of the user's: each holds one and the same model
     for part in path:
@@ -160,13 +160,13 @@ def _child(value: Any, part: str | int) -> Any:
     return None
 
 
-def _problem(detail: ErrorDetails, raw: Mapping[str, Any]) -> Problem:
+def _problem(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> Problem:
     """Translate one of pydantic's errors."""
     key, value = _without_tag(detail["loc"]), detail.get("input")
     if detail["type"] == "missing":
-        return Problem(key, "is missing", _described(key, raw))
+        return Problem(key, "is missing", _described(key, raw, root))
     if detail["type"] == "extra_forbidden":
-        return _unknown(key, value, raw)
+        return _unknown(key, value, raw, root)
     if detail["type"].startswith("union_tag"):
         return _unknown_kind(key, value)
     if detail["type"] in _EXPECTED:
@@ -208,21 +208,21 @@ def _without_tag(loc: tuple[str | int, ...]) -> KeyPath:
     return (loc[0], *loc[2:]) if len(loc) > 1 and loc[0] in _TAGGED else loc
 
 
-def _described(key: KeyPath, raw: Mapping[str, Any]) -> str:
+def _described(key: KeyPath, raw: Mapping[str, Any], root: type[BaseModel]) -> str:
     """Return the description of a known key, to say what is wanted there."""
-    model = _model_at(key[:-1], raw)
+    model = _model_at(key[:-1], raw, root)
     field = model.model_fields.get(str(key[-1])) if model else None
     text = (field.description or "") if field else ""
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-def _unknown(key: KeyPath, value: Any, raw: Mapping[str, Any]) -> Problem:
+def _unknown(key: KeyPath, value: Any, raw: Mapping[str, Any], root: type[BaseModel]) -> Problem:
     """Say that a key is not known, and name the nearest known one or the table it belongs to."""
     what = "is not a known table" if isinstance(value, Mapping) else "is not a known key"
     name = str(key[-1])
-    known = known_keys(key[:-1], raw)
+    known = known_keys(key[:-1], raw, root)
     advice = did_you_mean(name, known)
-    elsewhere = [dotted(path) for path in known_paths() if path[-1] == name and path[:-1] != key[:-1]]
+    elsewhere = [dotted(path) for path in known_paths(root) if path[-1] == name and path[:-1] != key[:-1]]
     if elsewhere and not advice:
         advice = f"did you mean {' or '.join(dict.fromkeys(elsewhere))}?"
     if not advice:

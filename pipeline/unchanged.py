@@ -7,6 +7,7 @@ the same, a run would only find hits, so it does not look.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -16,10 +17,28 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+SETTINGS_NAME = "run.toml"
+"""Name of the run settings that are found by themselves."""
 
-def state_path(build: Path, recipe: str, target: str | None, executor: str) -> Path:
-    """Return where the signatures for one command line are kept."""
-    identity = "\0".join((str(Path.cwd()), sys.executable, recipe, target or "", executor))
+
+def settings_file(named: Path | None, recipe: str) -> Path | None:
+    """Return the run settings that a command line means: those named, else `run.toml` here or beside the recipe."""
+    if named is not None:
+        return named
+    found = [Path(SETTINGS_NAME), Path(recipe).with_name(SETTINGS_NAME)] if recipe else []
+    return next((path for path in found if path.is_file()), None)
+
+
+def state_path(options: argparse.Namespace) -> Path:
+    """Return where the signatures for one `run` command line are kept.
+
+    The settings file counts by its name here, so that one that comes or goes is seen, and by its
+    signature among the others.
+    """
+    settings = settings_file(options.settings, options.recipe)
+    given = (options.recipe, options.to or "", options.executor or "", str(settings or ""))
+    identity = "\0".join((str(Path.cwd()), sys.executable, *given))
+    build: Path = options.build
     return build / "unchanged" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.json"
 
 

@@ -16,6 +16,11 @@ TREE_VARIABLE = "LLAMA_CPP_VENDOR_TREE"
 """Environment variable that names an unpacked tree (the folder of convert_hf_to_gguf.py), to save its preparation."""
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks that only some folders' tests carry."""
+    config.addinivalue_line("markers", "podman: needs Podman beside Docker")
+
+
 @pytest.fixture(scope="session")
 def vendor_tree() -> Path:
     """The pinned llama.cpp tree. Where it is absent it is fetched, verified and unpacked, as a run does it."""

@@ -9,20 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline import environments, installed
 from pipeline.closure import PACKAGE
-from pipeline.context import Context, quiet
+from pipeline.context import Context, environment_names
 from pipeline.determinism import check_processor
 from pipeline.errors import PipelineError
 from pipeline.execute import Run, Settings, processor_count
-from pipeline.executors.local import LocalExecutor
+from pipeline.executors.contract import Environments
+from pipeline.executors.table import BACKENDS, settings_of
 from pipeline.files import explained, write_json_atomic
 from pipeline.log import RunLog, Sink, json_sink, open_log
-from pipeline.plan import Pins
 from pipeline.runs import new_run_id, read_state, write_record, write_state
-from pipeline.stages.stage import Stage
+from pipeline.settings import RunSettings
 from pipeline.store import Store
-from pipeline.unchanged import signatures, state_path
+from pipeline.unchanged import settings_file, signatures, state_path
 from pipeline.vendor import vendor_tree
 from pipeline.view import show
 
@@ -31,6 +30,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Run a recipe. Raises PipelineError; a failed gate is one, and everything done so far stays."""
     context = Context.of(options)
     target_stages = context.plan.up_to(options.to)
+    settings = settings_of(options)
     check_processor(context.recipe.numerics.instruction_set)
     identity = new_run_id()
     folder = context.build / "runs" / identity
@@ -38,22 +38,23 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         log = RunLog(identity, [json_sink(stream), *sinks])
         log("run.started", recipe=context.recipe.name, file=str(context.path), to=options.to or "release")
         started = time.monotonic()
-        pins = context.pins(target_stages, log, verify=options.verify)
+        backend = BACKENDS[settings.executor](settings, log)
+        pins = context.pins(target_stages, backend.environments, verify=options.verify)
         store = context.store(identity)
         run = Run(
             plan=context.plan,
             recipe=context.recipe,
             pins=pins,
             store=store,
-            executor=LocalExecutor(lambda name: environments.ensure(name, log).python),
+            executor=backend.executor,
             vendor_tree=lambda: vendor_tree(log, verify=options.verify),
             log=log,
-            settings=_settings(options),
+            settings=_settings(settings, verify=options.verify),
             previous=_previous(context, store),
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
         _execute(run, context, options, folder, record)
-        finished = _finish(run, context, options, pins)
+        finished = _finish(run, context, options, backend.environments)
         log(
             "run.finished",
             recipe=context.recipe.name,
@@ -64,9 +65,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return 0
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _settings(settings: RunSettings, *, verify: bool) -> Settings:
     processors = processor_count()
-    return Settings(jobs=options.jobs or min(2, processors), verify=options.verify, processors=processors)
+    return Settings(jobs=settings.jobs or min(2, processors), verify=verify, processors=processors)
 
 
 def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:
@@ -91,28 +92,28 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
 
 
-def _finish(run: Run, context: Context, options: argparse.Namespace, pins: Pins) -> dict[str, Any]:
+def _finish(run: Run, context: Context, options: argparse.Namespace, environments: Environments) -> dict[str, Any]:
     """Bring the human names up to date and remember what an unchanged run may skip; return the summary."""
     manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
-    shown = show(context.folder, context.recipe, context.plan, run.store, manifests, pins.tools)
+    shown = show(context.folder, context.recipe, context.plan, run.store, manifests, run.pins.tools)
     built = sum(outcome.status == "built" for outcome in run.outcomes.values())
     summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
-    watched = {*shown, *_sources(), context.path, *_environment_files(context.plan.up_to(options.to))}
-    watched |= {path for stage in context.plan.up_to(options.to) for path in stage.outside.values()}
+    stages = context.plan.up_to(options.to)
+    watched = {*shown, *_sources(), context.path, *_settings_files(options)}
+    watched |= {path for name in environment_names(stages) for path in environments.watched(name)}
+    watched |= {path for stage in stages for path in stage.outside.values()}
     for manifest in manifests.values():
         content = run.store.folder(manifest)
         watched |= {run.store.manifest_path(manifest.key), *(content / entry.path for entry in manifest.files)}
-    state = state_path(options.build, options.recipe, options.to, options.executor)
+    state = state_path(options)
     with explained(state):
         write_json_atomic(state, {"signatures": signatures(watched), "summary": summary})
     return {"stages": len(manifests), "built": built}
 
 
-def _environment_files(stages: list[Stage]) -> list[Path]:
-    """Return what moves when an environment of these stages is made again or a package in it is replaced."""
-    names = {stage.environment for stage in stages} - {"host"}
-    made = [environments.ensure(name, quiet([])) for name in names]
-    return [path for item in made for path in (item.stamp, item.python, installed.site_packages(item.folder))]
+def _settings_files(options: argparse.Namespace) -> list[Path]:
+    found = settings_file(options.settings, options.recipe)
+    return [found.absolute()] if found is not None else []
 
 
 def _sources() -> list[Path]:

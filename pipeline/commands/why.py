@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline.context import Context, say
+from pipeline.context import Context, quiet, say
 from pipeline.errors import UsageError
+from pipeline.executors.table import backend_of
 from pipeline.forecast import forecast
 from pipeline.log import Sink
 from pipeline.runs import read_state
@@ -19,7 +20,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         context.plan.up_to(options.stage)  # raises, with the nearest name
         raise UsageError(options.stage)
     changed = read_state(context.build, context.recipe.name).get("changed", {})
-    for item in forecast(context):
+    for item in forecast(context, backend_of(options, quiet(sinks)).environments):
         if item.stage in wanted:
             built = changed.get(item.stage, [])
             lines = [f"{item.stage}: {item.state}" + (f" (key {item.key[:16]}…)" if item.key else "")]

@@ -20,7 +20,8 @@ class Request:
     `code` maps paths in
     the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree).
     `work` is an empty folder that the
-    executor may use and that the caller removes; the result lies in `work / "output"`.
+    executor may use and that the caller removes; the result lies in `work / "output"`. `run` names
+    the run that it belongs to.
     """
 
     stage: str
@@ -35,13 +36,40 @@ class Request:
     folders: Mapping[str, Path] = field(default_factory=dict)
     code: Mapping[str, Path] = field(default_factory=dict)
     timeout_s: float | None = None
+    run: str = ""
+
+
+class Environments(Protocol):
+    """What an executor's jobs run in, by the names that stages use: `training`, `inference`."""
+
+    def is_ready(self, name: str) -> bool:
+        """Say, without making anything, whether `identity` can answer."""
+        ...
+
+    def prepare(self, name: str, *, thorough: bool = False) -> None:
+        """Make an environment ready, and sure that it is what its lock says; `thorough` trusts no time stamp.
+
+        Raises EnvironmentSetupError or ImageError.
+        """
+        ...
+
+    def identity(self, name: str) -> Mapping[str, str]:
+        """Return what counts in the key of a stage that runs here: equal identities give equal bytes."""
+        ...
+
+    def watched(self, name: str) -> list[Path]:
+        """Return the files that move when the environment does, for the quick answer of an unchanged run."""
+        ...
 
 
 class Executor(Protocol):
     """Runs one job at a time per call; calls may come from several threads."""
 
     def offers(self, environment: str) -> frozenset[str]:
-        """Return which of `unsloth` and `bitsandbytes` (both with a CUDA GPU) an environment has here."""
+        """Return which of `unsloth` and `bitsandbytes` (both with a CUDA GPU) an environment has here.
+
+        Asked before anything runs, so a PipelineError raised here costs nobody a download or a training.
+        """
         ...
 
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
@@ -52,3 +80,11 @@ class Executor(Protocol):
         process of the job is left in any of these cases.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A way to run stages: where jobs run, and what starts them. `executors/table.py` has one for each name."""
+
+    environments: Environments
+    executor: Executor

@@ -7,7 +7,6 @@ the code that its key names, and links to exactly the input files that its stage
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -18,13 +17,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
-from pipeline.errors import ExecutorError, InterruptedRunError
 from pipeline.executors.contract import EventSink, Request
 from pipeline.executors.events import JobOutput
+from pipeline.executors.layout import job_variables, write_code, write_request
+from pipeline.executors.patience import POLL_S, Patience
 from pipeline.files import explained
 
 _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
-_POLL_S = 0.1
 _GRACE_S = 5.0
 """Seconds between asking a job to stop and killing it."""
 _DYING_S = 1.0
@@ -73,11 +72,12 @@ class LocalExecutor:
             errors="replace",
         )
         sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
+        patience = Patience(request.stage, cancelled, request.timeout_s)
         job_output = JobOutput(request.stage, sink)
         reader = threading.Thread(target=job_output.read, args=(process.stdout or (),), daemon=True)
         reader.start()
         try:
-            _wait(process, reader, request, cancelled)
+            _wait(process, reader, patience)
         finally:
             _end(process)
             reader.join(timeout=_GRACE_S)
@@ -87,25 +87,15 @@ class LocalExecutor:
 
 def _lay_out(request: Request) -> Path:
     """Write code, inputs and request into the work folder; return the output folder."""
-    for path, file in request.code.items():
-        target = request.work / "code" / "inside" / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(file, target)
-    folders: dict[str, str] = {name: str(path) for name, path in request.folders.items()}
+    work = request.work
+    write_code(request, work / "code")
+    folders: dict[str, Path] = dict(request.folders)
     for name, files in request.inputs.items():
-        folders[name] = str(_link_input(request.work / "inputs" / name, files))
+        folders[name] = _link_input(work / "inputs" / name, files)
     for name in ("output", "home", "tmp"):
-        (request.work / name).mkdir()
-    body = {
-        "program": request.program,
-        "parameters": dict(request.parameters),
-        "inputs": folders,
-        "output": str(request.work / "output"),
-        "scratch": str(request.scratch),
-        "threads": request.threads,
-    }
-    (request.work / "request.json").write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
-    return request.work / "output"
+        (work / name).mkdir()
+    write_request(request, work / "request.json", folders, output=work / "output", scratch=request.scratch)
+    return work / "output"
 
 
 def _link_input(folder: Path, files: Mapping[str, Path]) -> Path:
@@ -119,40 +109,19 @@ def _link_input(folder: Path, files: Mapping[str, Path]) -> Path:
 
 def _variables(request: Request, python: Path) -> dict[str, str]:
     """Return the whole environment of a job: nothing of the user's leaks in."""
-    threads = str(request.threads)
-    home = str(request.work / "home")
-    return {
-        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
-        "HOME": home,
-        "USER": "job",
-        "XDG_CACHE_HOME": home,
-        "HF_HOME": home,
-        "TMPDIR": str(request.work / "tmp"),
-        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve their neighbours; no byte depends on it
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        **{name: os.environ[name] for name in _PASSED_ON if name in os.environ},
-        **request.variables,
-    }
+    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    home, temporary = request.work / "home", request.work / "tmp"
+    return {**job_variables(request, python, home=home, temporary=temporary), **passed_on}
 
 
-def _wait(
-    process: subprocess.Popen[str], reader: threading.Thread, request: Request, cancelled: threading.Event
-) -> None:
+def _wait(process: subprocess.Popen[str], reader: threading.Thread, patience: Patience) -> None:
     """Wait for the end: the reader ends when the job closes its output, so a quick job costs no polling delay."""
-    started = time.monotonic()
     while True:
-        reader.join(timeout=_POLL_S)
+        reader.join(timeout=POLL_S)
         if not reader.is_alive() or process.poll() is not None:
             process.wait()
             return
-        if cancelled.is_set():
-            message = f"{request.stage}: stopped before it was done"
-            advice = "run again: finished stages stay, training goes on from its last checkpoint"
-            raise InterruptedRunError(message, advice=advice)
-        if request.timeout_s is not None and time.monotonic() - started > request.timeout_s:
-            message = f"{request.stage}: no end after {request.timeout_s:.0f} s"
-            raise ExecutorError(message, advice="raise the time limit, or see the log for where it hangs")
+        patience.check()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -6,6 +6,9 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
+from pipeline.arguments import parse
 from pipeline.unchanged import signatures, state_path, summary_if_unchanged
 
 
@@ -72,8 +75,18 @@ def test_a_broken_state_is_no_answer(tmp_path: Path) -> None:
 
 
 def test_each_command_line_has_its_own_state(tmp_path: Path) -> None:
-    """Recipe, target and executor tell states apart."""
-    found = {
-        state_path(tmp_path, *line) for line in [("a", None, "local"), ("b", None, "local"), ("a", "train", "local")]
-    }
-    assert len(found) == 3
+    """Recipe, target, executor and settings tell states apart."""
+    lines = ["", "--recipe b", "--to train", "--executor local", "--executor docker", "--settings other.toml"]
+    assert len({state_path(parse(["run", *line.split()])) for line in lines}) == len(lines)
+
+
+def test_settings_that_appear_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A `run.toml` written after the last run makes another state; so does one beside the recipe."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    options = parse(["run", "--recipe", "mine/recipe.toml"])
+    found = [state_path(options)]
+    for place in ("mine/run.toml", "run.toml"):
+        (tmp_path / place).write_text("")
+        found.append(state_path(options))
+    assert len(set(found)) == 3

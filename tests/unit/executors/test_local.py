@@ -2,72 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from pipeline.closure import INSIDE
-from pipeline.errors import ExecutorError, InterruptedRunError, StageError
-from pipeline.executors.contract import Request
 from pipeline.executors.local import LocalExecutor, network_prefix
-
-CODE = {name: INSIDE / name for name in ("__init__.py", "__main__.py", "job.py")}
-CODE["probe.py"] = Path(__file__).with_name("probe_program.py")
+from tests.support.executor_contract import Bench, Contract
 
 
-class Bench:
-    """Runs one probe job and keeps its events."""
+class LocalBench(Bench):
+    """Looks at processes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.events: list[dict[str, Any]] = []
-        self.cancelled = threading.Event()
-        self.executor = LocalExecutor(lambda _: Path(sys.executable))
-        (folder / "store").mkdir()
-        (folder / "store" / "rows.txt").write_text("abc")
-        (folder / "store" / "secret.txt").write_text("not declared")
-        (folder / "scratch").mkdir()
-        self.count = 0
+    def need_network_of_its_own(self) -> None:
+        """Ask for the right to make a network namespace."""
+        if not network_prefix():
+            pytest.skip("this system does not let us make a network namespace")
 
-    def sink(self, event: str, **data: Any) -> None:
-        """Keep an event."""
-        self.events.append({"event": event, **data})
-
-    def run(self, do: str, timeout_s: float | None = None, **parameters: Any) -> Path:
-        """Run the probe."""
-        self.count += 1
-        work = self.folder / f"work-{self.count}"
-        work.mkdir()
-        request = Request(
-            stage="probe",
-            program="probe",
-            environment="training",
-            parameters={"do": do, **parameters},
-            inputs={"data": {"rows.txt": self.folder / "store" / "rows.txt"}},
-            work=work,
-            scratch=self.folder / "scratch",
-            variables={"FIXED": "yes"},
-            threads=1,
-            code=CODE,
-            timeout_s=timeout_s,
-        )
-        return self.executor.run(request, self.sink, self.cancelled)
-
-    def names(self) -> list[str]:
-        """Names of the events so far."""
-        return [event["event"] for event in self.events]
+    def left_over(self) -> list[str]:
+        """Return the processes that told their numbers and are still there."""
+        told = [event for event in self.events if event["event"] == "probe.pids"]
+        assert told
+        return [str(event[name]) for event in told for name in ("own", "child") if is_alive(event[name])]
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """A bench in an empty folder."""
-    return Bench(tmp_path)
+    return LocalBench(tmp_path, LocalExecutor(lambda _: Path(sys.executable)))
 
 
 def is_alive(pid: int) -> bool:
@@ -78,93 +40,5 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_a_job_reads_inputs_and_fills_its_output(bench: Bench) -> None:
-    """Output, progress, measurements and plain words all arrive."""
-    output = bench.run("copy")
-    assert (output / "rows.txt").read_text() == "ABC"
-    assert {"event": "probe.step", "stage": "probe", "done": 1, "total": 2} in bench.events
-    assert {"event": "job.output", "stage": "probe", "text": "plain words"} in bench.events
-    assert "job.done" in bench.names()
-
-
-def test_a_problem_that_the_job_reports_keeps_its_words(bench: Bench) -> None:
-    """What, where and advice reach the user; nothing of a traceback."""
-    with pytest.raises(StageError) as caught:
-        bench.run("fail")
-    assert (caught.value.what, caught.value.where, caught.value.advice) == (
-        "probe: row 3 is broken",
-        "rows.txt:3",
-        "mend row 3",
-    )
-
-
-def test_a_crash_shows_its_last_lines(bench: Bench) -> None:
-    """The cause stands in the message."""
-    with pytest.raises(ExecutorError, match="RuntimeError: boom"):
-        bench.run("crash")
-
-
-def test_a_killed_job_is_said_to_be_killed(bench: Bench) -> None:
-    """Signal 9 points to memory."""
-    with pytest.raises(ExecutorError, match="killed"):
-        bench.run("killed")
-
-
-def test_a_job_sees_only_declared_files_and_an_allow_listed_environment(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing of the user's environment leaks in, and the umask is fixed."""
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setenv("PYTHONPATH", "/somewhere")
-    monkeypatch.setenv("LD_PRELOAD", "")
-    before = os.umask(0o077)
-    try:
-        seen = json.loads((bench.run("look") / "seen.json").read_text())
-    finally:
-        os.umask(before)
-    assert seen["files"] == ["rows.txt"]
-    assert seen["umask"] == 0o022
-    assert seen["environment"]["FIXED"] == "yes"
-    assert not {"HF_TOKEN", "PYTHONPATH", "LD_PRELOAD"} & set(seen["environment"])
-    assert "hf_secret" not in json.dumps(seen)
-
-
-def test_a_job_has_no_network_where_the_system_permits(bench: Bench) -> None:
-    """Not even the loopback of the host answers."""
-    if not network_prefix():
-        pytest.skip("this system does not let us make a network namespace")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        output = bench.run("network", port=server.getsockname()[1])
-    assert json.loads((output / "reached.json").read_text()) is False
-
-
-def test_a_job_over_its_time_limit_is_ended_with_its_children(bench: Bench) -> None:
-    """No process of the job is left."""
-    with pytest.raises(ExecutorError, match="no end after"):
-        bench.run("hang", timeout_s=1.5)
-    pids = next(event for event in bench.events if event["event"] == "probe.pids")
-    assert not is_alive(pids["own"])
-    assert not is_alive(pids["child"])
-
-
-def test_cancelling_ends_a_job_with_its_children(bench: Bench) -> None:
-    """Ctrl-C reaches the job, which would hang for ten minutes."""
-    threading.Timer(1.0, bench.cancelled.set).start()
-    with pytest.raises(InterruptedRunError):
-        bench.run("hang")
-    pids = next(event for event in bench.events if event["event"] == "probe.pids")
-    assert not is_alive(pids["own"])
-    assert not is_alive(pids["child"])
-
-
-def test_scratch_outlives_a_job(bench: Bench) -> None:
-    """The next job with the same scratch goes on from it."""
-    assert json.loads((bench.run("scratch") / "before.json").read_text()) == "nothing"
-    assert json.loads((bench.run("scratch") / "before.json").read_text()) == "was here"
-
-
-def test_no_event_is_lost_at_the_end(bench: Bench) -> None:
-    """Two thousand lines arrive complete and in order."""
-    bench.run("talk")
-    numbers = [event["number"] for event in bench.events if event["event"] == "probe.line"]
-    assert numbers == list(range(2000))
+class TestLocal(Contract):
+    """The whole contract."""

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from .job import (  # type: ignore[import-not-found]  # the executor copies this file beside job.py
     Job,
@@ -18,7 +19,7 @@ from .job import (  # type: ignore[import-not-found]  # the executor copies this
 )
 
 
-def main(job: Job) -> None:  # noqa: C901 - one case per test
+def main(job: Job) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per test
     """Do one thing, named by `parameters["do"]`."""
     match job.parameters["do"]:
         case "copy":
@@ -52,7 +53,46 @@ def main(job: Job) -> None:  # noqa: C901 - one case per test
             before = mark.read_text() if mark.exists() else "nothing"
             mark.write_text("was here")
             write_json(job.output / "before.json", before)
+        case "scratch and hang":
+            (job.scratch / "mark").write_text("was here")
+            emit("probe.marked")
+            time.sleep(600)
         case "talk":
-            for number in range(2000):
+            for number in range(job.parameters["lines"]):
                 emit("probe.line", number=number)
             (job.output / "x").write_text("x")
+        case "silence":
+            time.sleep(job.parameters["seconds"])
+            (job.output / "x").write_text("x")
+        case "files":
+            tree = {p.relative_to(job.inputs["data"]).as_posix(): p.read_text() for p in files(job.inputs["data"])}
+            (job.output / "deep" / "er").mkdir(parents=True)
+            write_json(job.output / "deep" / "er" / "tree.json", tree)
+        case "write":
+            with open(job.parameters["path"], "w") as stream:  # noqa: PTH123 - a path of any form
+                stream.write("x")
+            (job.output / "x").write_text("x")
+        case "eat":
+            bytearray(job.parameters["bytes"]).count(1)
+        case "helper eats":
+            eater = f"bytearray({job.parameters['bytes']}).count(1)"
+            subprocess.run([sys.executable, "-c", eater], check=False)
+            (job.output / "x").write_text("x")
+        case "fork":
+            while True:
+                if os.fork() == 0:
+                    time.sleep(600)
+        case "rights":
+            status = Path("/proc/self/status").read_text().splitlines()
+            write_json(job.output / "status.json", dict(line.split(":\t", 1) for line in status if ":\t" in line))
+        case "execute":
+            script = Path(job.parameters["path"])
+            script.write_text("#!/bin/sh\necho ran\n")
+            script.chmod(0o755)
+            done = subprocess.run([script], capture_output=True, text=True, check=True)
+            (job.output / "said.txt").write_text(done.stdout)
+
+
+def files(folder: Path) -> list[Path]:
+    """Return every file below a folder."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())

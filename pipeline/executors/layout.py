@@ -1,0 +1,58 @@
+"""What every executor gives a job: its code, its request, its environment variables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path, PurePath
+
+from pipeline.executors.contract import Request
+
+_FOLDER_MODE, _FILE_MODE = 0o755, 0o644
+"""Readable for the job's user, whoever that is and whatever the umask here."""
+
+
+def write_code(request: Request, folder: Path) -> None:
+    """Copy exactly the files that the job's key names into `folder`, as the package `inside`."""
+    for path, file in request.code.items():
+        target = folder / "inside" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        target.chmod(_FILE_MODE)
+    for inner in (folder, *folder.rglob("*")):
+        if inner.is_dir():
+            inner.chmod(_FOLDER_MODE)
+
+
+def write_request(
+    request: Request, file: Path, folders: Mapping[str, PurePath], *, output: PurePath, scratch: PurePath
+) -> None:
+    """Write the job's request; all paths are those that the job sees."""
+    body = {
+        "program": request.program,
+        "parameters": dict(request.parameters),
+        "inputs": {name: str(path) for name, path in folders.items()},
+        "output": str(output),
+        "scratch": str(scratch),
+        "threads": request.threads,
+    }
+    file.write_text(json.dumps(body, ensure_ascii=False), encoding="utf-8")
+    file.chmod(_FILE_MODE)
+
+
+def job_variables(request: Request, python: PurePath, *, home: PurePath, temporary: PurePath) -> dict[str, str]:
+    """Return the variables that a job gets whatever its executor, those that fix its bytes among them."""
+    threads = str(request.threads)
+    return {
+        "PATH": f"{python.parent}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(home),
+        "USER": "job",
+        "XDG_CACHE_HOME": str(home),
+        "HF_HOME": str(home),
+        "TMPDIR": str(temporary),
+        "OMP_WAIT_POLICY": "PASSIVE",  # spinning threads starve their neighbours; no byte depends on it
+        "OMP_NUM_THREADS": threads,
+        "MKL_NUM_THREADS": threads,
+        **request.variables,
+    }

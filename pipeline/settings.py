@@ -1,0 +1,95 @@
+"""Run settings (`run.toml`): where and with how much a run works. Nothing in them changes a byte, so no key has them.
+
+`docs/running.md` describes every setting for a reader.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, Strict, ValidationError
+
+from pipeline.errors import SettingsError
+from pipeline.recipe import Section
+from pipeline.recipe_errors import problems_of
+from pipeline.toml_text import key_lines, line_of
+
+
+def _listed(value: Any) -> Any:
+    """Accept one GPU for a list of one, and whole numbers for indices."""
+    items = value if isinstance(value, list) else [value]
+    return [str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in items]
+
+
+def _addressed(value: Any) -> Any:
+    """Accept a bare address for a host without certificates."""
+    return {"url": value} if isinstance(value, str) else value
+
+
+Gpu = Annotated[str, Field(pattern=r"^(all|\d+|(GPU|MIG)-[0-9A-Za-z/-]+)$")]
+"""`all`, an index, or a UUID as `nvidia-smi -L` prints it."""
+
+
+class Host(Section):
+    """Where a container engine listens. The paths are those of TLS, which `tcp://` needs."""
+
+    url: str = Field(pattern=r"^(unix:///|ssh://|tcp://).+$", description="unix:///path, ssh://user@host or tcp://host")
+    ca: str | None = Field(None, description="Certificate of the authority that signed the engine's.")
+    certificate: str | None = Field(None, description="This client's certificate.")
+    key: str | None = Field(None, description="This client's private key.")
+
+
+class DockerSettings(Section):
+    """What containers get."""
+
+    memory: str | None = Field(None, pattern=r"^[1-9]\d*[kmg]$", description="Memory limit, e.g. 12g.")
+    pids: int = Field(4096, ge=16, description="Processes and threads of one job.")
+    gpus: Annotated[tuple[Gpu, ...], Strict(False), BeforeValidator(_listed)] = Field((), description="GPUs to give.")
+    timeout_s: float | None = Field(None, gt=0, description="Time limit of one job.")
+
+
+class RunSettings(Section):
+    """The whole file."""
+
+    executor: Literal["local", "docker"] = Field("local", description="Where stages run.")
+    jobs: int | None = Field(None, ge=1, description="Stages at the same time.")
+    docker: DockerSettings = Field(DockerSettings(), description="What containers get.")
+    hosts: Mapping[str, Annotated[Host, BeforeValidator(_addressed)]] = Field({}, description="Image → engine.")
+
+
+def load_settings(path: Path | None) -> RunSettings:
+    """Read run settings; the defaults where there is no file. Raises SettingsError with all problems."""
+    if path is None:
+        return RunSettings()
+    raw, text = _read(path)
+    try:
+        settings = RunSettings.model_validate(raw)
+    except ValidationError as error:
+        lines = key_lines(text)
+        found = [item.located(path.name, line_of(lines, item.key)) for item in problems_of(error, raw, RunSettings)]
+        message = "\n".join(["the run settings are wrong:", *(f"  {problem}" for problem in found)])
+        raise _wrong(message, path) from error
+    for name, host in settings.hosts.items():
+        if host.url.startswith("tcp://") and None in (host.ca, host.certificate, host.key):
+            message = (
+                f"hosts.{name} is reached over tcp:// without ca, certificate and key: anybody could be root there"
+            )
+            raise _wrong(message, path)
+    return settings
+
+
+def _read(path: Path) -> tuple[dict[str, Any], str]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+        return tomllib.loads(text), text
+    except OSError as error:
+        raise _wrong(f"the run settings cannot be read: {error.strerror}", path) from error
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise _wrong(f"the run settings are not valid TOML: {error}", path) from error
+
+
+def _wrong(message: str, path: Path) -> SettingsError:
+    return SettingsError(message, where=str(path.resolve()), advice="every setting is described in docs/running.md")
