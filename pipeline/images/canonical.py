@@ -74,6 +74,16 @@ def canonicalize(source: Path, target: Path, *, base: Sequence[str], epoch: int,
         raise ImageError(message, where=str(source), advice=advice) from error
 
 
+def pack(rootfs: Path, target: Path, *, epoch: int, tag: str, settings: dict[str, Any]) -> CanonicalImage:
+    """Write an image of one layer, a file system in a tar file, to the archive `target`. Raises OSError."""
+    config = {"architecture": "amd64", "os": "linux", "config": settings}
+    with rootfs.open("rb") as source, tarfile.open(target, "w") as written:
+        digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+        layer = LayerBytes(digest, rootfs.stat().st_size, entries=1)
+        _add(written, layer, source)
+        return _finish(written, config, [layer], epoch, tag, known=1)
+
+
 def read_saved(saved: tarfile.TarFile) -> SavedImage:
     """Read what an archive holds: `manifest.json` of docker-archive (old and new), else an OCI layout."""
     if "manifest.json" in saved.getnames():
