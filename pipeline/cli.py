@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.commands import collect, pin, run, setup, stages, status, verify, why
+from pipeline.commands import collect, images, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.log import Sink, json_sink
@@ -24,6 +24,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "gc": collect.main,
     "setup": setup.main,
     "pin": pin.main,
+    "images": images.main,
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import docker
 import docker.errors
@@ -16,8 +17,8 @@ from pipeline.errors import ImageError
 
 Emit = Callable[..., None]
 
-_STEP = re.compile(r"Step (\d+)/(\d+) : (.+)")
-_LAYER = re.compile(r"^ ---> ([0-9a-f]{12})$|^Successfully built ([0-9a-f]{12})$", re.MULTILINE)
+_MADE = re.compile(r" ---> ([0-9a-f]{12})|Successfully built ([0-9a-f]{12})")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _KEPT_LINES = 12
 _TIMEOUT_S = 3600  # of one answer: the engine says nothing while it writes a layer of gigabytes
 
@@ -111,37 +112,45 @@ class Engine:
         arguments: Mapping[str, str],
         labels: Mapping[str, str],
         cached: bool,
-        step: Callable[[int, int, str], None],
-    ) -> tuple[str, list[str]]:
-        """Build a context (a tar file) without a network; return the image's id and those of all its steps.
+        said: Callable[[str], None],
+    ) -> list[str]:
+        """Build a context (a tar file) without a network; return the images of its steps, the result last.
 
-        `step` is called with number, total and instruction. Containers of a failed build are removed.
+        `said` is called with each line that the build prints. Containers of a failed build are removed.
         """
         made: list[str] = []
-        last: list[str] = []
-        with context.open("rb") as stream, _explained("docker build"):
-            answers = self._client.api.build(
-                fileobj=stream,
-                custom_context=True,
-                decode=True,
-                network_mode="none",
-                buildargs=dict(arguments),
-                labels=dict(labels),
-                nocache=not cached,
-                rm=True,
-                forcerm=True,
-            )
-            for answer in answers:
-                text = str(answer.get("stream", ""))
+        last: deque[str] = deque(maxlen=_KEPT_LINES)
+        step = "docker build"
+        with context.open("rb") as stream, _explained(step):
+            for answer in self._build(stream, arguments, labels, cached=cached):
                 if error := answer.get("error"):
-                    raise explain(str(error), _instruction(last), "\n".join(last[-_KEPT_LINES:]))
-                if found := _STEP.match(text):
-                    step(int(found[1]), int(found[2]), found[3])
-                made += [one or other for one, other in _LAYER.findall(text)]
-                last += [line for line in text.splitlines() if line.strip()]
+                    raise explain(str(error), step, "\n".join(last))
+                text = _COLOUR.sub("", str(answer.get("stream", "")))
+                for line in filter(str.strip, text.splitlines()):
+                    said(line)
+                    last.append(line)
+                    step = line if line.startswith("Step ") else step
+                    if found := _MADE.fullmatch(line):
+                        made.append(found[1] or found[2])
         if not made:
-            raise explain("the build ended without an image", "docker build", "\n".join(last[-_KEPT_LINES:]))
-        return self._client.api.inspect_image(made[-1])["Id"], made
+            raise explain("the build ended without an image", step, "\n".join(last))
+        return made
+
+    def _build(
+        self, stream: IO[bytes], arguments: Mapping[str, str], labels: Mapping[str, str], *, cached: bool
+    ) -> Iterator[dict[str, Any]]:
+        answers: Iterator[dict[str, Any]] = self._client.api.build(
+            fileobj=stream,
+            custom_context=True,
+            decode=True,
+            network_mode="none",
+            buildargs=dict(arguments),
+            labels=dict(labels),
+            nocache=not cached,
+            rm=True,
+            forcerm=True,
+        )
+        return answers
 
     def save(self, image: str, path: Path) -> None:
         """Write an image to a tar file."""
@@ -170,8 +179,3 @@ class Engine:
             except docker.errors.ContainerError as error:
                 raise explain((error.stderr or b"").decode(errors="replace"), image) from error
         return bytes(output).decode()
-
-
-def _instruction(lines: list[str]) -> str:
-    """Return the instruction that a build was at."""
-    return next((line for line in reversed(lines) if line.startswith("Step ")), "docker build")
