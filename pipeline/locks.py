@@ -49,7 +49,7 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
 
 
 def _constraints(first: Path, group: str, folder: Path) -> Path:
-    """Return the lock that a group has to agree with: the first; for CUDA without torch, which is another build there."""
+    """Return the lock that a group has to agree with: the first; for CUDA without torch, which is another build."""
     if group not in CUDA:
         return first
     lines = first.read_text(encoding="utf-8").splitlines()

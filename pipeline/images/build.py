@@ -66,7 +66,8 @@ class Builder:
         """
         ingredients = self.ingredients(name)
         before = read_lock(self.lock).get(name)
-        if cached and before and before["inputs"] == ingredients.digest and self.engine.inspect(before["id"]):
+        same = before is not None and before["inputs"] == ingredients.digest
+        if cached and before and same and self.engine.inspect(before["id"]) is not None:
             return Built(name, before, before, unchanged=True)
         with self._working(name) as folder:
             started = time.monotonic()
