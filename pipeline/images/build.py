@@ -66,8 +66,7 @@ class Builder:
         """
         ingredients = self.ingredients(name)
         before = read_lock(self.lock).get(name)
-        same = before is not None and before["inputs"] == ingredients.digest
-        if cached and before and same and self.engine.inspect(before["id"]) is not None:
+        if cached and before and before["inputs"] == ingredients.digest and self._has(before):
             return Built(name, before, before, unchanged=True)
         with self._working(name) as folder:
             started = time.monotonic()
@@ -76,6 +75,10 @@ class Builder:
             seconds = round(time.monotonic() - started, 1)
             self.emit("image.ready", image=name, id=image.id, seconds=seconds, bytes=image.size)
         return Built(name, _entry(ingredients, image), before, unchanged=False)
+
+    def _has(self, entry: dict[str, Any]) -> bool:
+        """Say whether the engine has an image; one with containerd's store calls it by its manifest."""
+        return any(self.engine.inspect(entry[key]) is not None for key in ("id", "manifest"))
 
     @contextmanager
     def _working(self, name: str) -> Iterator[Path]:

@@ -12,8 +12,7 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -52,21 +51,66 @@ class SavedImage:
     layers: tuple[str, ...]
 
 
+class _Archive:
+    """A tar file for `docker load`, written in one pass: a member's header is filled in when its content is known."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._names: set[str] = set()
+
+    @contextmanager
+    def adding(self) -> Iterator[tuple[IO[bytes], Callable[[str, int], None]]]:
+        """Yield the stream for a member's content, and a function that takes its name and size afterwards.
+
+        A member that is not named, or whose name is there already, is taken back.
+        """
+        start = self._stream.seek(0, io.SEEK_END)
+        self._stream.write(bytes(tarfile.BLOCKSIZE))
+        named: list[tuple[str, int]] = []
+        yield self._stream, lambda name, size: named.append((name, size))
+        end = start
+        if named and named[0][0] not in self._names:
+            info = tarfile.TarInfo(named[0][0])
+            info.size = named[0][1]
+            self._stream.seek(start)
+            self._stream.write(info.tobuf(tarfile.GNU_FORMAT))
+            end = start + tarfile.BLOCKSIZE * (1 - -info.size // tarfile.BLOCKSIZE)
+            self._names.add(info.name)
+        self._stream.truncate(end)  # pads with zeros, or takes back
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add a member."""
+        with self.adding() as (stream, call):
+            stream.write(data)
+            call(name, len(data))
+
+    def add_blob(self, data: bytes) -> str:
+        """Add some bytes under their digest, and return it."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        self.add(_blob(digest), data)
+        return digest
+
+    def close(self) -> None:
+        """Write the end of the archive."""
+        self._stream.seek(0, io.SEEK_END)
+        self._stream.write(bytes(2 * tarfile.BLOCKSIZE))
+
+
 def canonicalize(source: Path, target: Path, *, base: Sequence[str], epoch: int, tag: str) -> CanonicalImage:
     """Write the image of the archive `source` to the archive `target`, for `docker load`.
 
     `base` are the diff ids of the base image's layers, which stay as they are; `epoch` is the time of
-    everything else, in seconds; `tag` (name:tag) is for people and no part of the id. Temporary files lie
-    beside `target`. Raises ImageError when the archive is no image of that base, and OSError.
+    everything else, in seconds; `tag` (name:tag) is for people and no part of the id. The disk needs the image
+    twice. Raises ImageError when the archive is no image of that base, and OSError.
     """
     try:
-        with tarfile.open(source) as saved, tarfile.open(target, "w") as written:
+        with tarfile.open(source) as saved, target.open("wb") as stream:
             image = read_saved(saved)
             _check_base(image, base)
-            layers = [_keep(saved, name, written, target.parent) for name in image.layers[: len(base)]]
-            for name in image.layers[len(base) :]:
-                layer = _rewrite(saved, name, written, target.parent, epoch)
-                layers += [layer] if layer.entries else []
+            written = _Archive(stream)
+            layers = [_keep(saved, name, written) for name in image.layers[: len(base)]]
+            rewritten = [_rewrite(saved, name, written, epoch) for name in image.layers[len(base) :]]
+            layers += [layer for layer in rewritten if layer.entries]
             return _finish(written, image.config, layers, epoch, tag, known=len(base))
     except (tarfile.TarError, KeyError, ValueError) as error:
         message = f"the engine saved an image that cannot be read: {error}"
@@ -77,10 +121,9 @@ def canonicalize(source: Path, target: Path, *, base: Sequence[str], epoch: int,
 def pack(rootfs: Path, target: Path, *, epoch: int, tag: str, settings: dict[str, Any]) -> CanonicalImage:
     """Write an image of one layer, a file system in a tar file, to the archive `target`. Raises OSError."""
     config = {"architecture": "amd64", "os": "linux", "config": settings}
-    with rootfs.open("rb") as source, tarfile.open(target, "w") as written:
-        digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
-        layer = LayerBytes(digest, rootfs.stat().st_size, entries=1)
-        _add(written, layer, source)
+    with rootfs.open("rb") as source, target.open("wb") as stream:
+        written = _Archive(stream)
+        layer = _copy(source, written)
         return _finish(written, config, [layer], epoch, tag, known=1)
 
 
@@ -104,24 +147,29 @@ def _check_base(image: SavedImage, base: Sequence[str]) -> None:
         raise ValueError(message)
 
 
-def _keep(saved: tarfile.TarFile, name: str, written: tarfile.TarFile, folder: Path) -> LayerBytes:
+def _keep(saved: tarfile.TarFile, name: str, written: _Archive) -> LayerBytes:
     """Copy a layer of the base as it is."""
-    with _layer(saved, name) as source, tempfile.TemporaryFile(dir=folder) as copy:
-        digest, size = hashlib.sha256(), 0
+    with _layer(saved, name) as source:
+        return _copy(source, written)
+
+
+def _copy(source: IO[bytes], written: _Archive) -> LayerBytes:
+    digest, size = hashlib.sha256(), 0
+    with written.adding() as (stream, call):
         while block := source.read(1 << 20):
             digest.update(block)
-            size += copy.write(block)
+            size += stream.write(block)
         layer = LayerBytes(f"sha256:{digest.hexdigest()}", size, entries=1)
-        _add(written, layer, copy)
+        call(_blob(layer.diff_id), size)
     return layer
 
 
-def _rewrite(saved: tarfile.TarFile, name: str, written: tarfile.TarFile, folder: Path, epoch: int) -> LayerBytes:
+def _rewrite(saved: tarfile.TarFile, name: str, written: _Archive, epoch: int) -> LayerBytes:
     """Write a layer of ours anew; one in which nothing is left is not written."""
-    with _layer(saved, name) as source, tempfile.TemporaryFile(dir=folder) as copy:
-        layer = rewrite_layer(source, copy, epoch)
+    with _layer(saved, name) as source, written.adding() as (stream, call):
+        layer = rewrite_layer(source, stream, epoch)
         if layer.entries:
-            _add(written, layer, copy)
+            call(_blob(layer.diff_id), layer.size)
     return layer
 
 
@@ -143,12 +191,12 @@ def _layer(saved: tarfile.TarFile, name: str) -> Iterator[IO[bytes]]:
 
 
 def _finish(
-    written: tarfile.TarFile, config: dict[str, Any], layers: list[LayerBytes], epoch: int, tag: str, *, known: int
+    written: _Archive, config: dict[str, Any], layers: list[LayerBytes], epoch: int, tag: str, *, known: int
 ) -> CanonicalImage:
     """Write configuration and manifests: the OCI layout, and the list that older engines read."""
     ids = [layer.diff_id for layer in layers]
     described = canonical_json(_configuration(config, ids, epoch, known))
-    config_digest = _add_blob(written, described)
+    config_digest = written.add_blob(described)
     manifest = canonical_json(
         {
             "schemaVersion": 2,
@@ -159,13 +207,14 @@ def _finish(
             ],
         }
     )
-    manifest_digest = _add_blob(written, manifest)
+    manifest_digest = written.add_blob(manifest)
     entry = {"mediaType": f"{_OCI}.manifest.v1+json", "digest": manifest_digest, "size": len(manifest)}
     entry["annotations"] = {"io.containerd.image.name": f"docker.io/{tag}", "org.opencontainers.image.ref.name": tag}
-    _add_bytes(written, "oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
-    _add_bytes(written, "index.json", canonical_json({"schemaVersion": 2, "manifests": [entry]}))
+    written.add("oci-layout", canonical_json({"imageLayoutVersion": "1.0.0"}))
+    written.add("index.json", canonical_json({"schemaVersion": 2, "manifests": [entry]}))
     older = [{"Config": _blob(config_digest), "RepoTags": [tag], "Layers": [_blob(digest) for digest in ids]}]
-    _add_bytes(written, "manifest.json", canonical_json(older))
+    written.add("manifest.json", canonical_json(older))
+    written.close()
     return CanonicalImage(config_digest, manifest_digest, tuple(ids), sum(layer.size for layer in layers))
 
 
@@ -196,26 +245,3 @@ def _read_json(saved: tarfile.TarFile, name: str) -> Any:
         message = f"{name} is no file"
         raise ValueError(message)
     return json.loads(stream.read())
-
-
-def _add(written: tarfile.TarFile, layer: LayerBytes, content: IO[bytes]) -> None:
-    """Add a layer's blob, once."""
-    name = _blob(layer.diff_id)
-    if name not in written.getnames():
-        info = tarfile.TarInfo(name)
-        info.size = layer.size
-        content.seek(0)
-        written.addfile(info, content)
-
-
-def _add_blob(written: tarfile.TarFile, data: bytes) -> str:
-    """Add some bytes under their digest, and return it."""
-    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    _add_bytes(written, _blob(digest), data)
-    return digest
-
-
-def _add_bytes(written: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    written.addfile(info, io.BytesIO(data))
