@@ -18,16 +18,9 @@ from pipeline.images.build import CACHE, Builder, Built
 from pipeline.images.context import Ingredients
 from pipeline.images.engine import Engine
 from pipeline.images.settings import Settings
+from tests.support.containers import run
 
 pytestmark = pytest.mark.slow
-
-
-def run(client: Any, image: str, *command: str) -> str:
-    """Run a command as a job runs: no network, nothing writable. Return what it prints."""
-    output: bytes = client.containers.run(
-        image, list(command) or None, remove=True, read_only=True, network_mode="none"
-    )
-    return output.decode()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.environments import llama_cpp_cache, lock_file
-from tests.docker.test_images import run
+from tests.support.containers import run
 
 pytestmark = pytest.mark.slow
 
