@@ -6,7 +6,7 @@ import argparse
 
 from pipeline.context import quiet, say
 from pipeline.errors import ImageError
-from pipeline.images.build import Builder, Built
+from pipeline.images.build import CACHE, Builder, Built, disk_errors
 from pipeline.images.engine import connect
 from pipeline.images.lock import DEFAULT, image_name, write_entry
 from pipeline.images.relock import relock
@@ -20,7 +20,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     with connect() as engine:
         log = quiet(sinks)
         if options.relock_debian:
-            counts = relock(engine, settings, log)
+            with disk_errors("Debian's packages could not be locked", CACHE):
+                CACHE.mkdir(parents=True, exist_ok=True)
+                counts = relock(engine, settings, log, scratch=CACHE)
             words = ", ".join(f"{name} {count}" for name, count in counts.items())
             say(sinks, f"locks of Debian packages written: {words}", "debian.relocked", counts=counts)
             return 0
@@ -29,7 +31,8 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         for environment in options.images or ("training", "inference"):
             built = builder.build(image_name(environment, options.variant), cached=not options.no_cache)
             if not options.check and not built.unchanged:
-                write_entry(built.name, built.entry)
+                with disk_errors("the lock could not be written", DEFAULT):
+                    write_entry(built.name, built.entry)
             verdict = judge(built)
             different += [built.name] if "differs" in verdict else []
             say(

@@ -31,6 +31,17 @@ _STEP = re.compile(r"Step (\d+)/(\d+) : (.+)")
 _COMPILED = re.compile(r"llama\.cpp: (\d+)/(\d+)")
 
 
+@contextmanager
+def disk_errors(what: str, folder: Path) -> Iterator[None]:
+    """Turn an OSError from the block into an ImageError that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        advice = "free about 6 GB there, or make it writable, then run again"
+        message = f"{what}: {error.strerror or error}"
+        raise ImageError(message, where=str(error.filename or folder), advice=advice) from error
+
+
 @dataclass(frozen=True)
 class Built:
     """One image: its entry for the lock, and what the lock said before (None without an entry)."""
@@ -82,24 +93,18 @@ class Builder:
 
     @contextmanager
     def _working(self, name: str) -> Iterator[Path]:
-        """Yield a folder for temporary files; one build at a time. Errors of the disk become ours."""
+        """Yield a folder for temporary files; one build at a time."""
 
         def wait() -> bool:
             return True
 
-        try:
+        with disk_errors(f"{name} could not be built", self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
             with locked(self.cache / ".lock", waiting=wait):
                 for left in self.cache.glob(".build-*"):  # of a process that was killed
                     shutil.rmtree(left, ignore_errors=True)
                 with tempfile.TemporaryDirectory(prefix=".build-", dir=self.cache) as folder:
                     yield Path(folder)
-        except OSError as error:
-            advice = "free about 6 GB there, or make it writable, then run again"
-            where = str(error.filename or self.cache)
-            raise ImageError(
-                f"{name} could not be built: {error.strerror or error}", where=where, advice=advice
-            ) from error
 
     def _make(self, ingredients: Ingredients, folder: Path, *, cached: bool) -> CanonicalImage:
         """Build, make canonical, and give the result to the engine."""

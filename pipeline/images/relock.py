@@ -27,15 +27,17 @@ sed -nE "s/^'[^']*' ([^_]+)_([^_]+)_.*/\1=\2/p" /run/asked | sed 's/%3a/:/g' | s
 """
 
 
-def relock(engine: Engine, settings: Settings, emit: Emit, *, repository: Path = REPOSITORY) -> dict[str, int]:
-    """Write every lock of Debian packages; return the number of packages of each. Raises ImageError.
+def relock(
+    engine: Engine, settings: Settings, emit: Emit, *, scratch: Path, repository: Path = REPOSITORY
+) -> dict[str, int]:
+    """Write every lock of Debian packages; return the number of packages of each. Raises ImageError and OSError.
 
     apt resolves inside a container of a fresh Debian, so any machine that can make that base can do it;
     apt checks the mirror's signatures, and what it says of each file goes into the lock.
     """
     started = time.monotonic()
     moment = datetime.now(UTC)
-    with tempfile.TemporaryDirectory(prefix=".relock-", dir=repository / ".cache") as folder:
+    with tempfile.TemporaryDirectory(prefix=".relock-", dir=scratch) as folder:
         first = settings.debian.suites[0].partition(" ")[0]
         mirror = f"{settings.debian.mirrors[0]}/{first}"
         rootfs = bootstrap(Path(folder), settings, mirror, int(moment.timestamp()), settings.debian.release)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import subprocess
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,6 +91,39 @@ def test_a_failed_build_is_explained_and_leaves_no_container(
         builder.build("small-cpu", cached=False)
     assert "install-debian" in caught.value.where
     assert {each.id for each in client.containers.list(all=True)} <= before
+    assert list(CACHE.glob(".build-*")) == []
+
+
+STOPPED = """
+import sys
+from pathlib import Path
+from pipeline.images.build import Builder
+from pipeline.images.engine import connect
+from pipeline.images.settings import ImageRecipe, read_settings
+settings = read_settings()
+recipe = ImageRecipe(folder="training", debian=["runtime"], packages="infer")
+settings = settings.model_copy(update={"images": {"small-cpu": recipe}})
+def emit(event, **data):
+    print(event, data.get("instruction", "")[:4], flush=True)
+with connect() as engine:
+    Builder(engine, settings, emit, local=True, lock=Path(sys.argv[1])).build("small-cpu", cached=False)
+"""
+
+
+def test_ctrl_c_leaves_no_container(client: Any, tmp_path: Path) -> None:
+    """Stopped in the middle of an instruction: the engine ends it too, and the temporary files are gone."""
+    before = {each.id for each in client.containers.list(all=True)}
+    command = [sys.executable, "-c", STOPPED, str(tmp_path / "images.lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        for line in process.stdout or ():
+            if line.split() == ["image.building", "RUN"]:
+                time.sleep(2)
+                process.send_signal(signal.SIGINT)
+                break
+    deadline = time.monotonic() + 30
+    while ours := {each.id for each in client.containers.list(all=True)} - before:
+        assert time.monotonic() < deadline, f"containers are left: {ours}"
+        time.sleep(0.5)
     assert list(CACHE.glob(".build-*")) == []
 
 
