@@ -106,6 +106,16 @@ def test_it_can_be_read_again(tmp_path: Path) -> None:
     assert canonical((tmp_path / "one.canonical").rename(tmp_path / "again.tar")) == image
 
 
+def test_a_layer_that_comes_twice_is_written_once(tmp_path: Path) -> None:
+    """Two instructions with one effect: both count in the configuration, the bytes are there once."""
+    image = canonical(save_older(tmp_path / "one.tar", [BASE, ONE, OTHER]))
+    assert image.layers[1] == image.layers[2]
+    with tarfile.open(tmp_path / "one.canonical") as archive:
+        names = archive.getnames()
+    assert len(names) == len(set(names))
+    assert config_of(image, tmp_path / "one.canonical")["rootfs"]["diff_ids"] == list(image.layers)
+
+
 def test_another_base_is_refused(tmp_path: Path) -> None:
     """An image that does not stand on the base is no image of ours."""
     with pytest.raises(ImageError, match="does not stand on the base"):
