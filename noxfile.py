@@ -77,6 +77,12 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def images(session: nox.Session) -> None:
+    """Build the container images and write lockfiles/images.lock. Arguments after `--` go to `pipeline images`."""
+    session.run(python_of(session, "host"), "-m", "pipeline", "images", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write the lock files anew from pyproject.toml; `-- --upgrade` takes newer versions."""
     session.run(sys.executable, "-m", "pipeline.locks", *session.posargs)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llama_cpp_vendor.build import build_wheel
 from llama_cpp_vendor.fetch import fetch
+from llama_cpp_vendor.flags import BACKENDS, CPU
 from llama_cpp_vendor.pin import read_pin
 from llama_cpp_vendor.unpack import converter_folder, unpack
 from pipeline.errors import VendorError
@@ -36,7 +37,14 @@ def run(arguments: argparse.Namespace) -> Path:
     if arguments.command == "wheel":
         lock = hashlib.sha256(arguments.lock.read_bytes()).hexdigest()
         wheel = build_wheel(
-            archive, pin, arguments.cache, arguments.python, lock, jobs=arguments.jobs, report=show_step
+            archive,
+            pin,
+            arguments.cache,
+            arguments.python,
+            lock,
+            backend=arguments.backend,
+            jobs=arguments.jobs,
+            report=show_step,
         )
         return wheel.path
     return converter_folder(unpack(archive, pin, arguments.cache, verify=arguments.command == "verify"))
@@ -51,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         "--python", type=Path, default=Path(sys.executable), help="interpreter of the build environment"
     )
     parser.add_argument("--lock", type=Path, help="lock file of the build environment (for `wheel`)")
+    parser.add_argument("--backend", choices=BACKENDS, default=CPU, help="what the wheel is for (for `wheel`)")
     parser.add_argument("--jobs", type=int, help="compilations at a time; default: all processors")
     arguments = parser.parse_args(argv)
     if arguments.command == "wheel" and arguments.lock is None:

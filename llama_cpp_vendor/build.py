@@ -20,7 +20,7 @@ from pathlib import Path
 
 from llama_cpp_vendor.compiler import Compilers, find_compilers
 from llama_cpp_vendor.fetch import file_sha256
-from llama_cpp_vendor.flags import backend_settings
+from llama_cpp_vendor.flags import CPU, backend_settings
 from llama_cpp_vendor.pin import Pin
 from llama_cpp_vendor.unpack import extract
 from pipeline.errors import VendorError
@@ -43,13 +43,13 @@ class Wheel:
     key: str
 
 
-def wheel_key(pin: Pin, lock_sha256: str, compilers: Compilers) -> str:
+def wheel_key(pin: Pin, lock_sha256: str, compilers: Compilers, backend: str = CPU) -> str:
     """Return the hex sha256 over archive, build lock, arguments, compiler versions and architecture."""
     parts = {
         "archive": pin.sha256,
         "commit_time": pin.commit_time,
         "lock": lock_sha256,
-        "settings": backend_settings(pin, "ROOT"),
+        "settings": backend_settings(pin, "ROOT", backend),
         "compilers": [compilers.c_version, compilers.cxx_version],
         "machine": platform.machine(),
     }
@@ -67,6 +67,7 @@ def build_wheel(
     python: Path,
     lock_sha256: str,
     *,
+    backend: str = CPU,
     jobs: int | None = None,
     report: Report = ignore_progress,
     environ: Mapping[str, str] | None = None,
@@ -74,7 +75,8 @@ def build_wheel(
     """Return the wheel from `cache/wheels/<key>`, building it when it is not there.
 
     `archive` is verified (`fetch`). `python` is an interpreter with the build tools of the lock
-    whose digest is given. One process builds at a time; the folder appears whole. Raises `VendorError`.
+    whose digest is given; `backend` is one of `flags.BACKENDS`. One process builds at a time; the folder
+    appears whole. Raises `VendorError`.
     """
     environ = os.environ if environ is None else environ
     if sys.platform != "linux" or platform.machine() != "x86_64":
@@ -83,7 +85,7 @@ def build_wheel(
             advice="run on such a machine or in a container",
         )
     compilers = find_compilers(environ)
-    key = wheel_key(pin, lock_sha256, compilers)
+    key = wheel_key(pin, lock_sha256, compilers, backend)
     folder = cache / "wheels" / key[:32]
     folder.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(folder.parent / "lock"):
@@ -91,7 +93,7 @@ def build_wheel(
         if wheel is None:
             for left in (folder, *folder.parent.glob(".build-*")):  # altered, or of a build that was killed
                 shutil.rmtree(left, ignore_errors=True)
-            wheel = _build_into(folder, archive, pin, python, compilers, key, jobs, report, environ)
+            wheel = _build_into(folder, archive, pin, python, compilers, key, backend, jobs, report, environ)
     return wheel
 
 
@@ -115,6 +117,7 @@ def _build_into(
     python: Path,
     compilers: Compilers,
     key: str,
+    backend: str,
     jobs: int | None,
     report: Report,
     environ: Mapping[str, str],
@@ -127,7 +130,7 @@ def _build_into(
         # A copy of its own: CMake installs into the source folder as well.
         extract(archive, pin, root / "source")
         settings = root / "settings.json"
-        settings.write_text(json.dumps(backend_settings(pin, str(root))), encoding="utf-8")
+        settings.write_text(json.dumps(backend_settings(pin, str(root), backend)), encoding="utf-8")
         command = [str(python), str(_BACKEND), str(settings), str(published)]
         _compile(command, root, _environment(pin, python, compilers, jobs, environ), report, folder.parent)
         wheel = next(published.glob("*.whl"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from llama_cpp_vendor.pin import Pin
 
@@ -46,8 +48,25 @@ _NUMERICS = "-ffp-contract=off"
 _EXCLUDED = ("include/**", "llama_cpp/lib/cmake/**", "llama_cpp/lib/pkgconfig/**", "llama_cpp/lib/*.so.*.*.*")
 """Left out of the wheel: headers and CMake files, which name folders, and third copies of the libraries."""
 
+CPU = "cpu"
+"""The backend of the environments on the host, and of the images without CUDA."""
 
-def cmake_arguments(pin: Pin, root: str) -> list[str]:
+_CUDA_ARCHITECTURES = {
+    # nvcc 12.4 knows nothing above sm_90: an RTX 50 card runs what its driver compiles from the PTX of `90-virtual` at
+    # the first load. PTX of `90a` or `120a` would run on no other card, and without PTX there is "no kernel image".
+    "cuda124": "80-real;86-real;89-real;90-virtual",
+    "cuda128": "80-real;86-real;89-real;90-virtual;120a-real",
+}
+
+BACKENDS = (CPU, *_CUDA_ARCHITECTURES)
+"""What a wheel can be built for."""
+
+_RPATH = "$ORIGIN/../lib;$ORIGIN"
+_CUDA_RPATH = f"{_RPATH};$ORIGIN/../../nvidia/cuda_runtime/lib;$ORIGIN/../../nvidia/cublas/lib"
+"""CUDA's own libraries come from pinned wheels, which lie beside llama_cpp."""
+
+
+def cmake_arguments(pin: Pin, root: str, backend: str = CPU) -> list[str]:
     """Return CMake's arguments. `root` holds source and build folder and is mapped out of what is built."""
     flags = f"{_NUMERICS} -ffile-prefix-map={root}=."
     text = {
@@ -55,7 +74,7 @@ def cmake_arguments(pin: Pin, root: str) -> list[str]:
         "CMAKE_C_FLAGS": flags,
         "CMAKE_CXX_FLAGS": flags,
         "CMAKE_BUILD_RPATH_USE_ORIGIN": "ON",
-        "CMAKE_INSTALL_RPATH": "$ORIGIN/../lib;$ORIGIN",
+        "CMAKE_INSTALL_RPATH": _RPATH,
         "CMAKE_INSTALL_BINDIR": "llama_cpp/bin",
         "CMAKE_INSTALL_LIBDIR": "llama_cpp/lib",
         # Else CMake asks whatever git repository encloses the build.
@@ -63,13 +82,28 @@ def cmake_arguments(pin: Pin, root: str) -> list[str]:
         "LLAMA_BUILD_COMMIT": pin.short_commit,
     }
     switches = {**dict.fromkeys((*_ON, *_BUILT), "ON"), **dict.fromkeys(_OFF, "OFF")}
-    return [f"-D{name}={value}" for name, value in sorted({**text, **switches}.items())]
+    return [f"-D{name}={value}" for name, value in sorted({**text, **switches, **_cuda(root, backend)}.items())]
 
 
-def backend_settings(pin: Pin, root: str) -> dict[str, list[str] | str]:
+def _cuda(root: str, backend: str) -> Mapping[str, str]:
+    """Return what CUDA adds to the arguments, and replaces in them."""
+    if backend == CPU:
+        return MappingProxyType({})
+    return {
+        "GGML_CUDA": "ON",
+        "GGML_CUDA_NCCL": "OFF",  # one card; it would be taken from the machine when it is there
+        "CMAKE_CUDA_ARCHITECTURES": _CUDA_ARCHITECTURES[backend],
+        "CMAKE_CUDA_FLAGS": f"-Xcompiler=-ffile-prefix-map={root}=.",
+        "CMAKE_INSTALL_RPATH": _CUDA_RPATH,
+        # libcuda.so.1 belongs to the driver, and no driver is there where the image is built.
+        "CMAKE_EXE_LINKER_FLAGS": "-Wl,--allow-shlib-undefined",
+    }
+
+
+def backend_settings(pin: Pin, root: str, backend: str = CPU) -> dict[str, list[str] | str]:
     """Return scikit-build-core's settings: the arguments, its build folder, and a wheel with fixed times and order."""
     return {
-        "cmake.args": cmake_arguments(pin, root),
+        "cmake.args": cmake_arguments(pin, root, backend),
         "build-dir": str(Path(root) / "build"),
         "wheel.exclude": list(_EXCLUDED),
         "wheel.reproducible": "true",

@@ -43,7 +43,18 @@ def _parser() -> argparse.ArgumentParser:
     collect.add_argument("--scratch", action="store_true", help="also remove what interrupted stages would go on from")
     _executor(_command(commands, "setup", "make the environments that the recipe's stages need, and stop"))
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
+    _images(commands)
     return parser
+
+
+def _images(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    images = _command(commands, "images", "build the container images and write their digests", recipe=False)
+    images.add_argument("images", nargs="*", metavar="IMAGE", help="training, inference (default: both)")
+    images.add_argument("--variant", default="cpu", help="cpu (default), cuda (training), cuda124, cuda128 (inference)")
+    images.add_argument("--local-base", action="store_true", help="on a base made here, where no registry is reached")
+    images.add_argument("--no-cache", action="store_true", help="use no step of an earlier build")
+    images.add_argument("--check", action="store_true", help="fail unless the images are what the lock names")
+    images.add_argument("--relock-debian", action="store_true", help="lock the newest Debian packages, and stop")
 
 
 def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

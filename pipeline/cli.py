@@ -15,6 +15,13 @@ from pipeline.display import TerminalDisplay
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.log import Sink, json_sink
 
+
+def _images(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import images  # noqa: PLC0415 - the engine's SDK is 80 ms that no other command needs
+
+    return images.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -24,6 +31,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "gc": collect.main,
     "setup": setup.main,
     "pin": pin.main,
+    "images": _images,
 }
 
 

@@ -64,8 +64,20 @@ class TerminalDisplay:
                 self.console.print(
                     f"[bold yellow]![/] {stage}: damaged, set aside and built again: {escape(event['problems'][0])}"
                 )
+            case _ if "image" in event:
+                self._image(name, f"image {event['image']}", event)
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)
+
+    def _image(self, name: str, task: str, event: Mapping[str, Any]) -> None:
+        """Show an image that is built: its instructions, and llama.cpp's compilation inside one of them."""
+        if name == "image.started":
+            self._start(task, event)
+        elif name == "image.ready":
+            self._finish(task)
+            self._line("[green]✓[/]", task, f"{event['seconds']:.1f} s", _size(event["bytes"]))
+        else:
+            self._advance(task, event)
 
     def _start(self, task: str, event: Mapping[str, Any]) -> None:
         if task not in self._tasks:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +17,10 @@ from pipeline.environments import REPOSITORY
 from pipeline.errors import PipelineError
 from pipeline.uv import PYTHON_VERSION, run_uv
 
-GROUPS = ("dev", "host", "train-cpu", "infer", "build", "bench")
+CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
+"""The locks of the images for machines with a GPU."""
+
+GROUPS = ("dev", "host", "train-cpu", "infer", "build", "bench", *CUDA)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
 
 _FORM = (
@@ -35,12 +39,23 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
     environ = {**os.environ, "PIP_EXTRA_INDEX_URL": ""}
     folder = repository / "lockfiles"
     first = folder / f"{GROUPS[0]}.txt"
-    for group in GROUPS:
-        lock = folder / f"{group}.txt"
-        command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
-        command += [] if lock == first else ["--constraints", str(first)]
-        command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
-        run_uv(command, lock, environ)
+    with tempfile.TemporaryDirectory() as name:
+        for group in GROUPS:
+            lock = folder / f"{group}.txt"
+            command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
+            command += [] if lock == first else ["--constraints", str(_constraints(first, group, Path(name)))]
+            command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
+            run_uv(command, lock, environ)
+
+
+def _constraints(first: Path, group: str, folder: Path) -> Path:
+    """Return the lock that a group has to agree with: the first; for CUDA without torch, which is another build."""
+    if group not in CUDA:
+        return first
+    lines = first.read_text(encoding="utf-8").splitlines()
+    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith("torch==")]
+    (folder / first.name).write_text("\n".join(pins) + "\n", encoding="utf-8")
+    return folder / first.name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -60,3 +60,14 @@ def test_words_in_brackets_are_not_taken_for_markup() -> None:
         "outcome": "failed",
     }
     assert "[/red] and [x]" in shown({**event, "cause": "[/red] and [x]", "waiver": ""})
+
+
+def test_a_built_image_is_one_line() -> None:
+    """Its name, seconds and size; instructions and compilation move a bar."""
+    text = shown(
+        {"event": "image.started", "image": "training-cpu", "summary": "from debian"},
+        {"event": "image.building", "image": "training-cpu", "done": 3, "total": 21, "instruction": "RUN x"},
+        {"event": "image.ready", "image": "training-cpu", "seconds": 61.0, "bytes": 1_600_000_000},
+    )
+    assert "✓ image training-cpu" in text
+    assert "1.6 GB" in text

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from llama_cpp_vendor.flags import backend_settings, cmake_arguments
+import pytest
+
+from llama_cpp_vendor.flags import BACKENDS, backend_settings, cmake_arguments
 from llama_cpp_vendor.pin import read_pin
 
 ARGUMENTS = dict(argument[2:].split("=", 1) for argument in cmake_arguments(read_pin(), "/some/root"))
@@ -47,3 +49,24 @@ def test_headers_and_cmake_files_stay_out_of_the_wheel() -> None:
     """They name folders of the building machine."""
     excluded = backend_settings(read_pin(), "/some/root")["wheel.exclude"]
     assert {"include/**", "llama_cpp/lib/cmake/**", "llama_cpp/lib/pkgconfig/**"} <= set(excluded)
+
+
+def test_the_backend_of_the_host_is_the_processor() -> None:
+    """What no one names gives the wheel that it always gave."""
+    assert cmake_arguments(read_pin(), "/r") == cmake_arguments(read_pin(), "/r", "cpu")
+    assert not [name for name in ARGUMENTS if "CUDA" in name]
+
+
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "cpu"])
+def test_cuda_embeds_ptx_for_newer_cards(backend: str) -> None:
+    """A card that the toolkit does not know compiles PTX; a list of `-real` alone ends in "no kernel image"."""
+    arguments = cmake_arguments(read_pin(), "/r", backend)
+    (architectures,) = (value for value in arguments if "CMAKE_CUDA_ARCHITECTURES" in value)
+    assert architectures.endswith("90-virtual" if backend == "cuda124" else "90-virtual;120a-real")
+    assert "-DGGML_CUDA=ON" in arguments
+
+
+def test_cuda_changes_nothing_else() -> None:
+    """The processor's kernels are the same in every variant."""
+    other = dict(argument[2:].split("=", 1) for argument in cmake_arguments(read_pin(), "/some/root", "cuda124"))
+    assert {name for name in ARGUMENTS if other[name] != ARGUMENTS[name]} == {"CMAKE_INSTALL_RPATH"}
