@@ -7,6 +7,7 @@ path of an environment that is ready, because every run of the pipeline passes h
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import digest_file, digest_json
 from pipeline.errors import EnvironmentSetupError, PipelineError, UsageError
-from pipeline.files import locked, write_json_atomic
+from pipeline.files import locked, try_lock, write_json_atomic
 
 if TYPE_CHECKING:
     from llama_cpp_vendor.build import Wheel
@@ -36,6 +37,7 @@ _WITH_LLAMA_CPP = {"infer", "dev"}
 """The locks to which the vendored llama_cpp wheel is added."""
 
 _STAMP = "environment.json"
+_PAUSE_S = 0.1
 _STAMP_FORMAT = 1
 
 
@@ -97,6 +99,21 @@ def ensure(name: str, emit: Emit, *, root: Path = ROOT, again: bool = False) -> 
 
         raise explain(str(error), str(error.filename or environment.folder)) from error
     return environment
+
+
+def hold(name: str, emit: Emit, *, root: Path = ROOT) -> tuple[Environment, int]:
+    """Return the environment, made if need be, and a handle: until that is closed nobody makes it anew.
+
+    Raises what `ensure` raises.
+    """
+    while True:
+        environment = ensure(name, emit, root=root)
+        handle = try_lock(root / f".{environment.lock}.lock", shared=True)
+        if handle is not None and _is_ready(environment):
+            return environment, handle
+        if handle is not None:
+            os.close(handle)
+        time.sleep(_PAUSE_S)
 
 
 def identity(name: str, *, root: Path = ROOT) -> dict[str, str]:
@@ -187,6 +204,7 @@ def _create(environment: Environment, emit: Emit, *, again: bool) -> None:
     emit("environment.creating", name=environment.lock, folder=str(environment.folder))
     origin = _origin(environment)
     wheel = _llama_cpp_wheel(environment.folder.parent, emit) if environment.lock in _WITH_LLAMA_CPP else None
+    environment.stamp.unlink(missing_ok=True)  # first: what is killed half way must not look finished
     # Always from nothing: an update in place keeps a package whose version stayed but whose hash changed, and
     # compiled code of an old file that had the size and the time of its successor.
     shutil.rmtree(environment.folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.artifact import Manifest
 from pipeline.closure import INSIDE, inside_files
+from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
 from pipeline.executors.contract import Executor, Request
 from pipeline.files import explained
@@ -111,11 +112,12 @@ class Run:
         if walk.errors:
             raise walk.errors[0]
         if failures := self._failures():
-            raise gate_error(failures)
+            raise gate_error(failures, {name: self.store.folder(self.outcomes[name].manifest) for name in failures})
 
     def _check_possible(self, stage: Stage) -> None:
         """Refuse, before anything runs, a stage that cannot be built here. One that was built before may be a hit."""
-        if stage.name in self.previous:
+        before = self.previous.get(stage.name, {}).get("parameters")
+        if before is not None and digest_json(before) == digest_json(dict(stage.parameters)):
             return
         if stage.check is not None:
             stage.check()
@@ -226,7 +228,7 @@ class Run:
             return None
         problems = self.store.damage(manifest, rehash=self.settings.verify)
         if problems:
-            aside = self.store.quarantine(manifest)
+            aside = self.store.set_aside_if_damaged(manifest)
             self.log("artifact.corrupt", stage=stage.name, problems=problems, set_aside=str(aside))
             return None
         verdicts = judge(stage, self.recipe, self.store.folder(manifest), self._input_folders(stage))
@@ -291,7 +293,7 @@ class Run:
                 continue
             problems = self.store.damage(manifest, rehash=True)
             if problems:
-                aside = self.store.quarantine(manifest)
+                aside = self.store.set_aside_if_damaged(manifest)
                 self.log("artifact.corrupt", stage=item.stage, problems=problems, set_aside=str(aside))
                 raise DamagedInputError(item.stage, problems, aside)
             self._verified.add(manifest.content)
@@ -320,6 +322,10 @@ class Run:
             threads=self.settings.processors if stage.heavy else max(1, self.settings.processors // self.settings.jobs),
             folders={"vendor": self.vendor_tree()} if stage.vendored else {},
             code={file.relative_to(INSIDE).as_posix(): file for file in inside_files(stage.program or "")},
+            code_sha256={
+                path.removeprefix(f"{INSIDE.name}/"): digest
+                for path, digest in self.pins.code.get(stage.name, {}).items()
+            },
             run=self.store.run,
         )
         return self.executor.run(request, sink, self.cancelled)

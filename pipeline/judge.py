@@ -47,8 +47,8 @@ def failed(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [verdict for verdict in verdicts if verdict["outcome"] == "failed"]
 
 
-def gate_error(failures: Mapping[str, list[Mapping[str, Any]]]) -> GateError:
-    """Return the error for failed gates: each with its value, limit, cause and what to do."""
+def gate_error(failures: Mapping[str, list[Mapping[str, Any]]], folders: Mapping[str, Path]) -> GateError:
+    """Return the error for failed gates: each with its value, limit, cause and what to do, and where their files lie."""
     lines: list[str] = []
     for stage, verdicts in failures.items():
         for item in verdicts:
@@ -61,4 +61,5 @@ def gate_error(failures: Mapping[str, list[Mapping[str, Any]]]) -> GateError:
     count = sum(len(verdicts) for verdicts in failures.values())
     message = f"{count} gate{'s' if count != 1 else ''} failed\n" + "\n".join(lines)
     advice = "nothing after these stages was built; mend the cause, or add [[waivers]] with a reason to the recipe"
-    return GateError(message, where=", ".join(failures), advice=advice)
+    where = ", ".join(f"{stage} ({folders[stage]})" for stage in failures)
+    return GateError(message, where=where, advice=advice)

@@ -13,7 +13,7 @@ import json
 import os
 import stat as stat_module
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,19 @@ def signatures(paths: Iterable[Path]) -> dict[str, list[int | str]]:
     return {str(path): _signature(str(path)) for path in sorted(set(paths))}
 
 
+def same_still(known: Mapping[str, list[int | str]]) -> bool:
+    """Say whether every path still has the signature that is known of it."""
+    try:
+        return all(_signature(path) == signature for path, signature in known.items())
+    except OSError:
+        return False
+
+
 def summary_if_unchanged(state: Path) -> dict[str, Any] | None:
     """Return what the last complete run said, if nothing that it stands on has changed since."""
     try:
         known = json.loads(state.read_bytes())
-        if all(_signature(path) == signature for path, signature in known["signatures"].items()):
+        if same_still(known["signatures"]):
             summary: dict[str, Any] = known["summary"]
             return summary
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

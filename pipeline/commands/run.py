@@ -17,19 +17,24 @@ from pipeline.execute import Run, Settings, processor_count
 from pipeline.executors.contract import Environments
 from pipeline.executors.table import BACKENDS, settings_of
 from pipeline.files import explained, write_json_atomic
+from pipeline.gates.waivers import unused_waivers
+from pipeline.loading import find_recipe
 from pipeline.log import RunLog, Sink, json_sink, open_log
 from pipeline.runs import new_run_id, read_state, write_record, write_state
 from pipeline.settings import RunSettings
+from pipeline.stages.stage import Stage
 from pipeline.store import Store
-from pipeline.unchanged import settings_file, signatures, state_path
+from pipeline.unchanged import same_still, settings_file, signatures, state_path
 from pipeline.vendor import vendor_tree
 from pipeline.view import show
 
 
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Run a recipe. Raises PipelineError; a failed gate is one, and everything done so far stays."""
+    seen = signatures([*_sources(), find_recipe(options.recipe), *_settings_files(options)])
     context = Context.of(options)
     target_stages = context.plan.up_to(options.to)
+    seen |= signatures(_outside(target_stages))
     settings = settings_of(options)
     check_processor(context.recipe.numerics.instruction_set)
     identity = new_run_id()
@@ -54,7 +59,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
         _execute(run, context, options, folder, record)
-        finished = _finish(run, context, options, backend.environments)
+        finished = _finish(run, context, options, backend.environments, seen)
         log(
             "run.finished",
             recipe=context.recipe.name,
@@ -79,12 +84,14 @@ def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:
 
 def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Path, record: dict[str, Any]) -> None:
     """Run, and write down what happened however it ended."""
-    status, problem = "finished", ""
+    status, problem = "crashed", ""
     try:
         run.execute(options.to)
+        status = "finished"
     except PipelineError as error:
         status, problem = "failed", error.what
         run.log("run.failed", what=error.what, where=error.where, advice=error.advice, exit_code=error.exit_code)
+        _show(run, context)  # what the failed gates speak of has to be found under its human name
         raise
     finally:
         complete = status == "finished" and "release" in run.outcomes
@@ -92,28 +99,57 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
 
 
-def _finish(run: Run, context: Context, options: argparse.Namespace, environments: Environments) -> dict[str, Any]:
-    """Bring the human names up to date and remember what an unchanged run may skip; return the summary."""
+def _show(run: Run, context: Context) -> list[Path]:
+    """Bring the human names up to date; return them."""
     manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
-    shown = show(context.folder, context.recipe, context.plan, run.store, manifests, run.pins.tools)
+    return show(context.folder, context.recipe, context.plan, run.store, manifests, run.pins.tools)
+
+
+def _finish(
+    run: Run, context: Context, options: argparse.Namespace, environments: Environments, seen: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Bring the human names up to date and remember what an unchanged run may skip; return the summary.
+
+    `seen` has the signatures of what was read, from before it was read. An edit since then is for the next run.
+    """
+    manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
+    shown = _show(run, context)
+    _tell_unused_waivers(run, context)
     built = sum(outcome.status == "built" for outcome in run.outcomes.values())
     summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
     stages = context.plan.up_to(options.to)
-    watched = {*shown, *_sources(), context.path, *_settings_files(options)}
-    watched |= {path for name in environment_names(stages) for path in environments.watched(name)}
-    watched |= {path for stage in stages for path in stage.outside.values()}
+    watched = {*shown, *(path for name in environment_names(stages) for path in environments.watched(name))}
     for manifest in manifests.values():
         content = run.store.folder(manifest)
         watched |= {run.store.manifest_path(manifest.key), *(content / entry.path for entry in manifest.files)}
     state = state_path(options)
     with explained(state):
-        write_json_atomic(state, {"signatures": signatures(watched), "summary": summary})
+        if same_still(seen):
+            write_json_atomic(state, {"signatures": {**signatures(watched), **seen}, "summary": summary})
+        else:
+            state.unlink(missing_ok=True)
     return {"stages": len(manifests), "built": built}
+
+
+def _tell_unused_waivers(run: Run, context: Context) -> None:
+    """Name written exceptions that nothing needed, when every gate was asked."""
+    if len(run.outcomes) < len(context.plan.stages):
+        return
+    verdicts = [verdict for outcome in run.outcomes.values() for verdict in outcome.manifest.gates]
+    if unused := unused_waivers(verdicts, context.recipe.waivers):
+        run.log("waivers.unused", gates=unused, advice="nothing failed there: take them out of the recipe")
+
+
+def _outside(stages: list[Stage]) -> list[Path]:
+    """Return the user's files that stages read; of a model's folder also the folder, to see what is added."""
+    files = [path for stage in stages for path in stage.outside.values()]
+    folders = {path.parent for stage in stages if stage.name == "fetch-base" for path in stage.outside.values()}
+    return [*files, *folders]
 
 
 def _settings_files(options: argparse.Namespace) -> list[Path]:
     found = settings_file(options.settings, options.recipe)
-    return [found.absolute()] if found is not None else []
+    return [found.absolute()] if found is not None and found.is_file() else []
 
 
 def _sources() -> list[Path]:

@@ -17,11 +17,10 @@ class Request:
     """One job.
 
     `inputs` maps each input's name to its files: path inside the input → file on this host.
-    `code` maps paths in
-    the package `inside` to source files. `folders` are whole read-only folders (the llama.cpp tree).
-    `work` is an empty folder that the
-    executor may use and that the caller removes; the result lies in `work / "output"`. `run` names
-    the run that it belongs to.
+    `code` maps paths in the package `inside` to source files, `code_sha256` the same paths to the digests
+    that the key names. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty
+    folder that the executor may use and that the caller removes; the result lies in `work / "output"`.
+    `run` names the run that it belongs to.
     """
 
     stage: str
@@ -35,6 +34,7 @@ class Request:
     threads: int
     folders: Mapping[str, Path] = field(default_factory=dict)
     code: Mapping[str, Path] = field(default_factory=dict)
+    code_sha256: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     run: str = ""
 

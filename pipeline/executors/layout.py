@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path, PurePath
 
+from pipeline.digest import digest_file
+from pipeline.errors import ExecutorError
 from pipeline.executors.contract import Request
 
 _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
@@ -14,12 +16,18 @@ _FOLDER_MODE, _FILE_MODE = 0o755, 0o644
 
 
 def write_code(request: Request, folder: Path) -> None:
-    """Copy exactly the files that the job's key names into `folder`, as the package `inside`."""
+    """Copy exactly the files that the job's key names into `folder`, as the package `inside`.
+
+    Raises ExecutorError for one that is no longer what the key names.
+    """
     for path, file in request.code.items():
         target = folder / "inside" / path
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
         target.chmod(_FILE_MODE)
+        if digest_file(target) != request.code_sha256.get(path, digest_file(target)):
+            message = f"{request.stage}: the code changed during the run"
+            raise ExecutorError(message, where=str(file), advice="run again: what was built before the change stays")
     for inner in (folder, *folder.rglob("*")):
         if inner.is_dir():
             inner.chmod(_FOLDER_MODE)

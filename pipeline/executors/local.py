@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 
+from pipeline.errors import ExecutorError
 from pipeline.executors.contract import EventSink, Request
 from pipeline.executors.events import JobOutput
 from pipeline.executors.layout import job_variables, write_code, write_request
@@ -60,7 +61,24 @@ class LocalExecutor:
         python = self._interpreter(request.environment)
         command = [*network_prefix(), str(python), "-B", "-m", "inside", str(request.work / "request.json")]
         variables = _variables(request, python)
-        process = subprocess.Popen(
+        process = _start(command, request, variables)
+        patience = Patience(request.stage, cancelled, request.timeout_s)
+        job_output = JobOutput(request.stage, sink)
+        reader = threading.Thread(target=job_output.read, args=(process.stdout or (),), daemon=True)
+        reader.start()
+        try:
+            sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
+            _wait(process, reader, patience)
+        finally:
+            _end(process)
+            reader.join(timeout=_GRACE_S)
+        job_output.judge(process.returncode)
+        return output
+
+
+def _start(command: list[str], request: Request, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
             command,
             cwd=request.work / "code",
             env=variables,
@@ -71,18 +89,10 @@ class LocalExecutor:
             encoding="utf-8",
             errors="replace",
         )
-        sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
-        patience = Patience(request.stage, cancelled, request.timeout_s)
-        job_output = JobOutput(request.stage, sink)
-        reader = threading.Thread(target=job_output.read, args=(process.stdout or (),), daemon=True)
-        reader.start()
-        try:
-            _wait(process, reader, patience)
-        finally:
-            _end(process)
-            reader.join(timeout=_GRACE_S)
-        job_output.judge(process.returncode)
-        return output
+    except OSError as error:
+        message = f"{request.stage}: the job could not be started: {error.strerror}"
+        advice = "free memory, or make the environment anew: python -m pipeline.environments --again NAME"
+        raise ExecutorError(message, where=str(error.filename or command[0]), advice=advice) from error
 
 
 def _lay_out(request: Request) -> Path:

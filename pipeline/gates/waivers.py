@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 from pipeline.gates.verdict import Verdict
 
@@ -40,7 +40,7 @@ def apply_waivers(verdicts: Sequence[Verdict], waivers: Iterable[WaiverLike]) ->
     )
 
 
-def unused_waivers(verdicts: Iterable[Verdict], waivers: Iterable[WaiverLike]) -> list[str]:
-    """Return the gates that a recipe waives and that did not fail: exceptions to strike out."""
-    used = {verdict.gate for verdict in verdicts if verdict.outcome == "waived"}
+def unused_waivers(verdicts: Iterable[Mapping[str, Any]], waivers: Iterable[WaiverLike]) -> list[str]:
+    """Return the gates that a recipe waives and that did not fail (verdicts as JSON): exceptions to strike out."""
+    used = {verdict["gate"] for verdict in verdicts if verdict["outcome"] == "waived"}
     return sorted({waiver.gate for waiver in waivers} - used)

@@ -14,7 +14,6 @@ import pytest
 from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.golden.digests import built_digests, compare, read_golden
 
-
 pytestmark = pytest.mark.timeout(2700)  # the whole job on one core, which a busy machine may share
 
 
