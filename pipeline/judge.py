@@ -48,7 +48,7 @@ def failed(verdicts: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def gate_error(failures: Mapping[str, list[Mapping[str, Any]]], folders: Mapping[str, Path]) -> GateError:
-    """Return the error for failed gates: each with its value, limit, cause and what to do, and where their files lie."""
+    """Return the error for failed gates: each with its value, limit, cause and what to do, and where."""
     lines: list[str] = []
     for stage, verdicts in failures.items():
         for item in verdicts:
