@@ -324,7 +324,7 @@ def run_of(kitchen: Kitchen, *stages: Stage, offers: tuple[str, ...] = (), previ
         Path,
         lambda event, **data: kitchen.events.append({"event": event, **data}),
         Settings(jobs=1, processors=1),
-        previous={name: {} for name in previous},
+        previous={name: {"parameters": {}} for name in previous},
     )
 
 
@@ -359,6 +359,14 @@ def test_a_result_that_was_built_elsewhere_is_used(kitchen: Kitchen) -> None:
     run = run_of(kitchen, kitchen.stage("raw"), needy(kitchen), previous=("model",))
     run.execute()
     assert run.outcomes["model"].status == "hit"
+
+
+def test_a_result_of_other_settings_is_no_reason_to_begin(kitchen: Kitchen) -> None:
+    """Built once with settings that work here; with those that do not, nothing is fetched."""
+    changed = replace(needy(kitchen), parameters={"trainer": "unsloth"})
+    with pytest.raises(ExecutorError, match="needs unsloth"):
+        run_of(kitchen, kitchen.stage("raw"), changed, previous=("model",)).execute()
+    assert kitchen.calls == []
 
 
 def test_a_stage_that_knows_it_cannot_work_says_so_first(kitchen: Kitchen) -> None:
