@@ -25,7 +25,7 @@ from pipeline.images.settings import Settings
 Emit = Callable[..., None]
 
 TAG = "fine-tune-pipeline/base:debian"
-_FORM = 1  # counts the changes to how the base is made
+_FORM = 2  # counts the changes to how the base is made
 _LEFT_OUT = ("usr/share/man", "usr/share/locale", "usr/share/doc", "usr/share/info")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -93,17 +93,19 @@ def _make(settings: Settings, cache: Path, folder: Path, label: str, emit: Emit)
             control = _run(["dpkg-deb", "--field", str(path)]).rstrip()
             index.write(f"{control}\nFilename: ./{deb.file}\nSize: {deb.size}\nSHA256: {deb.sha256}\n\n")
     epoch = epoch_of(lock.moment)
-    rootfs = bootstrap(folder, settings, f"deb [trusted=yes] copy:{packages} ./", epoch)
+    rootfs = bootstrap(folder, f"deb [trusted=yes] copy:{packages} ./", epoch)
     config = {"Cmd": ["bash"], "Env": [f"PATH={_PATH}"], "Labels": {"fine-tune-pipeline.inputs": label}}
     pack(rootfs, folder / "base.tar", epoch=epoch, tag=TAG, settings=config)
     return folder / "base.tar"
 
 
-def bootstrap(folder: Path, settings: Settings, source: str, epoch: int, suite: str = "") -> Path:
-    """Make a Debian file system as a tar file in `folder`, of all that `source` (a line of sources.list) asks for."""
+def bootstrap(folder: Path, source: str, epoch: int, suite: str = "", sources: str = "") -> Path:
+    """Make a Debian file system as a tar file in `folder`, of all that `source` (a line of sources.list) asks for.
+
+    `sources` is its sources.list; without one it names no mirror, and so is the same whichever was asked.
+    """
     rootfs = folder / "rootfs.tar"
-    lines = "".join(f"deb {settings.debian.mirrors[0]}/{each}\n" for each in settings.debian.suites)
-    (folder / "sources.list").write_text(lines, encoding="utf-8")
+    (folder / "sources.list").write_text(sources, encoding="utf-8")
     command = ["mmdebstrap", "--quiet", "--variant=apt", "--format=tar"]
     command += [f"--dpkgopt=path-exclude=/{path}/*" for path in _LEFT_OUT]
     command += [f"--customize-hook=copy-in {folder / 'sources.list'} /etc/apt"]

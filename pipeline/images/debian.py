@@ -82,11 +82,21 @@ def fetch_debs(lock: DebianLock, folder: Path, source: Debian, emit: Emit) -> li
     has a file, or when what it has is another file.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    known_mirrors(source)
     missing = [deb for deb in lock.debs if not _is_there(deb, folder)]
     for done, deb in enumerate(missing, start=1):
         _fetch(deb, folder, list(_addresses(deb, lock.moment, source)))
         emit("image.fetching", file=deb.file, done=done, total=len(missing))
     return [folder / deb.file for deb in lock.debs]
+
+
+def known_mirrors(source: Debian) -> list[str]:
+    """Return the mirrors. Raises ImageError where this machine names none."""
+    if not source.mirrors:
+        message = "no Debian mirror is known here"
+        advice = "name one: DEBIAN_MIRRORS=<address>, its part before `/debian` (debian.org/mirror/list has them)"
+        raise ImageError(message, where="DEBIAN_MIRRORS; /etc/apt", advice=advice)
+    return source.mirrors
 
 
 def _is_there(deb: Deb, folder: Path) -> bool:
@@ -117,7 +127,7 @@ def _fetch(deb: Deb, folder: Path, addresses: list[str]) -> None:
         (folder / deb.file).unlink()
         message = f"{deb.file} is not the file that the lock names: expected sha256 {deb.sha256}, {deb.size} bytes"
         raise ImageError(
-            message, where=address, advice="do not use this mirror: name another in containers/images.toml"
+            message, where=address, advice="do not use this mirror: name another in DEBIAN_MIRRORS"
         )
     message = f"no mirror has {deb.name} {deb.version} (any more)\n" + "\n".join(refusals)
     advice = f"where the network is up, the version was replaced: {RENEW}"

@@ -39,8 +39,11 @@ def relock(
     moment = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix=".relock-", dir=scratch) as folder:
         first = settings.debian.suites[0].partition(" ")[0]
-        mirror = f"{settings.debian.mirrors[0]}/{first}"
-        rootfs = bootstrap(Path(folder), settings, mirror, int(moment.timestamp()), settings.debian.release)
+        mirror = known_mirrors(settings.debian)[0]
+        sources = "".join(f"deb {mirror}/{each}\n" for each in settings.debian.suites)
+        rootfs = bootstrap(
+            Path(folder), f"{mirror}/{first}", int(moment.timestamp()), settings.debian.release, sources
+        )
         image = pack(rootfs, Path(folder) / "image.tar", epoch=0, tag=_TAG, settings={})
         engine.load(Path(folder) / "image.tar")
     try:

@@ -29,6 +29,16 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+def own_mirrors(apt: Path = Path("/etc/apt")) -> list[str]:
+    """Return the roots of the Debian mirrors that this machine uses: DEBIAN_MIRRORS, or what its apt sources name."""
+    if given := os.environ.get("DEBIAN_MIRRORS"):
+        return given.split()
+    files = [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]
+    text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.is_file())
+    plain = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return list(dict.fromkeys(re.findall(r"(https?://\S+?)/debian(?:-security)?/?(?=\s|$)", plain)))
+
+
 class DebianSet(_Table):
     """Debian packages that are asked for, on top of other sets."""
 
@@ -37,12 +47,12 @@ class DebianSet(_Table):
 
 
 class Debian(_Table):
-    """Where Debian packages come from. Addresses without `/` at the end."""
+    """Which Debian packages, and where they come from: addresses without `/` at the end, of this machine's settings."""
 
     release: str
     suites: list[str]
-    mirrors: list[str]
-    snapshots: list[str]
+    mirrors: list[str] = Field(default_factory=lambda: own_mirrors())
+    snapshots: list[str] = Field(default_factory=lambda: os.environ.get("DEBIAN_SNAPSHOTS", "").split())
     sets: dict[str, DebianSet]
 
 
