@@ -77,9 +77,11 @@ def cmake_arguments(pin: Pin, root: str, backend: str = CPU) -> list[str]:
         "CMAKE_INSTALL_RPATH": _RPATH,
         "CMAKE_INSTALL_BINDIR": "llama_cpp/bin",
         "CMAKE_INSTALL_LIBDIR": "llama_cpp/lib",
-        # Else CMake asks whatever git repository encloses the build.
+        # Else CMake asks whatever git repository encloses the build: llama.cpp for these, ggml for the commit below.
         "LLAMA_BUILD_NUMBER": str(pin.build_number),
         "LLAMA_BUILD_COMMIT": pin.short_commit,
+        "GIT_EXE": "OFF",
+        "GGML_BUILD_COMMIT": pin.short_commit,
     }
     switches = {**dict.fromkeys((*_ON, *_BUILT), "ON"), **dict.fromkeys(_OFF, "OFF")}
     return [f"-D{name}={value}" for name, value in sorted({**text, **switches, **_cuda(root, backend)}.items())]

@@ -126,9 +126,7 @@ def _fetch(deb: Deb, folder: Path, addresses: list[str]) -> None:
             return
         (folder / deb.file).unlink()
         message = f"{deb.file} is not the file that the lock names: expected sha256 {deb.sha256}, {deb.size} bytes"
-        raise ImageError(
-            message, where=address, advice="do not use this mirror: name another in DEBIAN_MIRRORS"
-        )
+        raise ImageError(message, where=address, advice="do not use this mirror: name another in DEBIAN_MIRRORS")
     message = f"no mirror has {deb.name} {deb.version} (any more)\n" + "\n".join(refusals)
     advice = f"where the network is up, the version was replaced: {RENEW}"
     raise ImageError(message, where=deb.path, advice=advice)

@@ -13,7 +13,7 @@ from pipeline.environments import REPOSITORY
 from pipeline.errors import ImageError
 from pipeline.images.base import bootstrap
 from pipeline.images.canonical import pack
-from pipeline.images.debian import Deb, DebianLock, lock_path, write_debs
+from pipeline.images.debian import Deb, DebianLock, known_mirrors, lock_path, write_debs
 from pipeline.images.engine import Engine
 from pipeline.images.settings import Settings
 
@@ -41,9 +41,7 @@ def relock(
         first = settings.debian.suites[0].partition(" ")[0]
         mirror = known_mirrors(settings.debian)[0]
         sources = "".join(f"deb {mirror}/{each}\n" for each in settings.debian.suites)
-        rootfs = bootstrap(
-            Path(folder), f"{mirror}/{first}", int(moment.timestamp()), settings.debian.release, sources
-        )
+        rootfs = bootstrap(Path(folder), f"{mirror}/{first}", int(moment.timestamp()), settings.debian.release, sources)
         image = pack(rootfs, Path(folder) / "image.tar", epoch=0, tag=_TAG, settings={})
         engine.load(Path(folder) / "image.tar")
     try:

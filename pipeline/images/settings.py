@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.environments import REPOSITORY
 from pipeline.errors import ImageError, UsageError
@@ -51,7 +52,7 @@ class Debian(_Table):
 
     release: str
     suites: list[str]
-    mirrors: list[str] = Field(default_factory=lambda: own_mirrors())
+    mirrors: list[str] = Field(default_factory=own_mirrors)
     snapshots: list[str] = Field(default_factory=lambda: os.environ.get("DEBIAN_SNAPSHOTS", "").split())
     sets: dict[str, DebianSet]
 

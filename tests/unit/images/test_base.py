@@ -67,7 +67,7 @@ def test_no_mmdebstrap_says_what_to_install(tmp_path: Path, monkeypatch: pytest.
     """And that a registry's base needs none."""
     monkeypatch.setattr(base, "_PATH", str(tmp_path))
     with pytest.raises(ImageError, match="mmdebstrap, which makes the base, is not there") as caught:
-        bootstrap(tmp_path, read_settings(), "deb [trusted=yes] copy:/none ./", 0)
+        bootstrap(tmp_path, "deb [trusted=yes] copy:/none ./", 0)
     assert "apt-get install mmdebstrap" in caught.value.advice
     assert "--local-base" in caught.value.advice
 

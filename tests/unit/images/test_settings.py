@@ -11,7 +11,7 @@ from llama_cpp_vendor.flags import BACKENDS
 from pipeline.environments import lock_file
 from pipeline.errors import ImageError, UsageError
 from pipeline.images.debian import lock_path, read_debs
-from pipeline.images.settings import FILE, by_digest, named, read_settings
+from pipeline.images.settings import FILE, by_digest, named, own_mirrors, read_settings
 
 CONTAINERS = FILE.parent
 
@@ -83,3 +83,22 @@ def test_a_dockerfile_asks_no_network(folder: str) -> None:
     text = (CONTAINERS / folder / "Dockerfile").read_text()
     assert re.findall(r"https?://|apt-get update|pip download|curl|wget", text) == []
     assert "USER 1000:1000" in text
+
+
+def test_mirrors_are_those_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both forms of apt's sources; what is commented out, and other archives, do not count."""
+    monkeypatch.delenv("DEBIAN_MIRRORS", raising=False)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list").write_text(
+        "deb http://one.example/debian bookworm main\n# deb http://no.example/debian x\n"
+    )
+    lines = "Types: deb\nURIs: http://two.example/debian-security\nSuites: x\n"
+    (tmp_path / "sources.list.d" / "debian.sources").write_text(lines)
+    (tmp_path / "sources.list.d" / "other.list").write_text("deb https://apt.example/tools stable main\n")
+    assert own_mirrors(tmp_path) == ["http://one.example", "http://two.example"]
+
+
+def test_named_mirrors_take_the_place_of_the_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without apt, or behind another mirror."""
+    monkeypatch.setenv("DEBIAN_MIRRORS", "http://a.example http://b.example/d")
+    assert own_mirrors(tmp_path) == ["http://a.example", "http://b.example/d"]
