@@ -1,4 +1,6 @@
-"""Run settings (`run.toml`): where and with how much a run works. Nothing in them changes a byte, so no key has them.
+"""Run settings (`run.toml`): where and with how much a run works. No key has them.
+
+Nothing in them changes a byte but the variant of an image, and the image's digest is in the keys.
 
 `docs/running.md` describes every setting for a reader.
 """
@@ -49,6 +51,9 @@ class DockerSettings(Section):
     pids: int = Field(4096, ge=16, description="Processes and threads of one job.")
     gpus: Annotated[tuple[Gpu, ...], Strict(False), BeforeValidator(_listed)] = Field((), description="GPUs to give.")
     timeout_s: float | None = Field(None, gt=0, description="Time limit of one job.")
+    variants: Mapping[Literal["training", "inference"], str] = Field(
+        {}, description="Variant of each image, e.g. training = 'cuda'; `cpu` where none is named."
+    )
 
 
 class RunSettings(Section):

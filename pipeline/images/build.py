@@ -17,9 +17,9 @@ from pipeline.errors import ImageError
 from pipeline.files import locked, write_json_atomic
 from pipeline.images.base import Base, epoch_of, local_base, local_origin, registry_base
 from pipeline.images.canonical import CanonicalImage, canonicalize
-from pipeline.images.context import PREFIX, Ingredients, check_backend, write_context
+from pipeline.images.context import Ingredients, check_backend, write_context
 from pipeline.images.engine import Engine
-from pipeline.images.lock import DEFAULT, read_lock
+from pipeline.images.lock import DEFAULT, PREFIX, read_lock
 from pipeline.images.settings import Settings, named
 
 Emit = Callable[..., None]

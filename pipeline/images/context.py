@@ -16,15 +16,13 @@ from pipeline.digest import digest_file, digest_json
 from pipeline.environments import REPOSITORY, llama_cpp_cache, lock_file
 from pipeline.errors import ImageError
 from pipeline.images.debian import fetch_debs, lock_path, read_debs
+from pipeline.images.lock import CAPABILITIES, PREFIX
 from pipeline.images.settings import ImageRecipe, Settings
 from pipeline.images.wheels import wheelhouse
 
 Emit = Callable[..., None]
 
 CONTAINERS = REPOSITORY / "containers"
-PREFIX = "fine-tune-pipeline"
-"""In front of every label and tag of ours."""
-
 _FORM = 1  # counts the changes to the canonical form and to what a context holds
 _VENDOR = REPOSITORY / "llama_cpp_vendor"
 _ERRORS = (REPOSITORY / "pipeline" / "__init__.py", REPOSITORY / "pipeline" / "errors.py")
@@ -57,7 +55,9 @@ class Ingredients:
         """The labels. No commit of the project: each commit would give other images, and run every stage again."""
         title = f"{PREFIX} {self.name}"
         pins = {f"{PREFIX}.{key}": value for key, value in self.pins.items()}
-        return {"org.opencontainers.image.title": title, f"{PREFIX}.pins": f"sha256:{digest_json(self.pins)}", **pins}
+        offers = {CAPABILITIES: " ".join(self.recipe.capabilities)} if self.recipe.capabilities else {}
+        given = {"org.opencontainers.image.title": title, f"{PREFIX}.pins": f"sha256:{digest_json(self.pins)}"}
+        return {**given, **pins, **offers}
 
     @cached_property
     def digest(self) -> str:

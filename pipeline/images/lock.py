@@ -15,6 +15,15 @@ from pipeline.files import write_json_atomic
 DEFAULT = REPOSITORY / "lockfiles" / "images.lock"
 """The lock of this repository."""
 
+PREFIX = "fine-tune-pipeline"
+"""What the names of our labels begin with."""
+
+CAPABILITIES = f"{PREFIX}.capabilities"
+"""The label that says what an image can do with a GPU, words with spaces between them."""
+
+PYTHON = f"{PREFIX}.python"
+"""The label that names another interpreter than the images' own."""
+
 _FORMAT = 1
 _ADVICE = "run `nox -s images` (where no registry is reachable: `nox -s images -- --local-base`)"
 

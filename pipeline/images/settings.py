@@ -66,6 +66,7 @@ class ImageRecipe(_Table):
     build_debian: list[str] = []
     llama_cpp: str | None = None
     toolkit: str | None = None
+    capabilities: list[str] = []
 
 
 class Settings(_Table):

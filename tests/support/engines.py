@@ -58,7 +58,7 @@ def small_image(api: Any) -> LockedImage:
         with tempfile.TemporaryDirectory(dir=_quick_folder()) as folder:
             _import(api, _make_root(Path(folder)))
         found = api.images(filters=wanted)
-    return LockedImage("training-cpu", found[0]["Id"], {"python": "/usr/bin/python3"})
+    return LockedImage("training-cpu", found[0]["Id"], {"fine-tune-pipeline.python": "/usr/bin/python3"})
 
 
 def _quick_folder() -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pipeline.errors import ImageError, SettingsError
@@ -16,12 +16,13 @@ _ID = re.compile(r"sha256:[0-9a-f]{64}")
 class ImageEnvironments:
     """Reads the lock; whether an engine has an image is looked at when a job is to run in it."""
 
-    def __init__(self, lock: Path = DEFAULT) -> None:
+    def __init__(self, variants: Mapping[str, str] | None = None, lock: Path = DEFAULT) -> None:
+        self._variants = variants or {}
         self._lock = lock
 
     def image(self, name: str) -> LockedImage:
         """Return the image of an environment. Raises ImageError for anything but a digest: a tag can move."""
-        image = locked_image(name, self._lock)
+        image = locked_image(name, self._lock, variant=self._variants.get(name, "cpu"))
         if not _ID.fullmatch(image.id):
             message = f"the image of {name!r} is {image.id!r}, which is no digest: a tag can move"
             raise ImageError(message, where=str(self._lock), advice="run `nox -s images`, which writes digests")

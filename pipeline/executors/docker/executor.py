@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
@@ -20,7 +19,7 @@ from pipeline.executors.events import JobOutput
 from pipeline.executors.layout import job_variables, write_code, write_request
 from pipeline.executors.patience import Patience
 from pipeline.files import explained
-from pipeline.images.lock import LockedImage
+from pipeline.images.lock import CAPABILITIES, LockedImage
 from pipeline.settings import RunSettings
 
 
@@ -38,8 +37,7 @@ class DockerExecutor:
             return frozenset()
         image = self._image(environment)
         self._engine(image)
-        found = re.split(r"[\s,]+", image.labels.get("capabilities", "").strip())
-        return frozenset(filter(None, found)) if self._settings.gpus else frozenset()
+        return frozenset(image.labels.get(CAPABILITIES, "").split()) if self._settings.gpus else frozenset()
 
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Run one job; see `contract.Executor`. Raises EngineError and ImageError as well."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeline.images.lock import LockedImage
+from pipeline.images.lock import PYTHON, LockedImage
 from pipeline.settings import DockerSettings
 
 GIVEN = PurePosixPath("/job")
@@ -62,7 +62,7 @@ def job_user() -> tuple[int, int]:
 
 def interpreter(image: LockedImage) -> PurePosixPath:
     """Return the Python of an image."""
-    return PurePosixPath(image.labels.get("python", "/opt/venv/bin/python"))
+    return PurePosixPath(image.labels.get(PYTHON, "/opt/venv/bin/python"))
 
 
 def job_command(python: PurePosixPath) -> list[str]:

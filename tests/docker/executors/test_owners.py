@@ -22,7 +22,7 @@ from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.images.lock import LockedImage
 from pipeline.settings import RunSettings
 from tests.support.executor_contract import Bench
-image = LockedImage("training-cpu", sys.argv[2], {"python": "/usr/bin/python3"})
+image = LockedImage("training-cpu", sys.argv[2], {"fine-tune-pipeline.python": "/usr/bin/python3"})
 bench = Bench(Path(sys.argv[1]), DockerExecutor(lambda _: image, RunSettings(), lambda *_, **__: None))
 bench.run("hang")
 """

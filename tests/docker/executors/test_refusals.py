@@ -117,7 +117,7 @@ def test_an_image_under_a_tag(tmp_path: Path, engine: Any, image: LockedImage) -
     lock.write_text(json.dumps({"format": 1, "images": {"training-cpu": entry}}))
     try:
         with pytest.raises(ImageError, match="a tag can move"):
-            ImageEnvironments(lock).prepare("training")
+            ImageEnvironments(lock=lock).prepare("training")
     finally:
         engine.remove_image("fine-tune-pipeline-test:moving")
 

@@ -18,7 +18,7 @@ def environments(folder: Path, identity: str | None) -> ImageEnvironments:
     lock = folder / "images.lock"
     if identity is not None:
         lock.write_text(json.dumps({"format": 1, "images": {"training-cpu": {"id": identity, "labels": {}}}}))
-    return ImageEnvironments(lock)
+    return ImageEnvironments(lock=lock)
 
 
 def test_the_digest_is_the_identity(tmp_path: Path) -> None:
@@ -52,3 +52,13 @@ def test_a_missing_image_says_how_to_make_it(tmp_path: Path) -> None:
     with pytest.raises(ImageError) as caught:
         environments(tmp_path, None).prepare("training")
     assert "nox -s images" in caught.value.advice
+
+
+def test_a_variant_of_the_settings_is_taken(tmp_path: Path) -> None:
+    """A GPU machine runs the image with CUDA; what is not named stays the CPU's."""
+    lock = tmp_path / "images.lock"
+    named = {"training-cpu": "a", "training-cuda": "b", "inference-cpu": "c"}
+    images = {name: {"id": f"sha256:{digit * 64}", "labels": {}} for name, digit in named.items()}
+    lock.write_text(json.dumps({"format": 1, "images": images}))
+    found = ImageEnvironments({"training": "cuda"}, lock)
+    assert [found.identity(name)["image"][-1] for name in ("training", "inference")] == ["b", "c"]

@@ -41,7 +41,8 @@ def test_the_image_is_named_by_its_digest() -> None:
 def test_the_image_may_name_its_interpreter() -> None:
     """A label does; without one it is where our images have it."""
     assert str(interpreter(IMAGE)) == "/opt/venv/bin/python"
-    assert str(interpreter(LockedImage("x", "y", {"python": "/usr/bin/python3"}))) == "/usr/bin/python3"
+    other = LockedImage("x", "y", {"fine-tune-pipeline.python": "/usr/bin/python3"})
+    assert str(interpreter(other)) == "/usr/bin/python3"
 
 
 def test_no_gpu_is_asked_for_unless_the_settings_do() -> None:
