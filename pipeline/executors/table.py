@@ -23,7 +23,7 @@ def _docker(settings: RunSettings, emit: Emit) -> Backend:
     from pipeline.executors.docker.environments import ImageEnvironments  # noqa: PLC0415 - only when it is asked for
     from pipeline.executors.docker.executor import DockerExecutor  # noqa: PLC0415
 
-    environments = ImageEnvironments({**settings.docker.variants})
+    environments = ImageEnvironments({str(name): value for name, value in settings.docker.variants.items()})
     environments.check_hosts(settings.hosts)
     return Backend(environments, DockerExecutor(environments.image, settings, emit))
 
