@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import checksums, noop, overhead, tools
+from bench import checksums, containers, noop, overhead, tools
 from bench.table import REPOSITORY, Table, put
 
 BENCHES: dict[str, Callable[[], Table]] = {
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[], Table]] = {
     "overhead": overhead.measure,
     "tools": tools.measure,
     "checksums": checksums.measure,
+    "containers": containers.measure,
 }
 """Name on the command line → what measures it. `prepare` is a program of its own in the training environment."""
 
