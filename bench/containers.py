@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from bench.table import Table, summary_ms
+from pipeline.executors.contract import Executor
 from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.executors.local import LocalExecutor
 from pipeline.settings import RunSettings
@@ -18,7 +19,7 @@ from tests.support.executor_contract import Bench
 def measure(rounds: int = 11) -> Table:
     """Return the table. Needs a container engine; local and docker take turns."""
     image = small_image(own_engine())
-    executors = {
+    executors: dict[str, Executor] = {
         "local executor": LocalExecutor(lambda _: Path(sys.executable)),
         "docker executor": DockerExecutor(lambda _: image, RunSettings(), lambda *_, **__: None),
     }
