@@ -82,8 +82,9 @@ def fetch_debs(lock: DebianLock, folder: Path, source: Debian, emit: Emit) -> li
     has a file, or when what it has is another file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    known_mirrors(source)
     missing = [deb for deb in lock.debs if not _is_there(deb, folder)]
+    if missing:
+        known_mirrors(source)
     for done, deb in enumerate(missing, start=1):
         _fetch(deb, folder, list(_addresses(deb, lock.moment, source)))
         emit("image.fetching", file=deb.file, done=done, total=len(missing))

@@ -148,3 +148,10 @@ def test_a_file_without_a_digest_is_refused() -> None:
     """A lock without a hash would be no lock."""
     with pytest.raises(ImageError, match="without its sha256"):
         parse(ANSWER.replace("SHA256: cc\n", ""), read_settings())
+
+
+def test_a_machine_without_mirrors_is_told_how_to_name_one(tmp_path: Path, source: Callable[..., Debian]) -> None:
+    """Not Debian, or no apt sources."""
+    with pytest.raises(ImageError, match="no Debian mirror is known here") as caught:
+        fetch_debs(LOCK, tmp_path / "empty", source([]), ignore)
+    assert "DEBIAN_MIRRORS" in caught.value.advice
