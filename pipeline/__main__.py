@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
+from typing import NoReturn
 
 from pipeline.arguments import parse
 from pipeline.unchanged import state_path, summary_if_unchanged
@@ -18,9 +21,22 @@ def main(arguments: list[str]) -> int:
                 summary, as_json=options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())
             )
             return 0
-    from pipeline.cli import dispatch  # noqa: PLC0415 - everything heavy is imported only when something must be done
-
+    try:
+        from pipeline.cli import dispatch  # noqa: PLC0415 - all that is heavy is imported only when it is needed
+    except ModuleNotFoundError as error:
+        _in_the_environment(error, arguments)
     return dispatch(options)
+
+
+def _in_the_environment(error: ModuleNotFoundError, arguments: list[str]) -> NoReturn:
+    """Go on with the interpreter of the host environment: this one lacks its packages."""
+    python = Path(__file__).resolve().parent.parent / ".envs" / "host" / "bin" / "python"
+    if not python.is_file() or Path(sys.prefix).resolve() == python.parent.parent:
+        print(f"{sys.executable} lacks the package {error.name!r}", file=sys.stderr)
+        print("    do:    .venv/bin/nox -s pipeline sets everything up (README, Start)", file=sys.stderr)
+        raise SystemExit(2)
+    sys.stdout.flush()
+    os.execv(python, [str(python), "-m", "pipeline", *arguments])  # noqa: S606 - our own interpreter
 
 
 def _print_unchanged(summary: dict[str, object], *, as_json: bool) -> None:

@@ -92,7 +92,7 @@ def _command(
             help="a recipe file, or a shipped recipe's name (default: seedling)",
         )
     command.add_argument(
-        "--build", type=Path, default=Path("build"), metavar="DIR", help="where results go (default: build)"
+        "--build", type=_folder, default=Path("build"), metavar="DIR", help="where results go (default: build)"
     )
     command.add_argument(
         "--log",
@@ -101,6 +101,13 @@ def _command(
         help="how events are shown (default: by terminal)",
     )
     return command
+
+
+def _folder(text: str) -> Path:
+    if not text.strip():
+        message = "the name of a folder is empty"
+        raise argparse.ArgumentTypeError(message)
+    return Path(text)
 
 
 def _positive(text: str) -> int:

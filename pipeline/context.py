@@ -54,10 +54,8 @@ class Context:
             environments.prepare(name, thorough=verify)
         return gather(self.recipe, stages, environments.identity, vendor_identity())
 
-    def known_pins(self, stages: list[Stage], environments: Environments) -> Pins | None:
-        """Return the pins without making anything; None when an environment is not set up."""
-        if not all(environments.is_ready(name) for name in environment_names(stages)):
-            return None
+    def known_pins(self, stages: list[Stage], environments: Environments) -> Pins:
+        """Return the pins of stages whose environments are ready; nothing is made."""
         return gather(self.recipe, stages, environments.identity, vendor_identity())
 
 

@@ -45,14 +45,12 @@ class TerminalDisplay:
         match name:
             case "stage.started":
                 self._start(stage, event)
-            case "stage.finished":
-                self._finish(stage)
-                self._line("[green]✓[/]", stage, f"{event['seconds']:.1f} s", _size(event["bytes"]))
+            case "stage.finished" | "stage.failed":
+                self._end(stage, event)
             case "cache.hit":
                 self._line("[dim]=[/]", stage, "unchanged", _size(event["bytes"]))
-            case "stage.failed":
-                self._finish(stage)
-                self._line("[bold red]✗[/]", stage, "failed", "")
+            case "run.finished":
+                self.console.print(f"Results: {escape(str(event['folder']))}", highlight=False)
             case "gate.verdict":
                 self._verdict(event)
             case "environment.creating" | "environment.waiting":
@@ -68,6 +66,13 @@ class TerminalDisplay:
                 self._image(name, f"image {event['image']}", event)
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)
+
+    def _end(self, stage: str, event: Mapping[str, Any]) -> None:
+        self._finish(stage)
+        if event["event"] == "stage.failed":
+            self._line("[bold red]✗[/]", stage, "failed", "")
+        else:
+            self._line("[green]✓[/]", stage, f"{event['seconds']:.1f} s", _size(event["bytes"]))
 
     def _image(self, name: str, task: str, event: Mapping[str, Any]) -> None:
         """Show an image that is built: its instructions, and llama.cpp's compilation inside one of them."""

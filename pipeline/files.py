@@ -35,6 +35,9 @@ def explained(path: Path) -> Iterator[None]:
             raise StoreError(
                 message, where=where, advice="raise the limit (`ulimit -n 4096`) or lower --jobs"
             ) from error
+        if error.errno in (errno.ENOTDIR, errno.EEXIST):
+            message = f"a folder is needed here: {error.strerror}"
+            raise StoreError(message, where=where, advice="name another folder with --build") from error
         message = f"{error.strerror or error}"
         raise StoreError(message, where=where, advice="check the disk, then run again") from error
 

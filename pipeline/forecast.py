@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.artifact import Manifest
-from pipeline.context import Context
+from pipeline.context import Context, environment_names
 from pipeline.executors.contract import Environments
 from pipeline.judge import failed
 from pipeline.plan import components, differences, key_of
@@ -25,19 +25,17 @@ class Forecast:
 def forecast(context: Context, environments: Environments) -> list[Forecast]:
     """Return what a run would find for each stage, in order."""
     stages = context.plan.up_to(None)
-    pins = context.known_pins(stages, environments)
-    if pins is None:
-        return [
-            Forecast(
-                stage.name, "unknown", reasons=("the environments are not set up: run `python -m pipeline setup`",)
-            )
-            for stage in stages
-        ]
+    unready = [name for name in environment_names(stages) if not environments.is_ready(name)]
+    pins = context.known_pins([stage for stage in stages if stage.environment not in unready], environments)
     store = context.store()
     last = read_state(context.build, context.recipe.name)["stages"]
     manifests: dict[str, Manifest] = {}
     found: list[Forecast] = []
     for stage in stages:
+        if stage.environment in unready:
+            reason = f"the environment {stage.environment!r} is not set up or out of date; a run makes it"
+            found.append(Forecast(stage.name, "unknown", reasons=(reason,)))
+            continue
         waiting = [name for name in stage.dependencies if name not in manifests]
         if waiting:
             found.append(Forecast(stage.name, "unknown", reasons=(f"{waiting[0]} is to be built first",)))

@@ -51,8 +51,10 @@ def read_state(build: Path, recipe: str, *, strict: bool = False) -> dict[str, A
 def write_state(build: Path, recipe: str, outcomes: Mapping[str, Outcome], *, released: bool) -> None:
     """Remember the keys of a run's stages; `released` also names them as the last release."""
     with explained(build), locked(build / recipe / ".state.lock", waiting=lambda: True):
-        state = _with_outcomes(read_state(build, recipe), outcomes, released=released)
-        write_json_atomic(state_file(build, recipe), state)
+        before = read_state(build, recipe)
+        state = _with_outcomes(json.loads(json.dumps(before)), outcomes, released=released)
+        if state != before or not state_file(build, recipe).exists():  # the quick path of other runs watches this file
+            write_json_atomic(state_file(build, recipe), state)
 
 
 def _with_outcomes(state: dict[str, Any], outcomes: Mapping[str, Outcome], *, released: bool) -> dict[str, Any]:

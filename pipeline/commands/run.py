@@ -20,7 +20,7 @@ from pipeline.files import explained, write_json_atomic
 from pipeline.gates.waivers import unused_waivers
 from pipeline.loading import find_recipe
 from pipeline.log import RunLog, Sink, json_sink, open_log
-from pipeline.runs import new_run_id, read_state, write_record, write_state
+from pipeline.runs import new_run_id, read_state, state_file, write_record, write_state
 from pipeline.settings import RunSettings
 from pipeline.stages.stage import Stage
 from pipeline.store import Store
@@ -118,7 +118,11 @@ def _finish(
     built = sum(outcome.status == "built" for outcome in run.outcomes.values())
     summary = {"recipe": context.recipe.name, "stages": len(manifests), "folder": str(context.folder)}
     stages = context.plan.up_to(options.to)
-    watched = {*shown, *(path for name in environment_names(stages) for path in environments.watched(name))}
+    watched = {
+        state_file(context.build, context.recipe.name),
+        *shown,
+        *(path for name in environment_names(stages) for path in environments.watched(name)),
+    }
     for manifest in manifests.values():
         content = run.store.folder(manifest)
         watched |= {run.store.manifest_path(manifest.key), *(content / entry.path for entry in manifest.files)}

@@ -8,6 +8,7 @@ import shutil
 from pipeline.context import Context, quiet, say
 from pipeline.errors import CorruptArtifactError, UsageError
 from pipeline.log import Sink
+from pipeline.plan import key_of
 from pipeline.runs import read_state
 
 
@@ -27,6 +28,8 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             damaged.append(f"{stage}: its manifest is gone or cannot be read ({store.manifest_path(key)})")
             continue
         problems = store.damage(manifest, rehash=True)
+        if key_of(manifest.components) != key:
+            problems.append("manifest.json: what it says the artifact was made of is not what its key stands for")
         if problems:
             store.distrust(manifest)
         damaged += [f"{stage}/{problem}" for problem in problems]

@@ -57,3 +57,11 @@ def test_a_second_write_keeps_what_the_first_one_said(tmp_path: Path) -> None:
     write(state_file(tmp_path, "a"), {"stages": {"prepare": "1", "train": "2"}, "released": {"train": "2"}})
     write_state(tmp_path, "a", {}, released=False)
     assert read_state(tmp_path, "a")["stages"] == {"prepare": "1", "train": "2"}
+
+
+def test_a_write_of_the_same_leaves_the_file_alone(tmp_path: Path) -> None:
+    """The quick path watches it: a run of one stage must not make another command line look again."""
+    write_state(tmp_path, "a", {}, released=False)
+    before = state_file(tmp_path, "a").stat()
+    write_state(tmp_path, "a", {}, released=False)
+    assert state_file(tmp_path, "a").stat().st_ino == before.st_ino

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import docker
+from pydantic import ValidationError
 
 from pipeline.errors import EngineError, ImageError
 from pipeline.executors.docker.faults import engine_errors
@@ -26,7 +27,13 @@ _ANSWER_S = 60
 
 def default_host() -> Host:
     """Return the engine that images without an entry in `hosts` run on: DOCKER_HOST, else the local socket."""
-    return Host(url=os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET)
+    url = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
+    try:
+        return Host(url=url)
+    except ValidationError as error:
+        message = f"DOCKER_HOST is {url!r}, which is no address of a container engine"
+        advice = "unix:///path, ssh://user@host or tcp://host:port; or unset it"
+        raise EngineError(message, where="DOCKER_HOST", advice=advice) from error
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,9 @@ def read_file(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
         advice = f"a file named {path.suffix} must hold that format"
         raise JobError(f"no row of {path.name} can be read", where=f"{path.name}, {fault}", advice=advice)
     for name, seen in notes.seen.items():
+        if not seen and name in notes.other_columns and fault:  # the header has it, and every row is broken
+            advice = "mend that line (a comma inside a field needs quotes); the others are likely alike"
+            raise JobError(f"no row of {path.name} can be read", where=f"{path.name}, {fault}", advice=advice)
         if not seen:
             raise missing_column(path.name, name, sorted(notes.other_columns))
 
