@@ -226,3 +226,11 @@ def test_labels_may_be_numbers_or_missing(prepare: Prepare) -> None:
     ]
     result = prepare(lines(rows), columns__category="kind")
     assert {row["output"]: row["category"] for row in result.kept} == {GOOD[0]: "3", GOOD[1]: None, GOOD[2]: None}
+
+
+def test_a_csv_whose_every_row_is_broken_is_told_by_its_first(prepare: Prepare) -> None:
+    """The column is there; it is the rows that have a comma too many."""
+    with pytest.raises(JobError, match=r"no row of rows\.csv can be read") as caught:
+        prepare({"rows.csv": "theme,title\n転職,辞めて,よかった\n副業,始めて,よかった\n".encode()})
+    assert "line 2" in caught.value.where
+    assert "the header has 2" in caught.value.where
