@@ -83,6 +83,18 @@ def images(session: nox.Session) -> None:
 
 
 @nox.session
+def tools(session: nox.Session) -> None:
+    """Build llama.cpp's own tools (llama-server, llama-bench ...) of the pinned commit, and print their folder."""
+    session.run(sys.executable, "-m", "pipeline.environments", "--tools")
+
+
+@nox.session
+def check_blackwell(session: nox.Session) -> None:
+    """Prove without a GPU that a CUDA library runs on an RTX 50 card; it, or its wheel, is named after `--`."""
+    session.run(python_of(session, "host"), "-m", "pipeline.images.blackwell", *session.posargs)
+
+
+@nox.session
 def lock(session: nox.Session) -> None:
     """Write the lock files anew from pyproject.toml; `-- --upgrade` takes newer versions."""
     session.run(sys.executable, "-m", "pipeline.locks", *session.posargs)

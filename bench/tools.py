@@ -17,7 +17,7 @@ from typing import Any
 
 from bench.table import REPOSITORY, Table, seconds
 from pipeline.environments import ensure
-from pipeline.installed import site_packages
+from pipeline.environments import tools as llama_cpp_tools
 from pipeline.vendor import vendor_tree
 
 KIND = "Q4_K_M"
@@ -57,7 +57,7 @@ def measure(rounds: int = 5) -> Table:
             rounds,
         )
         source = folder / "convert" / "model-f16.gguf"
-        tool = site_packages(inference.folder) / "llama_cpp" / "bin" / "llama-quantize"
+        tool = llama_cpp_tools(_quiet) / "llama-quantize"
         quantized = compare_times(
             [tool, source, folder / "bare-quantized.gguf", KIND, str(os.cpu_count())],
             lambda: program(inference.python, "quantize", {"gguf": source.parent}, {"type": KIND}, folder),

@@ -32,14 +32,10 @@ _OFF = (
 )
 # OpenMP, because its threads can be told to sleep while they wait (OMP_WAIT_POLICY=PASSIVE): ggml's own threads
 # spin, and two jobs on two processors then took 104 s in place of 11 s. The bytes are the same.
-_BUILT = (
-    "GGML_OPENMP",
-    "LLAMA_BUILD_TOOLS",
-    "LLAMA_BUILD_SERVER",
-    "LLAMA_TOOLS_INSTALL",
-    "GGML_LLAMAFILE",
-    "GGML_CPU_REPACK",
-)
+_BUILT = ("GGML_OPENMP", "GGML_LLAMAFILE", "GGML_CPU_REPACK")
+
+_TOOLS = ("LLAMA_BUILD_COMMON", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_SERVER", "LLAMA_TOOLS_INSTALL")
+"""`llama-server`, `llama-quantize` and the rest: more than half of the compilation, and no stage runs one."""
 
 # Without contraction a*b+c is rounded twice on every compiler; with it the K-quant searches differ between compilers.
 # It must stand in both languages: kernels are C and C++. Intrinsics that ask for FMA keep it.
@@ -49,7 +45,10 @@ _EXCLUDED = ("include/**", "llama_cpp/lib/cmake/**", "llama_cpp/lib/pkgconfig/**
 """Left out of the wheel: headers and CMake files, which name folders, and third copies of the libraries."""
 
 CPU = "cpu"
-"""The backend of the environments on the host, and of the images without CUDA."""
+"""The backend of the environments on the host: the library and its Python binding, and no tools."""
+
+CPU_TOOLS = "cpu-tools"
+"""The backend of the images without CUDA, and of `nox -s tools`: the same library, and the tools."""
 
 _CUDA_ARCHITECTURES = {
     # nvcc 12.4 knows nothing above sm_90: an RTX 50 card runs what its driver compiles from the PTX of `90-virtual` at
@@ -58,8 +57,8 @@ _CUDA_ARCHITECTURES = {
     "cuda128": "80-real;86-real;89-real;90-virtual;120a-real",
 }
 
-BACKENDS = (CPU, *_CUDA_ARCHITECTURES)
-"""What a wheel can be built for."""
+BACKENDS = (CPU, CPU_TOOLS, *_CUDA_ARCHITECTURES)
+"""What a wheel can be built for. All but the first have the tools."""
 
 _RPATH = "$ORIGIN/../lib;$ORIGIN"
 _CUDA_RPATH = f"{_RPATH};$ORIGIN/../../nvidia/cuda_runtime/lib;$ORIGIN/../../nvidia/cublas/lib"
@@ -83,13 +82,14 @@ def cmake_arguments(pin: Pin, root: str, backend: str = CPU) -> list[str]:
         "GIT_EXE": "OFF",
         "GGML_BUILD_COMMIT": pin.short_commit,
     }
-    switches = {**dict.fromkeys((*_ON, *_BUILT), "ON"), **dict.fromkeys(_OFF, "OFF")}
+    tools = "OFF" if backend == CPU else "ON"
+    switches = {**dict.fromkeys((*_ON, *_BUILT), "ON"), **dict.fromkeys(_OFF, "OFF"), **dict.fromkeys(_TOOLS, tools)}
     return [f"-D{name}={value}" for name, value in sorted({**text, **switches, **_cuda(root, backend)}.items())]
 
 
 def _cuda(root: str, backend: str) -> Mapping[str, str]:
     """Return what CUDA adds to the arguments, and replaces in them."""
-    if backend == CPU:
+    if backend not in _CUDA_ARCHITECTURES:
         return MappingProxyType({})
     return {
         "GGML_CUDA": "ON",

@@ -154,6 +154,27 @@ def check(name: str, *, root: Path = ROOT, thorough: bool = False) -> None:
     write_json_atomic(environment.stamp, stamp | {"tree": tree})
 
 
+def tools(emit: Emit, *, root: Path = ROOT) -> Path:
+    """Return the folder of llama.cpp's own tools (`llama-server`, `llama-quantize` ...), built if they are not there.
+
+    They are of the same archive as the library. Stages use none of them. Raises what `ensure` raises.
+    """
+    import zipfile  # noqa: PLC0415 - only for the tools
+
+    from llama_cpp_vendor.flags import CPU_TOOLS  # noqa: PLC0415
+
+    wheel = _llama_cpp_wheel(root, emit, CPU_TOOLS)
+    folder = llama_cpp_cache(root) / "tools" / wheel.key[:32]
+    if not folder.is_dir():
+        unpacked = folder.with_suffix(f".{os.getpid()}")
+        with zipfile.ZipFile(wheel.path) as archive:
+            for member in archive.infolist():
+                if member.filename.startswith(("llama_cpp/bin/", "llama_cpp/lib/")):
+                    Path(archive.extract(member, unpacked)).chmod(member.external_attr >> 16 & 0o777)
+        unpacked.rename(folder)
+    return folder / "llama_cpp" / "bin"
+
+
 def _environment(name: str, root: Path) -> Environment:
     lock = lock_file(name).stem
     return Environment(lock, root / lock)
@@ -220,7 +241,7 @@ def _create(environment: Environment, emit: Emit, *, again: bool) -> None:
     emit("environment.ready", name=environment.lock, seconds=round(time.monotonic() - started, 1))
 
 
-def _llama_cpp_wheel(root: Path, emit: Emit) -> Wheel:
+def _llama_cpp_wheel(root: Path, emit: Emit, backend: str = "cpu") -> Wheel:
     """Fetch the pinned archive and build its wheel with the locked tools, or return the one built before."""
     from llama_cpp_vendor.build import build_wheel  # noqa: PLC0415 - only when something must be made
     from llama_cpp_vendor.fetch import fetch  # noqa: PLC0415
@@ -233,7 +254,7 @@ def _llama_cpp_wheel(root: Path, emit: Emit) -> Wheel:
     cache = llama_cpp_cache(root)
     pin = read_pin()
     archive = fetch(pin, cache, python)
-    return build_wheel(archive, pin, cache, python, digest_file(lock_file("build")), report=report)
+    return build_wheel(archive, pin, cache, python, digest_file(lock_file("build")), backend=backend, report=report)
 
 
 def _write_stamp(environment: Environment, origin: Mapping[str, Any], added: dict[str, str]) -> None:
@@ -266,17 +287,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m pipeline.environments", description="Make environments from their locks."
     )
     parser.add_argument(
-        "names", nargs="+", metavar="NAME", help="training, inference, or a lock: host, train-cpu, dev ..."
+        "names", nargs="*", metavar="NAME", help="training, inference, or a lock: host, train-cpu, dev ..."
     )
+    parser.add_argument("--tools", action="store_true", help="build llama.cpp's own tools as well, and print their folder")
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the environments (default: .envs)")
     parser.add_argument("--again", action="store_true", help="remove them first and fetch every package anew")
     parser.add_argument("--check", action="store_true", help="read every installed file and compare it with its record")
     options = parser.parse_args(arguments)
+    if not options.names and not options.tools:
+        parser.error("name an environment, or give --tools")
     try:
         for name in options.names:
             ensure(name, _print_event, root=options.root.absolute(), again=options.again)
             if options.check:
                 check(name, root=options.root.absolute(), thorough=True)
+        if options.tools:
+            print(tools(_print_event, root=options.root.absolute()))  # noqa: T201 - a command line
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line
         return error.exit_code

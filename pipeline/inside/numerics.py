@@ -5,16 +5,18 @@ from __future__ import annotations
 import torch
 from transformers import enable_full_determinism
 
+from . import matrix_products
+
 THREADS = 2
 """Threads that torch and MKL compute with, whatever the job was given.
 
-With `MKL_CBWR=COMPATIBLE` a matrix product depends on their number: half of 123 shapes gave other bits with
-1, 2, 3, 4 or 8 threads, and a whole training run another adapter. Two threads on one core give the same bits as
-on two cores.
+With `MKL_CBWR=COMPATIBLE`, which attention and small products still use, a matrix product depends on their number: half of
+123 shapes gave other bits with 1, 2, 3, 4 or 8 threads. Two threads on one core give the same bits as on two cores.
 """
 
 
 def hold(seed: int = 0) -> None:
     """Fix the number of threads, the seeds, and the choice of deterministic kernels."""
     torch.set_num_threads(THREADS)
+    matrix_products.take_over()
     enable_full_determinism(seed)

@@ -9,18 +9,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pipeline.determinism import fixed_variables
 from tests.support import tiny_model
+from tests.support.products import SHAPES
 
 pytestmark = pytest.mark.slow
 
 QEMU = shutil.which("qemu-x86_64")
 OTHER = "Haswell" if "AuthenticAMD" in Path("/proc/cpuinfo").read_text(encoding="utf-8") else "EPYC-Rome"
 """A processor of the other maker, with AVX2 and without AVX-512."""
+
+OTHERS = ("Haswell", "Skylake-Client", "EPYC-Rome", "EPYC-Milan")
+"""Processors of two makers, with caches of other sizes, which libraries cut their blocks by."""
 
 TRAIN = tiny_model.TRAIN | {"epochs": 1}
 
@@ -41,12 +49,43 @@ def run(folder: Path, program: str, parameters: dict[str, Any], inputs: dict[str
     return request.parent / "output"
 
 
-def test_a_training_gives_the_same_adapter_on_another_processor(inputs: dict[str, Path], tmp_path: Path) -> None:
-    """Steps with clipping, AdamW, evaluation: every published file."""
+@pytest.fixture(autouse=True)
+def _needs_qemu() -> None:
+    """Fail in CI, and skip elsewhere, where QEMU is not there."""
     if QEMU is None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs qemu-user: .ci/run installs it")
         pytest.skip("needs qemu-x86_64 (Debian: qemu-user)")
+
+
+def products(prefix: Sequence[str] = ()) -> str:
+    """Return the digests of matrix products, computed under the variables of every job."""
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "tests.support.products"],
+        cwd=tiny_model.PACKAGE.parent,
+        env={**os.environ, **fixed_variables("avx2")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def products_here() -> str:
+    """Return the digests that this processor gives."""
+    return products()
+
+
+@pytest.mark.parametrize("processor", OTHERS)
+def test_matrix_products_are_equal_on_another_processor(processor: str, products_here: str) -> None:
+    """Every shape of a training's products."""
+    assert products_here.count("\n") == len(SHAPES)
+    assert products([str(QEMU), "-cpu", processor]) == products_here
+
+
+def test_a_training_gives_the_same_adapter_on_another_processor(inputs: dict[str, Path], tmp_path: Path) -> None:
+    """Steps with clipping, AdamW, evaluation: every published file."""
     parameters = {"train": TRAIN, "prompt": tiny_model.PROMPT, "base": {}}
     here = run(tmp_path / "here", "train", parameters, inputs, None)
     there = run(tmp_path / "there", "train", parameters, inputs, OTHER)

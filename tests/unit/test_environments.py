@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -252,6 +253,30 @@ def test_llama_cpp_pin_change_is_noticed(workshop: Workshop, monkeypatch: pytest
     workshop.ensure("inference")
     (vendor / "pin.toml").write_text("version = 2\n")
     assert not environments.is_ready("inference", root=workshop.root)
+
+
+def test_the_tools_are_unpacked_once_and_can_be_executed(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tools and libraries of the wheel that has them; the binding stays out."""
+    path = workshop.repository / "tools.whl"
+    tool = zipfile.ZipInfo("llama_cpp/bin/llama-server")
+    tool.external_attr = 0o755 << 16
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(tool, "#!/bin/sh\necho served\n")
+        archive.writestr("llama_cpp/lib/libllama.so", "library")
+        archive.writestr("llama_cpp/llama.py", "binding")
+    asked = []
+
+    def built(root: Path, emit: environments.Emit, backend: str) -> Wheel:
+        asked.append(backend)
+        return Wheel(path, "ab" * 32, "cd" * 32)
+
+    monkeypatch.setattr(environments, "_llama_cpp_wheel", built)
+    folder = environments.tools(workshop.emit, root=workshop.root)
+    assert subprocess.check_output([folder / "llama-server"], text=True) == "served\n"
+    assert (folder.parent / "lib" / "libllama.so").is_file()
+    assert not (folder.parent / "llama.py").exists()
+    assert environments.tools(workshop.emit, root=workshop.root) == folder
+    assert asked == ["cpu-tools", "cpu-tools"]
 
 
 def test_unknown_name_lists_the_known(workshop: Workshop) -> None:

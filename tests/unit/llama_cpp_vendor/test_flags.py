@@ -57,7 +57,14 @@ def test_the_backend_of_the_host_is_the_processor() -> None:
     assert not [name for name in ARGUMENTS if "CUDA" in name]
 
 
-@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "cpu"])
+def test_the_tools_change_nothing_else() -> None:
+    """The library of the images is compiled as the host's."""
+    other = dict(argument[2:].split("=", 1) for argument in cmake_arguments(read_pin(), "/some/root", "cpu-tools"))
+    changed = {name for name in ARGUMENTS if other[name] != ARGUMENTS[name]}
+    assert changed == {"LLAMA_BUILD_COMMON", "LLAMA_BUILD_TOOLS", "LLAMA_BUILD_SERVER", "LLAMA_TOOLS_INSTALL"}
+
+
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name.startswith("cuda")])
 def test_cuda_embeds_ptx_for_newer_cards(backend: str) -> None:
     """A card that the toolkit does not know compiles PTX; a list of `-real` alone ends in "no kernel image"."""
     arguments = cmake_arguments(read_pin(), "/r", backend)
@@ -68,5 +75,8 @@ def test_cuda_embeds_ptx_for_newer_cards(backend: str) -> None:
 
 def test_cuda_changes_nothing_else() -> None:
     """The processor's kernels are the same in every variant."""
-    other = dict(argument[2:].split("=", 1) for argument in cmake_arguments(read_pin(), "/some/root", "cuda124"))
-    assert {name for name in ARGUMENTS if other[name] != ARGUMENTS[name]} == {"CMAKE_INSTALL_RPATH"}
+    plain, other = (
+        dict(argument[2:].split("=", 1) for argument in cmake_arguments(read_pin(), "/some/root", backend))
+        for backend in ("cpu-tools", "cuda124")
+    )
+    assert {name for name in plain if other[name] != plain[name]} == {"CMAKE_INSTALL_RPATH"}
