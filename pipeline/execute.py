@@ -177,7 +177,8 @@ class Run:
                 if manifest is not None:
                     self._settle(Outcome(name, "hit", manifest, time.monotonic() - started))
                 else:
-                    walk.running[pool.submit(self._build, stage, key, parts)] = stage
+                    alone = self._stays_alone(stage, walk)
+                    walk.running[pool.submit(self._build, stage, key, parts, alone=alone)] = stage
 
     def _is_ready(self, stage: Stage) -> bool:
         """All that it stands on is there, and none of it failed a gate."""
@@ -188,6 +189,12 @@ class Run:
         if stage.heavy:
             return not running
         return len(running) < self.settings.jobs and not any(other.heavy for other in running.values())
+
+    def _stays_alone(self, stage: Stage, walk: _Walk) -> bool:
+        """Whether nothing runs beside a stage that starts now, nor can start before it ends."""
+        if stage.heavy or self.settings.jobs == 1:
+            return True
+        return not walk.running and not any(self._is_ready(other) and not other.heavy for other in walk.todo.values())
 
     def _settle(self, outcome: Outcome) -> None:
         self.outcomes[outcome.stage] = outcome
@@ -237,7 +244,7 @@ class Run:
             self.store.write_manifest(judged)
         return judged
 
-    def _build(self, stage: Stage, key: str, parts: Mapping[str, Any]) -> Outcome:
+    def _build(self, stage: Stage, key: str, parts: Mapping[str, Any], *, alone: bool) -> Outcome:
         """Run a stage in a slot's thread and publish what it made."""
         started = time.monotonic()
         with self.store.key_lock(key, waiting=lambda: self._keep_waiting(stage)):
@@ -248,7 +255,7 @@ class Run:
             self.log("stage.started", stage=stage.name, summary=stage.summary, changed=changed[:5])
             self._check_inputs(stage)
             measured: list[dict[str, Any]] = []
-            output = self._make(stage, key, measured)
+            output = self._make(stage, key, measured, alone=alone)
             with explained(output):
                 manifest = replace(self.store.describe(key, stage.name, parts, output), tools=self.pins.tools)
                 self._check_outside(stage, manifest)
@@ -298,7 +305,7 @@ class Run:
                 raise DamagedInputError(item.stage, problems, aside)
             self._verified.add(manifest.content)
 
-    def _make(self, stage: Stage, key: str, measured: list[dict[str, Any]]) -> Path:
+    def _make(self, stage: Stage, key: str, measured: list[dict[str, Any]], *, alone: bool) -> Path:
         """Do the work of a stage in a fresh folder; return the filled output folder."""
 
         def sink(event: str, **data: Any) -> None:
@@ -319,7 +326,8 @@ class Run:
             work=work,
             scratch=self.store.scratch(key),
             variables=self.pins.fixed,
-            threads=self.settings.processors if stage.heavy else max(1, self.settings.processors // self.settings.jobs),
+            threads=self.settings.processors if alone else max(1, self.settings.processors // self.settings.jobs),
+            alone=alone,
             folders={"vendor": self.vendor_tree()} if stage.vendored else {},
             code={file.relative_to(INSIDE).as_posix(): file for file in inside_files(stage.program or "")},
             code_sha256={

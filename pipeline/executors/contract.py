@@ -20,7 +20,7 @@ class Request:
     `code` maps paths in the package `inside` to source files, `code_sha256` the same paths to the digests
     that the key names. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty
     folder that the executor may use and that the caller removes; the result lies in `work / "output"`.
-    `run` names the run that it belongs to.
+    `run` names the run that it belongs to. `alone` says that no other job runs beside it.
     """
 
     stage: str
@@ -37,6 +37,7 @@ class Request:
     code_sha256: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     run: str = ""
+    alone: bool = False
 
 
 class Environments(Protocol):

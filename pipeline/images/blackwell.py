@@ -1,8 +1,9 @@
 """Can a CUDA library run on an RTX 50 card (sm_120)? Found out without one: `nox -s check_blackwell [-- LIBRARY]`.
 
-A card runs machine code of its own generation, and whatever its driver can compile from portable PTX. A library that was
-built with a list of `-real` architectures alone loads, and ends at the first kernel with "no kernel image is available".
-Here `cuobjdump` says what is inside, and `ptxas` of CUDA 12.8 assembles each module of PTX for sm_120, as the driver would.
+A card runs machine code of its own generation, and whatever its driver can compile from portable PTX. A library that
+was built with a list of `-real` architectures alone loads, and ends at the first kernel with "no kernel image is
+available". Here `cuobjdump` says what is inside, and `ptxas` of CUDA 12.8 assembles each module of PTX for sm_120, as
+the driver would.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ _NATIVE = re.compile(rf"sm_{CARD}[af]?")
 _PORTABLE = re.compile(r"sm_(\d+)")
 """PTX that newer cards' drivers take, whole name; `sm_90a` and `sm_120f` are for one generation only."""
 
-_ADVICE = "build it with portable PTX: CMAKE_CUDA_ARCHITECTURES with a `-virtual` that has no letter (llama_cpp_vendor/flags.py)"
+_ADVICE = "build it with portable PTX: in CMAKE_CUDA_ARCHITECTURES one `-virtual` without a letter, such as 90-virtual"
 _SHOWN = 5
 
 Report = Callable[[int, int], None]
@@ -120,7 +121,7 @@ def assemble(tools: Tools, modules: Sequence[Module], report: Report) -> dict[st
 
 def _assemble(tools: Tools, module: Module) -> str:
     """Return the empty string, or ptxas's first complaint."""
-    command = [tools.ptxas, f"-arch=sm_{CARD}", module.file, "-o", os.devnull]
+    command: list[str | Path] = [tools.ptxas, f"-arch=sm_{CARD}", module.file, "-o", os.devnull]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if not done.returncode:
         return ""
@@ -173,7 +174,9 @@ def library_of(path: Path) -> Iterator[Path]:
     """Yield the library itself, or the one inside a wheel of llama_cpp_python. Raises UsageError."""
     if path.suffix != ".whl":
         if not path.is_file():
-            raise UsageError("there is no such file", where=str(path), advice="name a libggml-cuda.so or a wheel with one")
+            raise UsageError(
+                "there is no such file", where=str(path), advice="name a libggml-cuda.so or a wheel with one"
+            )
         yield path
         return
     with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as name:
@@ -193,7 +196,9 @@ def _run(command: Sequence[str | Path], folder: Path | None = None) -> str:
     # cuobjdump ends with 0 or 255 where there is nothing to list: its text tells that from a broken file.
     if done.returncode and "does not contain device code" not in done.stdout + done.stderr:
         complaint = next(iter((done.stderr or done.stdout).strip().splitlines()), f"exit code {done.returncode}")
-        raise ImageError(f"cuobjdump cannot read it: {complaint}", where=str(command[-1]), advice="is it a whole library?")
+        raise ImageError(
+            f"cuobjdump cannot read it: {complaint}", where=str(command[-1]), advice="is it a whole library?"
+        )
     return done.stdout
 
 
@@ -205,7 +210,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check one library and print its figures as JSON; return the exit code."""
     parser = argparse.ArgumentParser(prog="nox -s check_blackwell --", description=__doc__)
     parser.add_argument("library", type=Path, help="a libggml-cuda.so, or a wheel of llama_cpp_python with one")
-    parser.add_argument("--report", type=Path, metavar="FILE", help="write the figures there as well, with every module")
+    parser.add_argument(
+        "--report", type=Path, metavar="FILE", help="write the figures there as well, with every module"
+    )
     options = parser.parse_args(arguments)
     try:
         tools = Tools.of(ensure("cuda-tools", _tell))

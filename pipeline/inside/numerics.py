@@ -10,7 +10,7 @@ from . import matrix_products
 THREADS = 2
 """Threads that torch and MKL compute with, whatever the job was given.
 
-With `MKL_CBWR=COMPATIBLE`, which attention and small products still use, a matrix product depends on their number: half of
+With `MKL_CBWR=COMPATIBLE`, which attention and small products still use, a product depends on their number: half of
 123 shapes gave other bits with 1, 2, 3, 4 or 8 threads. Two threads on one core give the same bits as on two cores.
 """
 
@@ -20,3 +20,6 @@ def hold(seed: int = 0) -> None:
     torch.set_num_threads(THREADS)
     matrix_products.take_over()
     enable_full_determinism(seed)
+    # It would fill memory before an operation writes it, for operations that read what nobody wrote. None here does: a
+    # second build has the same bytes. And it takes 7 % of a training step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a module with properties

@@ -31,7 +31,7 @@ def main() -> None:
     numerics.hold()
     for m, k, n in SHAPES:
         product = torch.randn(m, k) @ torch.randn(k, n)
-        print(m, k, n, hashlib.sha256(product.numpy().tobytes()).hexdigest())
+        print(m, k, n, hashlib.sha256(product.numpy().tobytes()).hexdigest())  # noqa: T201 - a program
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class Kitchen:
         self.gates: dict[str, tuple[Callable[[Evidence], Sequence[Verdict]], ...]] = {}
         self.before: Callable[[str], None] = lambda _: None
         self.versions: dict[str, int] = {}
+        self.heavy: set[str] = set()
 
     def stage(self, name: str, *inputs: str) -> Stage:
         """One counting stage."""
@@ -64,7 +65,8 @@ class Kitchen:
 
         given = {item: Input(item) for item in inputs}
         version = self.versions.get(name, 1)
-        return Stage(name, name, version, "host", {}, name, host=work, inputs=given, gates=self.gates.get(name, ()))
+        gates, heavy = self.gates.get(name, ()), name in self.heavy
+        return Stage(name, name, version, "host", {}, name, host=work, inputs=given, gates=gates, heavy=heavy)
 
     def run(self, target: str | None = None, *, jobs: int = 2, verify: bool = False) -> Run:
         """Make a run with a new walk over the same store."""
@@ -234,6 +236,58 @@ def test_independent_stages_run_at_the_same_time(kitchen: Kitchen) -> None:
     kitchen.before = before
     kitchen.run(jobs=2)
     assert sorted(kitchen.calls) == ["clean", "model", "raw", "side"]
+
+
+def test_a_heavy_stage_runs_alone(kitchen: Kitchen) -> None:
+    """Training fills the machine: nothing starts beside it, though there is a slot."""
+    kitchen.heavy = {"clean"}
+    running: set[str] = set()
+    together: list[set[str]] = []
+
+    def before(name: str) -> None:
+        running.add(name)
+        time.sleep(0.05)
+        together.append(set(running))
+        running.remove(name)
+
+    kitchen.before = before
+    kitchen.run(jobs=2)
+    assert {"clean"} in together
+    assert [names for names in together if "clean" in names] == [{"clean"}]
+
+
+@pytest.mark.parametrize(
+    ("stages", "heavy", "jobs", "alone"),
+    [(2, False, 2, False), (2, True, 2, True), (2, False, 1, True), (1, False, 2, True)],
+)
+def test_a_job_is_told_whether_it_runs_alone(
+    tmp_path: Path,
+    stages: int,
+    heavy: bool,  # noqa: FBT001
+    jobs: int,
+    alone: bool,  # noqa: FBT001
+) -> None:
+    """It may use the whole machine then, in threads and in how they wait."""
+    requests: list[Request] = []
+
+    class Recorder:
+        def offers(self, environment: str) -> frozenset[str]:
+            return frozenset({environment})
+
+        def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
+            requests.append(request)
+            (request.work / "output").mkdir()
+            (request.work / "output" / "model.txt").write_text(request.stage)
+            return request.work / "output"
+
+    names = [f"merge-{number}" for number in range(stages)]
+    plan = Plan([Stage(name, "merge", 1, "training", {}, name, program="merge", heavy=heavy) for name in names])
+    pins = Pins({"training": {"torch": "2"}}, {}, {}, {}, {}, {})
+    settings = Settings(jobs=jobs, verify=False, processors=4)
+    store = Store(tmp_path / "store", "run-1")
+    run = Run(plan, load_recipe("seedling"), pins, store, Recorder(), Path, lambda event, **data: None, settings)
+    run.execute(None)
+    assert [(request.alone, request.threads) for request in requests] == [(alone, 4 if alone else 2)] * stages
 
 
 def test_a_failing_stage_lets_the_running_ones_end(kitchen: Kitchen) -> None:

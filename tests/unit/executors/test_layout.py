@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from pipeline.errors import ExecutorError
 from pipeline.executors.contract import Request
-from pipeline.executors.layout import write_code
+from pipeline.executors.layout import job_variables, write_code
 
 
 @pytest.fixture
@@ -44,3 +44,11 @@ def test_code_without_a_digest_is_taken_as_it_is(request_of_one: Request, tmp_pa
     request_of_one.code["merge.py"].write_text("two = 2\n")
     write_code(replace(request_of_one, code_sha256={}), tmp_path / "code")
     assert (tmp_path / "code" / "inside" / "merge.py").read_text() == "two = 2\n"
+
+
+def test_waiting_threads_sleep_where_other_jobs_run(request_of_one: Request) -> None:
+    """Spinning is quicker, and it starves whoever runs beside it."""
+    places = {"home": PurePosixPath("/home"), "temporary": PurePosixPath("/temporary")}
+    python = PurePosixPath("/venv/bin/python")
+    assert job_variables(request_of_one, python, **places)["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in job_variables(replace(request_of_one, alone=True), python, **places)

@@ -130,7 +130,7 @@ def test_machine_code_alone_is_refused(make: Maker, check: Check) -> None:
 def test_one_source_file_without_ptx_is_found_among_others(make: Maker, check: Check) -> None:
     """PTX somewhere in the library is not enough: every kernel must have it."""
     good, bad = make.unit("add", ("sm_80",), ("sm_90",)), make.unit("forgotten", ("sm_80",), ())
-    with pytest.raises(ImageError, match="1 of 2 kernels .*: forgotten"):
+    with pytest.raises(ImageError, match=r"1 of 2 kernels .*: forgotten"):
         check(make.library(good, bad))
 
 
@@ -149,7 +149,7 @@ def test_ptx_that_does_not_assemble_is_refused(make: Maker, check: Check) -> Non
     """The driver would fail on the user's desk with the complaint that ptxas has here."""
     ptx = make.ptx("broken", "sm_90", "add.f16x9 %value2, %value1, %value1;")
     unit = make.embed("broken", [f"--image3=kind=ptx,sm=90,file={ptx}"])
-    with pytest.raises(ImageError, match="does not assemble for sm_120: .*line"):
+    with pytest.raises(ImageError, match=r"does not assemble for sm_120: .*line"):
         check(make.library(unit))
 
 

@@ -98,7 +98,7 @@ def test_what_does_not_suit_is_multiplied_as_torch_does() -> None:
 
 def test_onednn_computes_what_a_program_multiplies() -> None:
     """Not MKL: oneDNN tells of each product that it computed, under the variables of every job."""
-    program = "from pipeline.inside import numerics; import torch; numerics.hold(); torch.ones(512, 512) @ torch.ones(512, 512)"
+    program = "from pipeline.inside import numerics; import torch; numerics.hold(); a = torch.ones(512, 512); a @ a"
     environment = {**os.environ, **fixed_variables("avx2"), "ONEDNN_VERBOSE": "1"}
     told = subprocess.run(
         [sys.executable, "-c", program], cwd=PACKAGE.parent, env=environment, capture_output=True, text=True, check=True
