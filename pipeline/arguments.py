@@ -18,10 +18,24 @@ exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse a command line; exits with code 2 and a usage line when it is wrong."""
-    return _parser().parse_args(arguments)
+    parser, commands = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        command = commands.choices[options.command]
+        command.error(f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown[0], command)}")
+    return options
 
 
-def _parser() -> argparse.ArgumentParser:
+def _nearest(argument: str, command: argparse.ArgumentParser) -> str:
+    """Name the command's option that is nearest to what was not understood, if any is near."""
+    import difflib  # noqa: PLC0415 - only when something is wrong
+    import re  # noqa: PLC0415
+
+    near = difflib.get_close_matches(argument.partition("=")[0], re.findall(r"--[a-z-]+", command.format_help()), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argparse.ArgumentParser]]:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline",
         description="Build a fine-tuned model from raw rows to a released GGUF, every step checked.",
@@ -44,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     _executor(_command(commands, "setup", "make the environments that the recipe's stages need, and stop"))
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
     _images(commands)
-    return parser
+    return parser, commands
 
 
 def _images(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from rich.console import Console
@@ -11,6 +11,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 _SHOWN = ("loss", "validation_loss", "file", "tokens_per_second")
 _STYLES = {"failed": "bold red", "warned": "yellow", "waived": "magenta", "not measured": "cyan"}
+
+
+_LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "run.finished": lambda event: f"Results: {escape(str(event['folder']))}",
+    "prepare.rows": lambda event: (
+        f"    {event['read']:,} rows read, {event['kept']:,} kept, {event['dropped']:,} dropped"
+        " (each with its reason in stages/prepare/dropped.jsonl)"
+    ),
+    "artifact.corrupt": lambda event: (
+        f"[bold yellow]![/] {event['stage']}: damaged, set aside and built again: {escape(event['problems'][0])}"
+    ),
+}
+"""Events that are one line of text → that line."""
 
 
 class TerminalDisplay:
@@ -43,14 +56,12 @@ class TerminalDisplay:
         name = str(event["event"])
         stage = str(event.get("stage", ""))
         match name:
-            case "stage.started":
+            case "stage.started" | "stage.waiting":
                 self._start(stage, event)
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)
             case "cache.hit":
                 self._line("[dim]=[/]", stage, "unchanged", _size(event["bytes"]))
-            case "run.finished":
-                self.console.print(f"Results: {escape(str(event['folder']))}", highlight=False)
             case "gate.verdict":
                 self._verdict(event)
             case "environment.creating" | "environment.waiting":
@@ -58,12 +69,10 @@ class TerminalDisplay:
             case "environment.ready":
                 self._finish(f"set up {event['name']}")
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
-            case "artifact.corrupt":
-                self.console.print(
-                    f"[bold yellow]![/] {stage}: damaged, set aside and built again: {escape(event['problems'][0])}"
-                )
+            case _ if name in _LINES:
+                self.console.print(_LINES[name](event), highlight=False)
             case _ if "image" in event:
-                self._image(name, f"image {event['image']}", event)
+                self._image(name, event)
             case _:
                 self._advance(stage or f"set up {event.get('name', '')}", event)
 
@@ -74,9 +83,16 @@ class TerminalDisplay:
         else:
             self._line("[green]✓[/]", stage, f"{event['seconds']:.1f} s", _size(event["bytes"]))
 
-    def _image(self, name: str, task: str, event: Mapping[str, Any]) -> None:
-        """Show an image that is built: its instructions, and llama.cpp's compilation inside one of them."""
-        if name == "image.started":
+    def _image(self, name: str, event: Mapping[str, Any]) -> None:
+        """Show an image that is built: its instructions, and llama.cpp's compilation inside one. Or its kernels."""
+        task = f"image {event['image']}"
+        if name == "kernels.loading":
+            self._start(task, {"summary": "the driver compiles kernels that are new to it"})
+        elif name in {"kernels.loaded", "kernels.failed"}:
+            self._finish(task)
+            what = f"{event['seconds']:.1f} s" if "seconds" in event else "failed"
+            self._line("[yellow]?[/]" if what == "failed" else "[green]✓[/]", f"kernels of {event['image']}", what, "")
+        elif name == "image.started":
             self._start(task, event)
         elif name == "image.ready":
             self._finish(task)

@@ -87,6 +87,7 @@ class Run:
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
     _verified: set[str] = field(default_factory=set)
+    _waiting: set[str] = field(default_factory=set)
 
     def execute(self, target: str | None = None) -> None:
         """Bring every stage up to `target` to life; `outcomes` fills as they end.
@@ -165,7 +166,8 @@ class Run:
         progressed = True
         while progressed:
             progressed = False
-            for name, stage in list(walk.todo.items()):
+            # Those that run alone first: what is light can go later, beside something else.
+            for name, stage in sorted(walk.todo.items(), key=lambda item: not item[1].heavy):
                 if not self._is_ready(stage) or not self._has_slot(stage, walk.running):
                     continue
                 del walk.todo[name]
@@ -285,6 +287,9 @@ class Run:
         if self.cancelled.is_set():
             message = f"{stage.name}: stopped while another run was building it"
             raise InterruptedRunError(message, advice="run again")
+        if stage.name not in self._waiting:  # asked again and again: told once
+            self._waiting.add(stage.name)
+            self.log("stage.waiting", stage=stage.name, summary="another run is building it")
         return True
 
     def _reason(self, stage: Stage, parts: Mapping[str, Any]) -> list[str]:

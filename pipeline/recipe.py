@@ -43,7 +43,7 @@ class SeedlingBase(Section):
     source: Literal["seedling"] = Field(description="This kind of base model.")
     steps: int = Field(300, ge=1, description="Optimizer steps of the training from scratch.")
     batch_size: int = Field(16, ge=1, description="Texts per step of that training.")
-    learning_rate: float = Field(3e-3, gt=0, description="Peak learning rate of that training.")
+    learning_rate: float = Field(3e-3, gt=0, le=0.1, description="Peak learning rate of that training.")
     seed: int = Field(20260101, ge=0, le=MAX_SEED, description="Seed of the text, the first weights and the order.")
     pre_tokenizer: str = Field("qwen2", description="llama.cpp's name of the pre-tokenizer that fits this tokenizer.")
     licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
@@ -169,7 +169,7 @@ class Prompt(Section):
 class Lora(Section):
     """The adapter. Its effect is scaled by alpha/rank, with rsLoRA by alpha/sqrt(rank)."""
 
-    rank: int = Field(32, ge=1, description="Rank of the two factors.")
+    rank: int = Field(32, ge=1, le=1024, description="Rank of the two factors.")
     alpha: float = Field(64.0, gt=0, description="Numerator of the scale; the gate warns when the scale is over 4.")
     rslora: bool = Field(True, description="Scale by alpha/sqrt(rank) in place of alpha/rank.")
     dropout: float = Field(0.0, ge=0, lt=1, description="Share of the adapter's input that is dropped in training.")
@@ -192,7 +192,7 @@ class Train(Section):
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows, at most.")
     batch_size: int = Field(2, ge=1, description="Rows per forward pass.")
     accumulation: int = Field(4, ge=1, description="Forward passes per optimizer step.")
-    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
+    learning_rate: float = Field(2e-4, gt=0, le=0.1, description="Peak learning rate.")
     scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
     warmup_steps: int = Field(5, ge=0, description="Steps in which the learning rate rises.")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay.")

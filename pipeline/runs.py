@@ -13,9 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import StoreError, UsageError
+from pipeline.errors import RecipeError, StoreError, UsageError
 from pipeline.execute import Outcome
 from pipeline.files import explained, locked, write_json_atomic
+
+_RESERVED = {"store", "runs", "unchanged"}
+"""Folders of the build folder that are no recipe's."""
 
 
 def new_run_id() -> str:
@@ -46,6 +49,26 @@ def read_state(build: Path, recipe: str, *, strict: bool = False) -> dict[str, A
             ) from error
         return {"stages": {}, "released": {}}
     return found
+
+
+def claim(build: Path, recipe: str, file: Path) -> None:
+    """Remember which recipe file a name belongs to. Raises RecipeError when it belongs to another that is still there.
+
+    Both would write their links to one folder, each over the other's.
+    """
+    if recipe in _RESERVED:
+        message = f"a recipe cannot be called {recipe!r}: the build folder keeps something else under that name"
+        raise RecipeError(message, where=str(file), advice="change `name`")
+    with explained(build), locked(build / recipe / ".state.lock", waiting=lambda: True):
+        state = read_state(build, recipe)
+        owner = Path(state.get("file", file))
+        if owner != file and owner.is_file():
+            message = f"the name {recipe!r} belongs to another recipe in this build folder"
+            raise RecipeError(
+                message, where=str(owner), advice="change `name` in one of them, or build with --build DIR"
+            )
+        if state.get("file") != str(file):
+            write_json_atomic(state_file(build, recipe), {**state, "file": str(file)})
 
 
 def write_state(build: Path, recipe: str, outcomes: Mapping[str, Outcome], *, released: bool) -> None:

@@ -20,7 +20,7 @@ from pipeline.files import explained, write_json_atomic
 from pipeline.gates.waivers import unused_waivers
 from pipeline.loading import find_recipe
 from pipeline.log import RunLog, Sink, json_sink, open_log
-from pipeline.runs import new_run_id, read_state, state_file, write_record, write_state
+from pipeline.runs import claim, new_run_id, read_state, state_file, write_record, write_state
 from pipeline.settings import RunSettings
 from pipeline.stages.stage import Stage
 from pipeline.store import Store
@@ -37,6 +37,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     seen |= signatures(_outside(target_stages))
     settings = settings_of(options)
     check_processor(context.recipe.numerics.instruction_set)
+    claim(context.build, context.recipe.name, context.path.resolve())
     identity = new_run_id()
     folder = context.build / "runs" / identity
     with explained(folder), open_log(folder / "log.jsonl") as stream:

@@ -9,6 +9,7 @@ from pipeline.digest import digest_file
 from pipeline.errors import FetchError
 from pipeline.fetching.copying import ByteProgress, copy_file, explained
 from pipeline.inside.job import write_json
+from pipeline.loading import SHIPPED
 
 if TYPE_CHECKING:
     from pipeline.recipe import FileData
@@ -24,7 +25,10 @@ def row_files(data: FileData, folder: Path) -> dict[str, Path]:
     wrong = [f"{path} {state}" for path in files.values() if (state := _state(path))]
     if wrong:
         message = "row files are not usable: " + "; ".join(wrong)
-        raise FetchError(message, where=str(folder), advice="correct data.files; paths are relative to the recipe file")
+        advice = "correct data.files; paths are relative to the recipe file"
+        if folder == SHIPPED:
+            advice = "this recipe comes with the package, its rows do not: copy it beside your rows and name that file"
+        raise FetchError(message, where=str(folder), advice=advice)
     return files
 
 

@@ -36,6 +36,22 @@ def contamination(evidence: Evidence) -> Sequence[Verdict]:
     )
 
 
+_REMEDIES = {
+    "missing-field": "are [columns] those of the file? A CSV file has a header and commas between its fields",
+    "wrong-type": "the columns must be text",
+    "broken-csv": "a CSV file has commas between its fields, and quotes around what holds a comma",
+    "broken-json": "each line must be one JSON object",
+    "invalid-utf8": "save the file as UTF-8",
+    "wrong-language": 'Japanese is expected; for other languages set clean.language = "any"',
+    "too-long": "raise clean.max_chars if answers are long",
+    "too-short": "lower clean.min_chars if answers are short",
+    "tag-list": "lists of tags are no titles: they were 28 % of the first data set; clean.drop_tag_lists keeps them",
+    "exact-duplicate": 'the same answer again and again; for questions set clean.duplicate_key = "row"',
+    "near-duplicate": 'answers that hardly differ; for questions set clean.duplicate_key = "row"',
+}
+"""What to look at when a reason took so many rows that too few are left."""
+
+
 def clean_rows(evidence: Evidence) -> Sequence[Verdict]:
     """Judge how many clean rows are left in all splits."""
     limits = evidence.recipe.gates.data
@@ -48,6 +64,9 @@ def clean_rows(evidence: Evidence) -> Sequence[Verdict]:
     counts = [f"{name}: {audit['rows'].get(name, 0)} rows" for name in _SPLITS]
     if rows < limits.rows_good:
         counts.append(f"{limits.rows_good - rows} rows short of what seed 000 calls good")
+    lost = sorted(audit["dropped"]["reasons"].items(), key=lambda item: -item[1])[:3] if rows < limits.rows_fail else []
+    for reason, count in lost:
+        counts.append(f"{count} dropped as {reason}: {_REMEDIES.get(reason, 'see dropped.jsonl')}")
     return (
         check.judged(
             rows,

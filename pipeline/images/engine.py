@@ -56,7 +56,7 @@ def connect() -> Iterator[Engine]:
     """Yield the engine of `DOCKER_HOST` or of this machine. Raises ImageError when none answers."""
     try:
         client = docker.DockerClient.from_env(timeout=_TIMEOUT_S)
-    except docker.errors.DockerException as error:
+    except (docker.errors.DockerException, ValueError) as error:  # ValueError: an address that is none
         raise _no_engine(str(error)) from error
     with contextlib.closing(client):
         try:

@@ -23,7 +23,7 @@ from .data.reading import read_data
 from .data.rows import Rows, Table
 from .data.splitting import Shares
 from .data.tag_lists import is_tag_list
-from .job import Job, measured, progress, write_json
+from .job import Job, emit, measured, progress, write_json
 
 
 def main(job: Job) -> None:
@@ -45,6 +45,7 @@ def main(job: Job) -> None:
     with _timed("prepare.audit"):
         write_json(job.output / "audit.json", audit(job.output, job.parameters, job.threads))
     progress("prepare.audited", done=4, total=4)
+    emit("prepare.rows", read=funnel["rows_in"], kept=funnel["kept"], dropped=funnel["dropped"])
 
 
 def _read(job: Job, columns: Columns, settings: Settings, notes: Notes) -> tuple[Table, Folded]:

@@ -71,3 +71,19 @@ def test_a_built_image_is_one_line() -> None:
     )
     assert "✓ image training-cpu" in text
     assert "1.6 GB" in text
+
+
+def test_compiled_kernels_are_one_line() -> None:
+    """How long the driver took for them, or that it failed."""
+    image = {"image": "inference-cuda124"}
+    loaded = shown({"event": "kernels.loading", **image}, {"event": "kernels.loaded", **image, "seconds": 312.4})
+    assert "kernels of inference-cuda124" in loaded
+    assert "312.4 s" in loaded
+    assert "failed" in shown({"event": "kernels.loading", **image}, {"event": "kernels.failed", **image})
+
+
+def test_the_rows_that_were_kept_and_dropped_are_one_line() -> None:
+    """And where to read why."""
+    text = shown({"event": "prepare.rows", "stage": "prepare", "read": 1600, "kept": 1120, "dropped": 480})
+    assert "1,600 rows read, 1,120 kept, 480 dropped" in text
+    assert "dropped.jsonl" in text

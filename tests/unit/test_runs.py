@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import StoreError, UsageError
-from pipeline.runs import keys_to_keep, read_state, state_file, write_state
+from pipeline.errors import RecipeError, StoreError, UsageError
+from pipeline.runs import claim, keys_to_keep, read_state, state_file, write_state
 
 
 def write(path: Path, value: object) -> None:
@@ -65,3 +65,36 @@ def test_a_write_of_the_same_leaves_the_file_alone(tmp_path: Path) -> None:
     before = state_file(tmp_path, "a").stat()
     write_state(tmp_path, "a", {}, released=False)
     assert state_file(tmp_path, "a").stat().st_ino == before.st_ino
+
+
+def test_a_name_belongs_to_one_recipe(tmp_path: Path) -> None:
+    """Two recipes of one name would write their links over each other's; the second is told whose the name is."""
+    first, second = tmp_path / "a" / "titles.toml", tmp_path / "b" / "titles.toml"
+    for file in (first, second):
+        write(file, "")
+    claim(tmp_path / "build", "titles", first)
+    claim(tmp_path / "build", "titles", first)
+    with pytest.raises(RecipeError, match="'titles' belongs to another recipe") as caught:
+        claim(tmp_path / "build", "titles", second)
+    assert caught.value.where == str(first)
+    assert "--build" in caught.value.advice
+
+
+def test_a_recipe_that_moved_keeps_its_name_and_its_last_builds(tmp_path: Path) -> None:
+    """The file that the name belonged to is gone."""
+    write(
+        state_file(tmp_path, "titles"), {"stages": {"train": "1"}, "released": {}, "file": str(tmp_path / "old.toml")}
+    )
+    claim(tmp_path, "titles", tmp_path / "new.toml")
+    assert read_state(tmp_path, "titles") == {
+        "stages": {"train": "1"},
+        "released": {},
+        "file": str(tmp_path / "new.toml"),
+    }
+
+
+@pytest.mark.parametrize("name", ["store", "runs", "unchanged"])
+def test_names_of_the_build_folder_itself_are_refused(tmp_path: Path, name: str) -> None:
+    """A recipe called `store` would put its links among the artifacts."""
+    with pytest.raises(RecipeError, match="something else under that name"):
+        claim(tmp_path, name, tmp_path / "recipe.toml")

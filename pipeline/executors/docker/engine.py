@@ -21,6 +21,7 @@ MINIMUM_API = (1, 40)
 """Docker 19.03, the first that gives GPUs by device request."""
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+_FORMS = "unix:///path, ssh://user@host or tcp://host:port; or unset DOCKER_HOST"
 _ANSWER_S = 60
 """Longest wait for an answer. Streams of output and `wait` are not bound by it."""
 
@@ -32,8 +33,7 @@ def default_host() -> Host:
         return Host(url=url)
     except ValidationError as error:
         message = f"DOCKER_HOST is {url!r}, which is no address of a container engine"
-        advice = "unix:///path, ssh://user@host or tcp://host:port; or unset it"
-        raise EngineError(message, where="DOCKER_HOST", advice=advice) from error
+        raise EngineError(message, where="DOCKER_HOST", advice=_FORMS) from error
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,10 @@ def connect(host: Host) -> Any:
     """Return the SDK's client for a host. Raises EngineError when it is not there, refuses us or is too old."""
     with engine_errors(host.url):
         url = Tunnel(host.url).url if host.url.startswith("ssh://") else host.url
-        api = docker.APIClient(base_url=url, version="auto", timeout=_ANSWER_S, tls=_tls(host))
+        try:
+            api = docker.APIClient(base_url=url, version="auto", timeout=_ANSWER_S, tls=_tls(host))
+        except ValueError as error:
+            raise EngineError(f"no address of a container engine: {error}", where=url, advice=_FORMS) from error
     if tuple(int(part) for part in api.api_version.split(".")) < MINIMUM_API:
         message = f"the container engine is too old: its API is {api.api_version}"
         advice = f"update it to Docker 19.03 or newer (API {'.'.join(map(str, MINIMUM_API))})"

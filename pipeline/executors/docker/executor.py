@@ -10,6 +10,7 @@ from pipeline.executors.contract import EventSink, Request
 from pipeline.executors.docker import specification
 from pipeline.executors.docker.container import created, refuse_missing_gpus, run
 from pipeline.executors.docker.engine import Engine, Engines
+from pipeline.executors.docker.kernel_cache import KernelCaches
 from pipeline.executors.docker.mounts import BoundFolders
 from pipeline.executors.docker.owner import labels
 from pipeline.executors.docker.specification import GIVEN, HOME, MADE, TEMPORARY, Limits, interpreter, job_command
@@ -30,6 +31,7 @@ class DockerExecutor:
         self._image = image
         self._settings = settings.docker
         self._engines = Engines(settings.hosts, emit)
+        self._kernels = KernelCaches(emit)
 
     def offers(self, environment: str) -> frozenset[str]:
         """Return the image's capabilities if it is given a GPU; make sure that an engine has the image."""
@@ -48,11 +50,12 @@ class DockerExecutor:
         with explained(request.work):
             lay_out(request)
         output = JobOutput(request.stage, sink)
+        kernels = [self._kernels.mount(engine, image, limits, request)] if limits.gpus else []
         with BoundFolders(request) if engine.shares_files else Volumes(request, engine, image, limits) as files:
             body = specification.container(
                 image,
                 job_command(interpreter(image)),
-                files.mounts(),
+                [*files.mounts(), *kernels],
                 limits,
                 variables=job_variables(request, interpreter(image), home=HOME, temporary=TEMPORARY),
                 labels=labels(request.run, request.stage),

@@ -51,4 +51,6 @@ def test_waiting_threads_sleep_where_other_jobs_run(request_of_one: Request) -> 
     places = {"home": PurePosixPath("/home"), "temporary": PurePosixPath("/temporary")}
     python = PurePosixPath("/venv/bin/python")
     assert job_variables(request_of_one, python, **places)["OMP_WAIT_POLICY"] == "PASSIVE"
-    assert "OMP_WAIT_POLICY" not in job_variables(replace(request_of_one, alone=True), python, **places)
+    alone = job_variables(replace(request_of_one, alone=True), python, **places)
+    assert "OMP_WAIT_POLICY" not in alone
+    assert alone["GOMP_SPINCOUNT"]

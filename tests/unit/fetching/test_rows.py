@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.errors import FetchError
 from pipeline.fetching.rows import fetch_rows, row_files
+from pipeline.loading import SHIPPED
 from pipeline.recipe import FileData
 from pipeline.stages.stage import HostJob
 
@@ -47,6 +48,13 @@ def test_names_every_file_that_is_not_usable(tmp_path: Path) -> None:
     assert "empty.jsonl is empty" in caught.value.what
     assert "folder.jsonl is no file" in caught.value.what
     assert "data.files" in caught.value.advice
+
+
+def test_rows_of_a_shipped_recipe_are_the_users() -> None:
+    """The recipe lies in the package; nobody should put rows there."""
+    with pytest.raises(FetchError, match=r"noteai-title\.jsonl does not exist") as caught:
+        row_files(data("noteai-title.jsonl"), SHIPPED)
+    assert "copy it beside your rows" in caught.value.advice
 
 
 def test_path_relative_to_the_recipe(tmp_path: Path) -> None:

@@ -203,3 +203,16 @@ def test_an_empty_set_fails_on_its_size_alone(judge: Judge) -> None:
     assert found["data.clean-rows"][0].outcome == "failed"
     assert found["data.split"][0].outcome == "not measured"
     assert found["data.diversity"][0].outcome == "not measured"
+
+
+def test_too_few_rows_are_told_with_what_took_the_others(judge: Judge) -> None:
+    """English rows under the Japanese default: the setting is named, the commonest reason first."""
+    lost = {"exact-duplicate": 12, "wrong-language": 6000, "empty": 1}
+    found = judge(audit__rows={"train": 1, "validation": 1, "test": 1}, audit__dropped__reasons=lost)
+    evidence = found["data.clean-rows"][0].evidence
+    assert [line.partition(":")[0] for line in evidence[-3:]] == [
+        "6000 dropped as wrong-language",
+        "12 dropped as exact-duplicate",
+        "1 dropped as empty",
+    ]
+    assert any('clean.language = "any"' in line for line in evidence)

@@ -83,6 +83,14 @@ def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "DOCKER_HOST" in caught.value.advice
 
 
+@pytest.mark.parametrize("address", ["tcp://engine:abc", "tcp://engine:99999999"])
+def test_an_address_that_is_none(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """A port that is no number is no crash."""
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(ImageError, match="no container engine answers"), connect():
+        pass
+
+
 def test_no_rights_on_the_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """The advice is another one than for no engine. Root is never refused, so the refusal is made here."""
     import docker

@@ -1,0 +1,35 @@
+"""The command line: what it does not understand is named, with what is nearest."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.arguments import parse
+
+
+@pytest.mark.parametrize(
+    ("line", "nearest"),
+    [
+        ("run --recpie my.toml", "(did you mean --recipe?)"),
+        ("run --jbos=3", "(did you mean --jobs?)"),
+        ("gc --dryrun", "(did you mean --dry-run?)"),
+        ("images --no-cahce", "(did you mean --no-cache?)"),
+    ],
+)
+def test_an_unknown_option_is_answered_with_the_nearest(
+    line: str, nearest: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the options that this command has; the usage shown is the command's own."""
+    with pytest.raises(SystemExit) as caught:
+        parse(line.split())
+    told = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert nearest in told
+    assert f"usage: python -m pipeline {line.split(maxsplit=1)[0]}" in told
+
+
+def test_what_is_like_nothing_is_only_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """No guess is better than a wild one."""
+    with pytest.raises(SystemExit):
+        parse(["run", "--zzz"])
+    assert "unrecognized arguments: --zzz\n" in capsys.readouterr().err
