@@ -61,6 +61,7 @@ class TerminalDisplay:
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)
             case "cache.hit":
+                self._finish(stage)  # it waited for another run
                 self._line("[dim]=[/]", stage, "unchanged", _size(event["bytes"]))
             case "gate.verdict":
                 self._verdict(event)
@@ -101,9 +102,11 @@ class TerminalDisplay:
             self._advance(task, event)
 
     def _start(self, task: str, event: Mapping[str, Any]) -> None:
-        if task not in self._tasks:
-            changed = event.get("changed")
-            note = f"[dim]{escape(str(changed[0] if changed else event.get('summary', '')))}[/]"
+        changed = event.get("changed")
+        note = f"[dim]{escape(str(changed[0] if changed else event.get('summary', '')))}[/]"
+        if task in self._tasks:
+            self._progress.update(self._tasks[task], note=note)
+        else:
             self._tasks[task] = self._progress.add_task(task, total=None, note=note)
 
     def _finish(self, task: str) -> None:

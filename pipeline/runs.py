@@ -60,9 +60,12 @@ def claim(build: Path, recipe: str, file: Path) -> None:
         message = f"a recipe cannot be called {recipe!r}: the build folder keeps something else under that name"
         raise RecipeError(message, where=str(file), advice="change `name`")
     with explained(build), locked(build / recipe / ".state.lock", waiting=lambda: True):
-        state = read_state(build, recipe)
+        try:
+            state = read_state(build, recipe, strict=True)
+        except StoreError:  # what it says is not lost before a run has made it anew
+            return
         owner = Path(state.get("file", file))
-        if owner != file and owner.is_file():
+        if owner != file and owner.is_file() and owner.read_bytes() != file.read_bytes():
             message = f"the name {recipe!r} belongs to another recipe in this build folder"
             raise RecipeError(
                 message, where=str(owner), advice="change `name` in one of them, or build with --build DIR"

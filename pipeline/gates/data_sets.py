@@ -45,7 +45,7 @@ _REMEDIES = {
     "wrong-language": 'Japanese is expected; for other languages set clean.language = "any"',
     "too-long": "raise clean.max_chars if answers are long",
     "too-short": "lower clean.min_chars if answers are short",
-    "tag-list": "lists of tags are no titles: they were 28 % of the first data set; clean.drop_tag_lists keeps them",
+    "tag-list": "lists of tags are no titles; clean.drop_tag_lists = false keeps them",
     "exact-duplicate": 'the same answer again and again; for questions set clean.duplicate_key = "row"',
     "near-duplicate": 'answers that hardly differ; for questions set clean.duplicate_key = "row"',
 }

@@ -26,7 +26,7 @@ from pathlib import Path
 from pipeline.digest import digest_file
 from pipeline.environments import Environment, ensure
 from pipeline.errors import ImageError, PipelineError, UsageError
-from pipeline.files import write_json_atomic
+from pipeline.files import explained, write_json_atomic
 from pipeline.installed import site_packages
 
 CARD = 120
@@ -172,13 +172,13 @@ def check(tools: Tools, library: Path, report: Report) -> dict[str, object]:
 @contextmanager
 def library_of(path: Path) -> Iterator[Path]:
     """Yield the library itself, or the one inside a wheel of llama_cpp_python. Raises UsageError."""
+    if not path.is_file():
+        raise UsageError("there is no such file", where=str(path), advice="name a libggml-cuda.so or a wheel with one")
     if path.suffix != ".whl":
-        if not path.is_file():
-            raise UsageError(
-                "there is no such file", where=str(path), advice="name a libggml-cuda.so or a wheel with one"
-            )
         yield path
         return
+    if not zipfile.is_zipfile(path):
+        raise UsageError("the wheel is broken: it is no zip archive", where=str(path), advice="copy it again")
     with zipfile.ZipFile(path) as wheel, tempfile.TemporaryDirectory() as name:
         found = [member for member in wheel.namelist() if member.endswith("/libggml-cuda.so")]
         if not found:
@@ -219,7 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with library_of(options.library) as library:
             figures = check(tools, library, lambda done, total: _tell("ptx.assembled", done=done, total=total))
         if options.report:
-            write_json_atomic(options.report, figures)
+            with explained(options.report):
+                write_json_atomic(options.report, figures)
         print(json.dumps({name: value for name, value in figures.items() if name != "modules"}, indent=1))  # noqa: T201
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201

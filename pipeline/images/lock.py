@@ -21,6 +21,9 @@ PREFIX = "fine-tune-pipeline"
 CAPABILITIES = f"{PREFIX}.capabilities"
 """The label that says what an image can do with a GPU, words with spaces between them."""
 
+LLAMA_CPP = f"{PREFIX}.llama_cpp"
+"""The label that names the commit of llama.cpp in an image."""
+
 PYTHON = f"{PREFIX}.python"
 """The label that names another interpreter than the images' own."""
 

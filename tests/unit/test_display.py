@@ -87,3 +87,17 @@ def test_the_rows_that_were_kept_and_dropped_are_one_line() -> None:
     text = shown({"event": "prepare.rows", "stage": "prepare", "read": 1600, "kept": 1120, "dropped": 480})
     assert "1,600 rows read, 1,120 kept, 480 dropped" in text
     assert "dropped.jsonl" in text
+
+
+def test_waiting_for_another_run_ends_with_its_result() -> None:
+    """The bar goes when the other run's result is taken, and its note when this run has to build after all."""
+    waiting = {"event": "stage.waiting", "stage": "train", "summary": "another run is building it"}
+    display = TerminalDisplay(Console(file=io.StringIO(), width=100))
+    with display:
+        display(waiting)
+        display({"event": "cache.hit", "stage": "train", "bytes": 1, "seconds": 0.1})
+        assert not display._tasks
+        display(waiting)
+        display({"event": "stage.started", "stage": "train", "summary": "LoRA rank 32", "changed": []})
+        notes = [task.fields["note"] for task in display._progress.tasks]
+    assert notes == ["[dim]LoRA rank 32[/]"]

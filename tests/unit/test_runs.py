@@ -71,13 +71,29 @@ def test_a_name_belongs_to_one_recipe(tmp_path: Path) -> None:
     """Two recipes of one name would write their links over each other's; the second is told whose the name is."""
     first, second = tmp_path / "a" / "titles.toml", tmp_path / "b" / "titles.toml"
     for file in (first, second):
-        write(file, "")
+        write(file, str(file))
     claim(tmp_path / "build", "titles", first)
     claim(tmp_path / "build", "titles", first)
     with pytest.raises(RecipeError, match="'titles' belongs to another recipe") as caught:
         claim(tmp_path / "build", "titles", second)
     assert caught.value.where == str(first)
     assert "--build" in caught.value.advice
+
+
+def test_the_same_recipe_in_two_clones_is_one(tmp_path: Path) -> None:
+    """A shipped recipe, built by two clones into one folder."""
+    for clone in ("a", "b"):
+        write(tmp_path / clone / "seedling.toml", "the same")
+        claim(tmp_path / "build", "seedling", tmp_path / clone / "seedling.toml")
+    assert read_state(tmp_path / "build", "seedling")["file"] == str(tmp_path / "b" / "seedling.toml")
+
+
+def test_a_state_that_cannot_be_read_is_left_for_the_end_of_the_run(tmp_path: Path) -> None:
+    """A run that is killed early must not have made an empty one of it, by which `gc` would go."""
+    state_file(tmp_path, "titles").parent.mkdir(parents=True)
+    state_file(tmp_path, "titles").write_text("{half")
+    claim(tmp_path, "titles", tmp_path / "titles.toml")
+    assert state_file(tmp_path, "titles").read_text() == "{half"
 
 
 def test_a_recipe_that_moved_keeps_its_name_and_its_last_builds(tmp_path: Path) -> None:

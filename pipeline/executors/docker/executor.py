@@ -46,11 +46,11 @@ class DockerExecutor:
         image = self._image(request.environment)
         engine = self._engine(image)
         limits = Limits.of(self._settings, engine.memory_bytes)
+        kernels = self._kernels.mounts(engine, image, limits, request, cancelled) if limits.gpus else []
         patience = Patience(request.stage, cancelled, _shorter(request.timeout_s, self._settings.timeout_s))
         with explained(request.work):
             lay_out(request)
         output = JobOutput(request.stage, sink)
-        kernels = [self._kernels.mount(engine, image, limits, request)] if limits.gpus else []
         with BoundFolders(request) if engine.shares_files else Volumes(request, engine, image, limits) as files:
             body = specification.container(
                 image,

@@ -10,9 +10,13 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from pipeline.errors import PipelineError
+from docker.errors import DockerException
+from requests import RequestException
+
+from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.executors.contract import Request
 from pipeline.executors.docker import specification
 from pipeline.executors.docker.archive import Entry, pack
@@ -21,23 +25,21 @@ from pipeline.executors.docker.engine import Engine
 from pipeline.executors.docker.faults import engine_errors
 from pipeline.executors.docker.owner import PROJECT, labels
 from pipeline.executors.docker.specification import HOME, Limits, Mount, interpreter, job_user
+from pipeline.executors.docker.verdict import judge
 from pipeline.executors.events import JobOutput
 from pipeline.executors.patience import Patience
-from pipeline.images.lock import LockedImage
+from pipeline.images.lock import LLAMA_CPP, LockedImage
 
 FOLDER = HOME / "cuda"
 """Where both images say `CUDA_CACHE_PATH` is."""
 
-_LABEL = f"{PROJECT}.kernels-of"
+LABEL = f"{PROJECT}.kernels-of"
 """Names the image whose kernels a volume keeps: `docker volume ls --filter label=fine-tune-pipeline.kernels-of`."""
 
 _WARM_UP = """
 import ctypes, json, time
 started = time.monotonic()
-try:
-    import llama_cpp
-except ImportError:
-    raise SystemExit
+import llama_cpp
 llama_cpp.llama_backend_init()
 with open("/proc/self/maps") as maps:
     runtimes = {line.split()[-1] for line in maps if "libcudart" in line}
@@ -55,45 +57,83 @@ class KernelCaches:
     def __init__(self, emit: Callable[..., None], warm_up: str = _WARM_UP) -> None:
         self._emit = emit
         self._warm_up = warm_up
-        self._warm: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, str], list[Mount]] = {}
         self._lock = threading.Lock()
 
-    def mount(self, engine: Engine, image: LockedImage, limits: Limits, request: Request) -> Mount:
-        """Return the mount of an image's kernels, which are warm then. Raises EngineError."""
-        name = f"{PROJECT}-kernels-{image.id.removeprefix('sha256:')[:16]}"
-        found: Mount = {"Type": "volume", "Source": name, "Target": str(FOLDER), "ReadOnly": False}
+    def mounts(
+        self, engine: Engine, image: LockedImage, limits: Limits, request: Request, cancelled: threading.Event
+    ) -> list[Mount]:
+        """Return the mount of an image's kernels, which are warm then; none of one without llama.cpp.
+
+        What goes wrong here is told and stops nothing: the job itself says better what is wrong with the card, or is
+        slow. Raises InterruptedRunError.
+        """
+        if LLAMA_CPP not in image.labels:
+            return []
         with self._lock:  # a second job waits for the warm-up instead of compiling the same
-            if (engine.url, image.id) not in self._warm:
-                self._prepare(engine, image, limits, request, found)
-                self._warm.add((engine.url, image.id))
-        return found
+            if (engine.url, image.id) not in self._known:
+                self._emit("kernels.loading", image=image.name)
+                found = self._prepared(engine, image, limits, request, cancelled)
+                self._known[engine.url, image.id] = found
+            return self._known[engine.url, image.id]
 
-    def _prepare(self, engine: Engine, image: LockedImage, limits: Limits, request: Request, mount: Mount) -> None:
-        """Make the volume if it is not there, and the job's user its owner; then load every kernel once."""
-
-        def body(command: list[str], **variables: str) -> dict[str, Any]:
-            own = labels(request.run, request.stage)
-            whole = specification.container(image, command, [mount], limits, variables=variables, labels=own)
-            return {**whole, "WorkingDir": "/"}
-
-        with engine_errors(engine.url):
-            known = engine.api.volumes(filters={"label": f"{_LABEL}={image.id}"}).get("Volumes") or ()
-            engine.api.create_volume(mount["Source"], labels={_LABEL: image.id})
-        carrier = body(["/bin/true"])
-        carrier["HostConfig"] |= {"ReadonlyRootfs": False, "DeviceRequests": []}
-        with created(engine, carrier) as container, engine_errors(engine.url):
-            entry = Entry(FOLDER.relative_to("/"), user=job_user())
-            engine.api.put_archive(container.identity, "/", pack([entry], {}))
-        self._emit("kernels.loading", image=image.name)
-        output = JobOutput(request.stage, lambda event, **data: self._emit(event, image=image.name, **data))
-        command = [str(interpreter(image)), "-c", self._warm_up]
-        # Without a warm-up the first job is slow, and says itself what is wrong with the card.
-        with contextlib.suppress(PipelineError):
-            with created(engine, body(command, CUDA_MODULE_LOADING="EAGER", CUDA_CACHE_PATH=str(FOLDER))) as container:
-                state = run(container, output, Patience(request.stage, threading.Event(), None))
-            output.judge(int(state["ExitCode"]))
-            return
-        self._emit("kernels.failed", image=image.name)
-        if not known:
+    def _prepared(
+        self, engine: Engine, image: LockedImage, limits: Limits, request: Request, cancelled: threading.Event
+    ) -> list[Mount]:
+        name = volume_name(image)
+        mount: Mount = {"Type": "volume", "Source": name, "Target": str(FOLDER), "ReadOnly": False}
+        fresh = True
+        try:
             with engine_errors(engine.url):
-                engine.api.remove_volume(mount["Source"], force=True)
+                fresh = name not in {item["Name"] for item in engine.api.volumes().get("Volumes") or ()}
+                engine.api.create_volume(name, labels={LABEL: image.id})
+            warm_up = _WarmUp(engine, image, limits, request, mount)
+            warm_up.give_to_the_job()
+            warm_up.run(self._warm_up, cancelled, self._emit)
+        except InterruptedRunError:
+            raise
+        except PipelineError as error:
+            self._emit("kernels.failed", image=image.name, what=error.what)
+            if fresh:
+                with contextlib.suppress(DockerException, RequestException):
+                    engine.api.remove_volume(name, force=True)
+            return []
+        return [mount]
+
+
+@dataclass(frozen=True)
+class _WarmUp:
+    """The containers before an image's first job."""
+
+    engine: Engine
+    image: LockedImage
+    limits: Limits
+    request: Request
+    mount: Mount
+
+    def give_to_the_job(self) -> None:
+        """Make the jobs' user the owner of the volume, through a container that is never started."""
+        body = self._body(["/bin/true"])
+        body["HostConfig"] |= {"ReadonlyRootfs": False, "DeviceRequests": []}
+        with created(self.engine, body) as container, engine_errors(self.engine.url):
+            entry = Entry(FOLDER.relative_to("/"), user=job_user())
+            self.engine.api.put_archive(container.identity, "/", pack([entry], {}))
+
+    def run(self, program: str, cancelled: threading.Event, emit: Callable[..., None]) -> None:
+        """Load every kernel once."""
+        output = JobOutput(self.request.stage, lambda event, **data: emit(event, image=self.image.name, **data))
+        command = [str(interpreter(self.image)), "-c", program]
+        body = self._body(command, CUDA_MODULE_LOADING="EAGER", CUDA_CACHE_PATH=str(FOLDER))
+        with created(self.engine, body) as container:
+            state = run(container, output, Patience(self.request.stage, cancelled, None))
+        judge(self.request.stage, state, output, self.limits)
+
+    def _body(self, command: list[str], **variables: str) -> dict[str, Any]:
+        own = labels(self.request.run, self.request.stage)
+        body = specification.container(self.image, command, [self.mount], self.limits, variables=variables, labels=own)
+        return {**body, "WorkingDir": "/"}
+
+
+def volume_name(image: LockedImage) -> str:
+    """Return the name of an image's volume. Each user has one, since its folder belongs to the jobs' user."""
+    return f"{PROJECT}-kernels-{image.id.removeprefix('sha256:')[:16]}-{job_user()[0]}"

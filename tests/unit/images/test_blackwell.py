@@ -174,9 +174,12 @@ def test_the_command_takes_a_wheel_and_writes_its_figures(
 
 
 def test_a_wheel_without_cuda_and_a_missing_file_are_told(tmp_path: Path) -> None:
-    """Both are usage errors that say what to name."""
+    """All are usage errors that say what to name, and so is half a wheel."""
     with zipfile.ZipFile(tmp_path / "llama.whl", "w") as wheel:
         wheel.writestr("llama_cpp/lib/libllama.so", "")
-    for path, words in ((tmp_path / "llama.whl", "without CUDA"), (tmp_path / "no.so", "no such file")):
+    (tmp_path / "half.whl").write_bytes((tmp_path / "llama.whl").read_bytes()[:40])
+    cases = {"llama.whl": "without CUDA", "half.whl": "broken", "no.so": "no such file", "no.whl": "no such file"}
+    for name, words in cases.items():
+        path = tmp_path / name
         with pytest.raises(UsageError, match=words), blackwell.library_of(path):
             pass
