@@ -33,11 +33,15 @@ _ADVICE = "run `nox -s images` (where no registry is reachable: `nox -s images -
 
 @dataclass(frozen=True)
 class LockedImage:
-    """One image that the lock names. `id` is `sha256:` and its configuration's digest; `labels` are the image's."""
+    """One image that the lock names. `id` is `sha256:` and its configuration's digest; `labels` are the image's.
+
+    `manifest` is the digest of its manifest, by which an engine with containerd's image store calls it.
+    """
 
     name: str
     id: str
     labels: Mapping[str, str] = field(hash=False)
+    manifest: str = ""
 
 
 def image_name(environment: str, variant: str = "cpu") -> str:
@@ -53,7 +57,7 @@ def locked_image(environment: str, path: Path = DEFAULT, *, variant: str = "cpu"
         message = f"there is no image {name!r} in the lock" + (f", only {', '.join(entries)}" if entries else "")
         raise ImageError(message, where=str(path), advice=_ADVICE)
     entry = entries[name]
-    return LockedImage(name, entry["id"], dict(entry["labels"]))
+    return LockedImage(name, entry["id"], dict(entry["labels"]), entry.get("manifest", ""))
 
 
 def read_lock(path: Path = DEFAULT) -> dict[str, dict[str, Any]]:

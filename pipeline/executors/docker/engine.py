@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import docker
+from docker.errors import ImageNotFound
 from pydantic import ValidationError
 
 from pipeline.errors import EngineError, ImageError
 from pipeline.executors.docker.faults import engine_errors
 from pipeline.executors.docker.owner import reap
 from pipeline.executors.docker.tunnel import Tunnel
+from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
 
 MINIMUM_API = (1, 40)
@@ -45,13 +47,22 @@ class Engine:
     memory_bytes: int
     shares_files: bool
 
-    def has_image(self, identity: str) -> None:
-        """Raise ImageError unless the engine has exactly this image."""
-        with engine_errors(self.url, identity):
-            found = self.api.inspect_image(identity)
+    def known(self, image: LockedImage) -> LockedImage:
+        """Return an image with the digest that this engine calls it by. Raises ImageError unless it has this very one.
+
+        Most engines go by the configuration's digest, one with containerd's image store by the manifest's.
+        """
+        with engine_errors(self.url, image.id):
+            try:
+                identity, found = image.id, self.api.inspect_image(image.id)
+            except ImageNotFound:
+                if not image.manifest:
+                    raise
+                identity, found = image.manifest, self.api.inspect_image(image.manifest)
         if _digest(found["Id"]) != _digest(identity):
             message = f"the engine answers to {identity} with another image, {found['Id']}"
             raise ImageError(message, where=self.url, advice="run `nox -s images`")
+        return replace(image, id=identity)
 
 
 def _digest(identity: str) -> str:

@@ -38,13 +38,12 @@ class DockerExecutor:
         if environment == "host":
             return frozenset()
         image = self._image(environment)
-        self._engine(image)
+        self._placed(image)
         return frozenset(image.labels.get(CAPABILITIES, "").split()) if self._settings.gpus else frozenset()
 
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Run one job; see `contract.Executor`. Raises EngineError and ImageError as well."""
-        image = self._image(request.environment)
-        engine = self._engine(image)
+        engine, image = self._placed(self._image(request.environment))
         limits = Limits.of(self._settings, engine.memory_bytes)
         kernels = self._kernels.mounts(engine, image, limits, request, cancelled) if limits.gpus else []
         patience = Patience(request.stage, cancelled, _shorter(request.timeout_s, self._settings.timeout_s))
@@ -68,10 +67,10 @@ class DockerExecutor:
             files.collect()
         return request.work / "output"
 
-    def _engine(self, image: LockedImage) -> Engine:
+    def _placed(self, image: LockedImage) -> tuple[Engine, LockedImage]:
+        """Return the engine that an image runs on, and the image as that engine knows it."""
         engine = self._engines.of(image.name)
-        engine.has_image(image.id)
-        return engine
+        return engine, engine.known(image)
 
 
 def lay_out(request: Request) -> None:
