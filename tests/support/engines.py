@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import docker
 import pytest
@@ -31,7 +33,7 @@ _START_S = 30.0
 _STOP_S = 5.0
 
 
-def missing(reason: str) -> None:
+def missing(reason: str) -> NoReturn:
     """Say that a test cannot run here: a failure in CI, which has to have everything, a skip elsewhere."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
@@ -87,11 +89,49 @@ def copy_image(image: LockedImage, source: Any, target: Any) -> None:
     target.load_image(b"".join(source.get_image(image.id)))
 
 
+@dataclass(frozen=True)
+class Certificates:
+    """An authority and what it signed, in a folder: `ca.pem`, and for `server` and `client` a certificate and a key."""
+
+    folder: Path
+
+    @classmethod
+    def made(cls, folder: Path) -> Certificates:
+        """Make them with openssl, for an engine at 127.0.0.1 and for a day."""
+        if shutil.which("openssl") is None:
+            missing("openssl is not installed, which makes certificates for tests")
+
+        def openssl(*arguments: str) -> None:
+            subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+        new = ("req", "-newkey", "rsa:2048", "-nodes", "-subj")
+        openssl(*new, "/CN=authority", "-x509", "-days", "1", "-keyout", "ca-key.pem", "-out", "ca.pem")
+        for name, use in (("server", "serverAuth"), ("client", "clientAuth")):
+            openssl(*new, f"/CN={name}", "-keyout", f"{name}-key.pem", "-out", f"{name}.csr")
+            (folder / f"{name}.ext").write_text(f"subjectAltName=IP:127.0.0.1\nextendedKeyUsage={use}\n")
+            sign = ("x509", "-req", "-days", "1", "-in", f"{name}.csr", "-extfile", f"{name}.ext")
+            openssl(*sign, "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-out", f"{name}.pem")
+        return cls(folder)
+
+    def host(self, url: str) -> Host:
+        """Return the run settings of a client that has its certificate."""
+        names = {"ca": "ca.pem", "certificate": "client.pem", "key": "client-key.pem"}
+        return Host(url=url, **{setting: str(self.folder / name) for setting, name in names.items()})
+
+
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextlib.contextmanager
-def second_docker(folder: Path) -> Iterator[str]:
+def second_docker(folder: Path, tls: tuple[Certificates, int] | None = None) -> Iterator[str]:
     """Run a Docker of its own beside the machine's; yield its address.
 
-    It gets a bridge of its own and touches no firewall rule: with `--bridge=none` it would delete the first one's.
+    With `tls` it also listens on a port of the loopback, for clients with a certificate. It gets a bridge of its own
+    and touches no firewall rule: with `--bridge=none` it would delete the first one's.
     """
     if os.getuid() != 0 or shutil.which("dockerd") is None:
         missing("a second Docker needs root and dockerd")
@@ -100,11 +140,53 @@ def second_docker(folder: Path) -> Iterator[str]:
     url = f"unix://{folder}/s"
     command = ["dockerd", "--data-root", folder / "data", "--exec-root", folder / "exec", "--pidfile", folder / "pid"]
     command += ["-H", url, "--bridge", _BRIDGE, "--iptables=false", "--ip-masq=false", "--ip-forward=false"]
+    if tls:
+        certificates, port = tls
+        keys = {"tlscacert": "ca.pem", "tlscert": "server.pem", "tlskey": "server-key.pem"}
+        command += ["-H", f"tcp://127.0.0.1:{port}", "--tlsverify"]
+        command += [f"--{option}={certificates.folder / name}" for option, name in keys.items()]
     try:
         with _running(command, url, folder / "log"):
             yield url
     finally:
         subprocess.run(["ip", "link", "delete", _BRIDGE], check=False, capture_output=True)
+
+
+@contextlib.contextmanager
+def ssh_server(folder: Path) -> Iterator[tuple[int, Path]]:
+    """Run a real sshd on the loopback; yield its port and a configuration with which the real ssh gets in."""
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if sshd is None or shutil.which("ssh-keygen") is None or os.getuid() != 0:
+        missing("a server for SSH needs root, sshd and ssh-keygen")
+    for name in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    port = free_port()
+    (folder / "authorized").write_text((folder / "user.pub").read_text())
+    (folder / "known").write_text(f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}")
+    (folder / "sshd_config").write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nAuthorizedKeysFile {folder}/authorized\n"
+        f"PidFile {folder}/sshd.pid\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\n"
+    )
+    client = folder / "ssh_config"
+    client.write_text(
+        f"Host *\n  IdentityFile {folder}/user\n  IdentitiesOnly yes\n  UserKnownHostsFile {folder}/known\n"
+    )
+    Path("/run/sshd").mkdir(exist_ok=True)  # where sshd confines what it does not trust
+    with subprocess.Popen([sshd, "-D", "-e", "-f", folder / "sshd_config"], stderr=subprocess.PIPE) as process:
+        try:
+            _wait_for_port(port, process)
+            yield port, client
+        finally:
+            process.terminate()
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise AssertionError(process.communicate()[1].decode())
 
 
 @contextlib.contextmanager

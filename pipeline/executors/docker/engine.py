@@ -98,12 +98,29 @@ class Engines:
         return Engine(host.url, api, memory, shares_files)
 
 
+class _Client(docker.APIClient):  # type: ignore[misc]  # published without types
+    """The SDK's client, which takes nothing from the environment.
+
+    Where REQUESTS_CA_BUNDLE is set, requests trusts that bundle in place of the authority that the run settings name,
+    and it would send what is meant for an engine through a proxy.
+    """
+
+    @property
+    def trust_env(self) -> bool:
+        """What requests asks before it looks at the environment."""
+        return False
+
+    @trust_env.setter
+    def trust_env(self, _: bool) -> None:
+        """Every session of requests begins by setting it."""
+
+
 def connect(host: Host) -> Any:
     """Return the SDK's client for a host. Raises EngineError when it is not there, refuses us or is too old."""
     with engine_errors(host.url):
         url = Tunnel(host.url).url if host.url.startswith("ssh://") else host.url
         try:
-            api = docker.APIClient(base_url=url, version="auto", timeout=_ANSWER_S, tls=_tls(host))
+            api = _Client(base_url=url, version="auto", timeout=_ANSWER_S, tls=_tls(host))
         except ValueError as error:
             raise EngineError(f"no address of a container engine: {error}", where=url, advice=_FORMS) from error
     if tuple(int(part) for part in api.api_version.split(".")) < MINIMUM_API:
