@@ -23,7 +23,7 @@ from typing import Any
 from pipeline.artifact import Manifest
 from pipeline.digest import digest_file, digest_folder, list_files
 from pipeline.errors import StoreBusyError
-from pipeline.files import explained, locked, sync_file, sync_folder, try_lock, write_json_atomic
+from pipeline.files import explained, locked, sync_folder, sync_tree, try_lock, write_json_atomic
 
 Signature = list[int]
 
@@ -111,7 +111,7 @@ class Store:
 
     def _write_signatures(self, manifest: Manifest, signatures: Mapping[str, Signature]) -> None:
         try:
-            write_json_atomic(self._path("index", f"{manifest.content}.json"), signatures)
+            write_json_atomic(self._path("index", f"{manifest.content}.json"), signatures, durable=False)
         except OSError:
             return  # a cache: a read-only store can still be read
 
@@ -195,9 +195,7 @@ class Store:
         """Make a finished folder durable and its files read-only."""
         for path in list_files(output):
             path.chmod(0o444)
-            sync_file(path)
-        for parent, _, _ in os.walk(output):
-            sync_folder(Path(parent))
+        sync_tree(output)
 
     def write_manifest(self, manifest: Manifest) -> None:
         """Write a manifest at once; the artifact exists from then on."""

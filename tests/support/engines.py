@@ -50,7 +50,7 @@ def own_engine() -> Any:
 
 def client(url: str) -> Any:
     """Return a client of an engine at an address."""
-    return docker.APIClient(base_url=url, version="auto")
+    return docker.APIClient(base_url=url, version="auto", timeout=600)  # images are loaded through it
 
 
 def small_image(api: Any) -> LockedImage:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
-from pipeline.files import explained, link_atomic, locked, try_lock, write_atomic, write_json_atomic
+from pipeline.files import explained, link_atomic, locked, sync_tree, try_lock, write_atomic, write_json_atomic
 
 
 def test_a_write_replaces_the_old_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -75,3 +78,31 @@ def test_a_link_from_below_a_linked_folder_leads_to_its_target(tmp_path: Path) -
     target.mkdir()
     link_atomic(tmp_path / "build" / "name", target)
     assert (tmp_path / "build" / "name").resolve() == target.resolve()
+
+
+def test_everything_below_a_folder_is_made_durable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each file, then each folder, and an error of one of them is an error."""
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("one", "a/two", "a/b/three"):
+        (tmp_path / name).write_text(name)
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    sync_tree(tmp_path)
+    files = {str(tmp_path / name) for name in ("one", "a/two", "a/b/three")}
+    assert set(synced[:3]) == files
+    assert set(synced[3:]) == {str(tmp_path), str(tmp_path / "a"), str(tmp_path / "a" / "b")}
+
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError, match="Input/output error"):
+        sync_tree(tmp_path)
+
+
+def test_what_need_not_last_is_written_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole or not at all for whoever reads it, but not for a power cut."""
+    monkeypatch.setattr(os, "fsync", lambda _: pytest.fail("waited for the disk"))
+    write_json_atomic(tmp_path / "index.json", {"a": 1}, durable=False)
+    assert json.loads((tmp_path / "index.json").read_text()) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["index.json"]

@@ -24,8 +24,9 @@ MINIMUM_API = (1, 40)
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 _FORMS = "unix:///path, ssh://user@host or tcp://host:port; or unset DOCKER_HOST"
-_ANSWER_S = 60
-"""Longest wait for an answer. Streams of output and `wait` are not bound by it."""
+_ANSWER_S = 300
+"""Longest wait for an answer: an engine that unpacks gigabytes on a busy disk says nothing for a minute. Streams of
+output and `wait` are not bound by it."""
 
 
 def default_host() -> Host:
