@@ -86,7 +86,7 @@ def test_everything_below_a_folder_is_made_durable(tmp_path: Path, monkeypatch: 
     for name in ("one", "a/two", "a/b/three"):
         (tmp_path / name).write_text(name)
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.readlink(f"/proc/self/fd/{handle}")))
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(str(Path(f"/proc/self/fd/{handle}").readlink())))
     sync_tree(tmp_path)
     files = {str(tmp_path / name) for name in ("one", "a/two", "a/b/three")}
     assert set(synced[:3]) == files
