@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.gates.data_rows import MISSING, audit_of, funnel_of
@@ -23,7 +23,7 @@ def contamination(evidence: Evidence) -> Sequence[Verdict]:
     if funnel["rows_in"] == 0:
         return (check.not_measured("there are no raw rows"),)
     share = audit["dropped"]["contaminated"] / funnel["rows_in"]
-    reasons = [f"{count} {reason}" for reason, count in audit["dropped"]["reasons"].items()]
+    reasons = [f"{count} {reason}" for reason, count in _commonest(audit)]
     return (
         check.judged(
             share,
@@ -34,6 +34,11 @@ def contamination(evidence: Evidence) -> Sequence[Verdict]:
             evidence=reasons,
         ),
     )
+
+
+def _commonest(audit: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return the reasons for which rows were dropped, the commonest first."""
+    return sorted(audit["dropped"]["reasons"].items(), key=lambda item: (-item[1], item[0]))
 
 
 _REMEDIES = {
@@ -64,8 +69,7 @@ def clean_rows(evidence: Evidence) -> Sequence[Verdict]:
     counts = [f"{name}: {audit['rows'].get(name, 0)} rows" for name in _SPLITS]
     if rows < limits.rows_good:
         counts.append(f"{limits.rows_good - rows} rows short of what seed 000 calls good")
-    lost = sorted(audit["dropped"]["reasons"].items(), key=lambda item: -item[1])[:3] if rows < limits.rows_fail else []
-    for reason, count in lost:
+    for reason, count in _commonest(audit)[:3] if rows < limits.rows_fail else ():
         counts.append(f"{count} dropped as {reason}: {_REMEDIES.get(reason, 'see dropped.jsonl')}")
     return (
         check.judged(

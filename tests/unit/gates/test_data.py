@@ -216,3 +216,11 @@ def test_too_few_rows_are_told_with_what_took_the_others(judge: Judge) -> None:
         "1 dropped as empty",
     ]
     assert any('clean.language = "any"' in line for line in evidence)
+
+
+def test_contamination_names_the_commonest_reason_first(judge: Judge) -> None:
+    """What a person should look at; a report shows the first three."""
+    found = judge(
+        audit__dropped__contaminated=3151, audit__dropped__reasons={"empty": 8, "tag-list": 352, "mojibake": 8}
+    )
+    assert found["data.contamination"][0].evidence[:3] == ("352 tag-list", "8 empty", "8 mojibake")
