@@ -220,6 +220,21 @@ def _running(command: list[Any], url: str, log: Path, settings: Path | None = No
         _unmount_below(log.parent)
 
 
+def remove_service_folder(folder: Path) -> None:
+    """Remove an engine's folder. Helpers that outlive Podman's service mount in it once more: they get some time."""
+    deadline = time.monotonic() + _START_S
+    while folder.exists():
+        _unmount_below(folder)
+        try:
+            shutil.rmtree(folder, ignore_errors=os.getuid() != 0)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return
+
+
 def _unmount_below(folder: Path) -> None:
     """Let go of what an engine left mounted in its own folder."""
     mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]

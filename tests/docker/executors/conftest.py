@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.images.lock import LockedImage
 from pipeline.settings import RunSettings
 from tests.support.docker_bench import DockerBench
-from tests.support.engines import own_engine, small_image
+from tests.support.engines import own_engine, remove_service_folder, small_image
 
 
 @pytest.fixture(scope="session")
@@ -63,4 +62,4 @@ def service_folder() -> Iterator[Callable[[], Path]]:
 
     yield make
     for folder in folders:
-        shutil.rmtree(folder, ignore_errors=os.getuid() != 0)
+        remove_service_folder(folder)
