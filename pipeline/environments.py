@@ -277,7 +277,7 @@ def _write_stamp(environment: Environment, origin: Mapping[str, Any], added: dic
     write_json_atomic(environment.stamp, stamp)
 
 
-def _print_event(event: str, **data: Any) -> None:
+def print_event(event: str, **data: Any) -> None:
     """Show one event on a line of its own; of a long count, every tenth part."""
     if "done" in data and data["done"] * 10 // data["total"] == (data["done"] - 1) * 10 // data["total"]:
         return
@@ -306,11 +306,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name an environment, or give --tools")
     try:
         for name in options.names:
-            ensure(name, _print_event, root=options.root.absolute(), again=options.again)
+            ensure(name, print_event, root=options.root.absolute(), again=options.again)
             if options.check:
                 check(name, root=options.root.absolute(), thorough=True)
         if options.tools:
-            print(tools(_print_event, root=options.root.absolute()))  # noqa: T201 - a command line
+            print(tools(print_event, root=options.root.absolute()))  # noqa: T201 - a command line
     except PipelineError as error:
         print(error, file=sys.stderr)  # noqa: T201 - a command line
         return error.exit_code

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.digest import digest_file
-from pipeline.environments import Environment, ensure
+from pipeline.environments import Environment, ensure, print_event
 from pipeline.errors import ImageError, PipelineError, UsageError
 from pipeline.files import explained, write_json_atomic
 from pipeline.installed import site_packages
@@ -202,10 +202,6 @@ def _run(command: Sequence[str | Path], folder: Path | None = None) -> str:
     return done.stdout
 
 
-def _tell(event: str, **data: object) -> None:
-    print(event, *(f"{name}={value}" for name, value in data.items()), file=sys.stderr, flush=True)  # noqa: T201
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check one library and print its figures as JSON; return the exit code."""
     parser = argparse.ArgumentParser(prog="nox -s check_blackwell --", description=__doc__)
@@ -215,9 +211,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
-        tools = Tools.of(ensure("cuda-tools", _tell))
+        tools = Tools.of(ensure("cuda-tools", print_event))
         with library_of(options.library) as library:
-            figures = check(tools, library, lambda done, total: _tell("ptx.assembled", done=done, total=total))
+            figures = check(tools, library, lambda done, total: print_event("ptx.assembled", done=done, total=total))
         if options.report:
             with explained(options.report):
                 write_json_atomic(options.report, figures)
