@@ -66,11 +66,12 @@ def clean_rows(evidence: Evidence) -> Sequence[Verdict]:
     if audit is None:
         return (check.not_measured(MISSING),)
     rows = sum(audit["rows"].values())
-    counts = [f"{name}: {audit['rows'].get(name, 0)} rows" for name in _SPLITS]
+    # First what took the rows: of the evidence, a message shows the first three lines.
+    lost = _commonest(audit)[:3] if rows < limits.rows_fail else []
+    counts = [f"{count} dropped as {reason}: {_REMEDIES.get(reason, 'see dropped.jsonl')}" for reason, count in lost]
+    counts += [f"{name}: {audit['rows'].get(name, 0)} rows" for name in _SPLITS]
     if rows < limits.rows_good:
         counts.append(f"{limits.rows_good - rows} rows short of what seed 000 calls good")
-    for reason, count in _commonest(audit)[:3] if rows < limits.rows_fail else ():
-        counts.append(f"{count} dropped as {reason}: {_REMEDIES.get(reason, 'see dropped.jsonl')}")
     return (
         check.judged(
             rows,

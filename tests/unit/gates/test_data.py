@@ -210,7 +210,7 @@ def test_too_few_rows_are_told_with_what_took_the_others(judge: Judge) -> None:
     lost = {"exact-duplicate": 12, "wrong-language": 6000, "empty": 1}
     found = judge(audit__rows={"train": 1, "validation": 1, "test": 1}, audit__dropped__reasons=lost)
     evidence = found["data.clean-rows"][0].evidence
-    assert [line.partition(":")[0] for line in evidence[-3:]] == [
+    assert [line.partition(":")[0] for line in evidence[:3]] == [
         "6000 dropped as wrong-language",
         "12 dropped as exact-duplicate",
         "1 dropped as empty",
