@@ -7,22 +7,27 @@ with the cleaning, `review.jsonl` is a seeded sample for the eye.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
+from .data.arrow import strings
 from .data.audit import audit
-from .data.batch import Batch, Columns, Notes
-from .data.characters import Text, join
+from .data.batch import Batch, Columns, Lines, Notes
+from .data.characters import Integers, Text, join
 from .data.cleaning import Settings, clean
-from .data.deduplicating import Folded, fold_batch, remove_duplicates
+from .data.deduplicating import Folded, fold_clean, remove_duplicates
 from .data.labelled_titles import judge_classifier
-from .data.parallel import in_order
 from .data.publishing import publish
-from .data.reading import read_data
-from .data.rows import Rows, Table
+from .data.reading import check_file, data_files, parse, read_file
+from .data.rows import Judged, Rows, Table
 from .data.splitting import Shares
 from .data.tag_lists import is_tag_list
+from .data.workers import Workers
+from .data.writing import content, content_ids, objects
 from .job import Job, emit, measured, progress, write_json
 
 
@@ -49,20 +54,42 @@ def main(job: Job) -> None:
 
 
 def _read(job: Job, columns: Columns, settings: Settings, notes: Notes) -> tuple[Table, Folded]:
-    """Read in this thread, clean in others: about half of the cleaning lets go of the interpreter lock."""
+    """Read here, parse and clean in other processes where there is enough to do."""
     rows = Rows(columns)
     answers: list[Text] = []
     questions: list[Text] = []
-
-    def cleaned(batch: Batch) -> tuple[Batch, Text, Text]:
-        texts = clean(batch, columns, settings)
-        return batch, *fold_batch(batch, texts, columns, settings)
-
-    for batch, answer, question in in_order(cleaned, read_data(job.inputs["data"], columns, notes), job.threads):
-        answers.append(answer)
-        questions.append(question)
-        rows.add(batch)
+    with Workers(functools.partial(clean_unit, columns, settings), job.threads) as workers:
+        for path in data_files(job.inputs["data"]):
+            file = Notes()
+            for judged, part in workers.in_order(read_file(path, columns, file)):
+                file.add(part)
+                answers.append(judged.answers)
+                questions.append(judged.questions)
+                rows.add(judged)
+            check_file(path.name, columns, file)
+            notes.add(file)
     return rows.seal(), Folded(join(answers), join(questions))
+
+
+def clean_unit(columns: Columns, settings: Settings, unit: Lines | Batch) -> tuple[Judged, Notes]:
+    """Parse and clean what a reader yielded."""
+    batch, notes = parse(unit, columns)
+    found = clean(batch, columns, settings)
+    reasons = found.verdicts.reasons
+    answers, questions = fold_clean(found.texts, reasons, columns, settings)
+    lines: Integers = np.array(batch.lines, np.int64)
+    judged = Judged(
+        file=batch.file,
+        lines=lines,
+        raw=strings(batch.raw),
+        fields=found.fields,
+        reasons=reasons,
+        details=found.verdicts.details,
+        answers=answers,
+        questions=questions,
+        ids=content_ids(objects(content(found.fields, columns.input, columns.output))),
+    )
+    return judged, notes
 
 
 @contextmanager

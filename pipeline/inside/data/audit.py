@@ -8,6 +8,8 @@ own reader. What it measures goes to `audit.json`; whether that is good enough t
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,46 +46,89 @@ _CHUNK_ROWS: Final = 50_000
 _DUPLICATES: Final = ("exact-duplicate", "near-duplicate")
 
 
+@dataclass(frozen=True)
+class _Chunk:
+    """What is measured of some rows, each for itself. Rows are numbered from the first of the whole set."""
+
+    output: Column
+    answers: Column
+    compared: Column
+    openings: Column
+    patterns: Column
+    broken: Any
+    wrong_length: Any
+    wrong_language: Any
+    tag_lists: Any
+
+
 def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[str, Any]:
     """Measure the written splits against the recipe's tables `columns` and `clean`."""
     clean, columns = parameters["clean"], parameters["columns"]
+    by_answer = clean["duplicate_key"] == "output"
     written = read_written(folder, tuple(columns["input"]), threads)
-    output = _in_chunks(written.output, column_of, threads)
-    same = _in_chunks(written.output, lambda part: folded(column_of(part)), threads)
-    compared = same if clean["duplicate_key"] == "output" else _questions(written, threads)
-    equal = equal_pairs(same) if clean["duplicate_key"] == "output" else _equal_rows(compared, same)
+    starts = range(0, max(len(written.split), 1), _CHUNK_ROWS)
+    chunks = list(in_order(lambda start: _measure(written, start, clean), starts, threads))
+    answers = stack([chunk.answers for chunk in chunks])
+    compared = answers if by_answer else stack([chunk.compared for chunk in chunks])
     probes = choose_probes(len(written.split), np.flatnonzero(written.split > 0), int(parameters["split"]["seed"]))
-    similar = similar_pairs(compared, probes, float(clean["near_duplicate_jaccard"]), threads)
-    answers = None if clean["duplicate_key"] == "output" else same
-    dropped, reasons, twins = count_dropped(folder / "dropped.jsonl")
+    with ThreadPoolExecutor(1) as beside:  # the rest holds the interpreter's lock about half of the time
+        rest = beside.submit(_whole_set, folder, written, chunks)
+        equal = equal_pairs(answers) if by_answer else _equal_rows(compared, answers)
+        similar = similar_pairs(compared, probes, float(clean["near_duplicate_jaccard"]), threads)
+        leakage = {
+            "exact": _pairs(written, _across(written, equal)),
+            "near": _pairs(written, _across(written, similar.pairs)),
+        }
+        whole = rest.result()
     return {
         "rows": written.counts,
         "unreadable": _listed(written.unreadable),
         "misshapen": _listed(written.misshapen),
-        "broken": _rows(written, _broken(written, output, clean["language"])),
-        "wrong_length": _rows(
-            written, np.flatnonzero((output.sizes < clean["min_chars"]) | (output.sizes > clean["max_chars"]))
-        ),
-        "wrong_language": _rows(written, _foreign(output) if clean["language"] == "ja" else np.zeros(0, np.int64)),
-        "tag_lists": _rows(written, tag_lists(output)),
+        "broken": _rows(written, np.concatenate([chunk.broken for chunk in chunks])),
+        "wrong_length": _rows(written, np.concatenate([chunk.wrong_length for chunk in chunks])),
+        "wrong_language": _rows(written, np.concatenate([chunk.wrong_language for chunk in chunks])),
+        "tag_lists": _rows(written, np.concatenate([chunk.tag_lists for chunk in chunks])),
         "exact_duplicates": _pairs(written, equal),
-        "near_duplicates": _near(written, similar, answers),
-        "leakage": _leakage(written, equal, similar),
-        "dropped": {"rows": dropped, "reasons": reasons, "contaminated": _contaminated(reasons)},
-        "diversity": _diversity(written, output, twins),
-        "categories": _categories(written),
-        "sources": _sources(written),
+        "near_duplicates": _near(written, similar, None if by_answer else answers),
+        **whole,
+        "leakage": leakage | whole["leakage"],
     }
 
 
-def _in_chunks(strings_: pa.Array, make: Any, threads: int) -> Column:
-    parts = (strings_.slice(start, _CHUNK_ROWS) for start in range(0, len(strings_), _CHUNK_ROWS))
-    return stack(list(in_order(make, parts, threads)))
+def _measure(written: Written, start: int, clean: dict[str, Any]) -> _Chunk:
+    """Measure the rows of one chunk."""
+    strings_ = written.output.slice(start, _CHUNK_ROWS)
+    inputs = [values.slice(start, _CHUNK_ROWS) for values in written.inputs.values()]
+    output = column_of(strings_)
+    answers = folded(output)
+    questions = answers
+    if clean["duplicate_key"] != "output":
+        questions = folded(column_of(pc.binary_join_element_wise(*inputs, text("\x1f"))))
+    sizes = output.sizes
+    japanese = clean["language"] == "ja"
+    return _Chunk(
+        output=output,
+        answers=answers,
+        compared=questions,
+        openings=openings(output, OPENING_CHARS),
+        patterns=patterns(output),
+        broken=start + _broken(strings_, inputs, output, clean["language"]),
+        wrong_length=start + np.flatnonzero((sizes < clean["min_chars"]) | (sizes > clean["max_chars"])),
+        wrong_language=start + (_foreign(output) if japanese else np.zeros(0, np.int64)),
+        tag_lists=start + tag_lists(output),
+    )
 
 
-def _questions(written: Written, threads: int) -> Column:
-    joined = pc.binary_join_element_wise(*written.inputs.values(), text("\x1f"))
-    return _in_chunks(joined, lambda part: folded(column_of(part)), threads)
+def _whole_set(folder: Path, written: Written, chunks: list[_Chunk]) -> dict[str, Any]:
+    """Measure what takes the whole set, and no comparison of texts."""
+    dropped, reasons, twins = count_dropped(folder / "dropped.jsonl")
+    return {
+        "leakage": {"group": _spanning(written, written.group), "id": _spanning(written, written.id)},
+        "dropped": {"rows": dropped, "reasons": reasons, "contaminated": _contaminated(reasons)},
+        "diversity": _diversity(written, chunks, twins),
+        "categories": _categories(written),
+        "sources": _sources(written),
+    }
 
 
 def _equal_rows(questions: Column, answers: Column) -> Any:
@@ -106,7 +151,7 @@ def _pairs(written: Written, pairs: Any) -> dict[str, Any]:
     return {"count": len(pairs), "examples": examples}
 
 
-def _broken(written: Written, output: Column, language: str) -> Any:
+def _broken(answers: pa.Array, inputs: list[pa.Array], output: Column, language: str) -> Any:
     """Return rows that are empty or damaged: control or replacement characters, mojibake, an open bracket.
 
     Accented letters and curly quotes are the marks of Japanese that was decoded wrongly; elsewhere they are text.
@@ -118,11 +163,9 @@ def _broken(written: Written, output: Column, language: str) -> Any:
     if language == "ja":
         bad |= (output.totals(accents) >= _MANY_ACCENTS) & (output.totals(accents) > output.totals(japanese))
     bad |= output.totals(signs("縺繧繝")[output.codes]) >= _MANY_STRANGE_HAN
-    opened = (
-        numbers(pc.match_substring_regex(written.output, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad
-    )
+    opened = numbers(pc.match_substring_regex(answers, "「[^」]*$|『[^』]*$|【[^】]*$")) if len(output.sizes) else bad
     bad |= opened
-    for values in written.inputs.values():
+    for values in inputs:
         bad |= numbers(pc.match_substring_regex(values, r"^\s*$|[\x00-\x08\x0b-\x1f\x{fffd}]")) if len(bad) else bad
     return np.flatnonzero(bad)
 
@@ -153,15 +196,6 @@ def _near(written: Written, similar: Similar, answers: Column | None) -> dict[st
     }
 
 
-def _leakage(written: Written, equal: Any, similar: Similar) -> dict[str, Any]:
-    return {
-        "exact": _pairs(written, _across(written, equal)),
-        "near": _pairs(written, _across(written, similar.pairs)),
-        "group": _spanning(written, written.group),
-        "id": _spanning(written, written.id),
-    }
-
-
 def _across(written: Written, pairs: Any) -> Any:
     return pairs[written.split[pairs[:, 0]] != written.split[pairs[:, 1]]]
 
@@ -185,10 +219,10 @@ def _contaminated(reasons: dict[str, int]) -> int:
     return sum(count for reason, count in reasons.items() if reason not in _DUPLICATES)
 
 
-def _diversity(written: Written, output: Column, twins: dict[str, int]) -> dict[str, Any]:
-    rows = len(output.sizes)
-    opening_count, opening, opening_rows = commonest(openings(output, OPENING_CHARS).words())
-    pattern_count, pattern, pattern_rows = commonest(patterns(output).words())
+def _diversity(written: Written, chunks: list[_Chunk], twins: dict[str, int]) -> dict[str, Any]:
+    rows = len(written.split)
+    opening_count, opening, opening_rows = commonest(stack([chunk.openings for chunk in chunks]).words())
+    pattern_count, pattern, pattern_rows = commonest(stack([chunk.patterns for chunk in chunks]).words())
     themes = list(written.inputs.values())
     theme = pc.binary_join_element_wise(*themes, text("\x1f")) if rows else strings([])
     _, label, _ = _labels(theme)

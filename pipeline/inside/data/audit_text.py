@@ -222,8 +222,10 @@ def patterns(column: Column) -> Column:
 
 def openings(column: Column, size: int) -> Column:
     """Return the first `size` code points of each row."""
-    positions = np.arange(len(column.codes)) - np.repeat(column.ends[:-1], column.sizes)
-    return column.only(positions < size)
+    sizes = np.minimum(column.sizes, size)
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    positions = np.arange(ends[-1]) + np.repeat(column.ends[:-1] - ends[:-1], sizes)
+    return Column(column.codes[positions], ends)
 
 
 def commonest(words: pa.Array) -> tuple[int, str, int]:

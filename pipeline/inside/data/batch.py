@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .lines import Line
 from .reasons import CODES, KEPT
 
 RAW_CHARS: Final = 500
@@ -43,6 +44,15 @@ class Columns:
 
 
 @dataclass
+class Lines:
+    """Lines of a JSON-lines file that are still to be parsed, and how many stand before them."""
+
+    file: str
+    before: int
+    lines: list[Line]
+
+
+@dataclass
 class Batch:
     """Rows of one file in their order. `fields[column][i]` is '' or None where row i has a fault."""
 
@@ -76,9 +86,24 @@ class Batch:
 
 @dataclass
 class Notes:
-    """What a reader has to tell about the files beside their rows."""
+    """What there is to tell about a file, or about a part of one, beside its rows.
+
+    `seen` are the columns of the recipe that some row has, `columns` all columns met, `fault` the first row that
+    could not be read.
+    """
 
     byte_order_marks: list[str] = field(default_factory=list)
     blank_lines: int = 0
-    seen: dict[str, bool] = field(default_factory=dict)
-    other_columns: set[str] = field(default_factory=set)
+    rows: int = 0
+    seen: set[str] = field(default_factory=set)
+    columns: set[str] = field(default_factory=set)
+    fault: str = ""
+
+    def add(self, part: Notes) -> None:
+        """Add what was noted of the part that follows."""
+        self.byte_order_marks += part.byte_order_marks
+        self.blank_lines += part.blank_lines
+        self.rows += part.rows
+        self.seen |= part.seen
+        self.columns |= part.columns
+        self.fault = self.fault or part.fault

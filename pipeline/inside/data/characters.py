@@ -26,6 +26,9 @@ Integers = npt.NDArray[np.int64]
 CODE_POINTS: Final = 0x110000
 _TABLED: Final = 0x20000  # planes 0 and 1; the planes above hold rare Han and nothing that folds
 
+_SPARSE: Final = 16
+"""A mask with fewer positions than one in so many is quicker to count by looking the rows up."""
+
 # Classes of characters, for language and diversity.
 OTHER, SPACE, DIGIT, LATIN, HIRAGANA, KATAKANA, HAN, LETTER, PUNCTUATION, SYMBOL = range(10)
 
@@ -47,6 +50,11 @@ class Text:
 
     def count(self, mask: Bools) -> Integers:
         """Count, for each row, the positions of `mask` (one per code point) that are set."""
+        positions = np.flatnonzero(mask)
+        if len(positions) == 0:
+            return np.zeros(len(self), dtype=np.int64)
+        if _SPARSE * len(positions) < len(mask):
+            return np.diff(np.searchsorted(positions, self.offsets))
         sums = np.zeros(len(mask) + 1, dtype=np.int64)
         np.cumsum(mask, out=sums[1:])
         return np.diff(sums[self.offsets])

@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .arrow import numbers, strings
+from .arrow import integers, numbers, strings
 from .batch import Batch, Columns
 from .characters import HAN, HIRAGANA, KATAKANA, LATIN, LETTER, Bools, Integers, Text, classes, from_arrow, nfkc, table
 from .reasons import CODES, KEPT
@@ -45,6 +46,10 @@ _LEAST_BY_COMMAS: Final = 4
 _BRACKETS: Final = ("「」", "『』", "【】", "〈〉", "《》")
 _TRUNCATED: Final = r"\([^)]{3,}$|[、,・|/&:]\s*$"
 """A parenthesis that never closes (shorter ones are faces), or a sign that something must follow."""
+_TRUNCATING: Final = "(、,・|/&:"
+"""No row without one of these matches `_TRUNCATED`."""
+_STRANGE: Final = ("縺繧繝Ãâ‚ƒ¤¥、・､･", (0xC2, 0xF4))
+"""No row without one of these, in NFKC, matches `_MOJIBAKE` (half-width signs become full width there)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,30 @@ class Settings:
         return cls(**parameters)
 
 
+@dataclass
+class Verdicts:
+    """Each row's first fault: `reasons[row]` is an index of `reasons.REASONS`, `details[row]` says it in words."""
+
+    reasons: npt.NDArray[np.uint8]
+    details: dict[int, str]
+
+    def drop(self, mask: Bools, reason: str, detail: str) -> Integers:
+        """Drop the rows of `mask` that had no fault so far; return them."""
+        rows: Integers = np.flatnonzero(mask & (self.reasons == KEPT))
+        self.reasons[rows] = CODES[reason]
+        self.details.update(dict.fromkeys(rows.tolist(), detail))
+        return rows
+
+
+@dataclass(frozen=True)
+class Clean:
+    """A batch after the checks: the columns as they are kept, text columns in NFKC as code points, the verdicts."""
+
+    fields: dict[str, pa.Array]
+    texts: dict[str, Text]
+    verdicts: Verdicts
+
+
 def clean_values(values: list[str | None]) -> list[str]:
     """Return a column's values as they are kept; null becomes empty."""
     filled = [value or "" for value in values]
@@ -78,61 +107,55 @@ def _visible(match: re.Match[str]) -> str:
     return "\n" if match[0].startswith("\r") else ""
 
 
-def clean(batch: Batch, columns: Columns, settings: Settings) -> dict[str, Text]:
-    """Clean the batch's fields in place and note each row's first fault.
-
-    Returns the text columns in NFKC, as code points, one row for each row of the batch.
-    """
+def clean(batch: Batch, columns: Columns, settings: Settings) -> Clean:
+    """Clean a batch and find each row's first fault."""
+    verdicts = Verdicts(np.array(batch.reasons, np.uint8), dict(batch.details))
+    fields: dict[str, pa.Array] = {}
     texts: dict[str, Text] = {}
+    normal: dict[str, pa.Array] = {}
     for name in columns.required:
-        values = clean_values(batch.fields[name])
-        batch.fields[name] = list(values)
-        texts[name] = _check_characters(batch, name, strings(values))
+        fields[name] = strings(clean_values(batch.fields[name]))
+        normal[name] = nfkc(fields[name])
+        texts[name] = from_arrow(normal[name])
+        _check_characters(verdicts, name, fields[name], texts[name])
     for name in columns.labels:
-        batch.fields[name] = [value or None for value in clean_values(batch.fields[name])]
-    normal = nfkc(strings(batch.fields[columns.output]))
-    _check_answer(batch, columns.output, normal, texts[columns.output], settings)
-    return texts
+        fields[name] = strings([value or None for value in clean_values(batch.fields[name])])
+    answer = columns.output
+    _check_answer(verdicts, answer, normal[answer], texts[answer], settings)
+    return Clean(fields, texts, verdicts)
 
 
-def _check_characters(batch: Batch, name: str, column: pa.Array) -> Text:
-    """Drop rows whose value is empty or damaged; return the column in NFKC."""
-    text = from_arrow(nfkc(column))
-    damaged, forbidden = _tables()
-    _drop(batch, text.lengths == 0, "empty", f"{name!r} is empty")
-    _drop(batch, text.count(damaged[text.codes]) > 0, "replacement-characters", f"U+FFFD in {name!r}")
-    _drop(batch, _matches(column, _MOJIBAKE), "mojibake", f"{name!r} was decoded with the wrong encoding")
-    _drop(batch, text.count(forbidden[text.codes]) > 0, "control-characters", f"control characters in {name!r}")
-    return text
+def _check_characters(verdicts: Verdicts, name: str, column: pa.Array, text: Text) -> None:
+    """Drop rows whose value is empty or damaged; `text` is the column in NFKC."""
+    damaged, forbidden, strange = _tables()
+    verdicts.drop(text.lengths == 0, "empty", f"{name!r} is empty")
+    verdicts.drop(text.count(damaged[text.codes]) > 0, "replacement-characters", f"U+FFFD in {name!r}")
+    decoded_wrongly = _matches(column, _MOJIBAKE, text.count(strange[text.codes]) > 0)
+    verdicts.drop(decoded_wrongly, "mojibake", f"{name!r} was decoded with the wrong encoding")
+    verdicts.drop(text.count(forbidden[text.codes]) > 0, "control-characters", f"control characters in {name!r}")
 
 
-def _check_answer(batch: Batch, name: str, normal: pa.Array, text: Text, settings: Settings) -> None:
+def _check_answer(verdicts: Verdicts, name: str, normal: pa.Array, text: Text, settings: Settings) -> None:
     if settings.drop_tag_lists:
-        _drop(batch, _tag_lists(batch, name, text), "tag-list", "short words joined by separators")
-    _drop(batch, _matches(normal, _TRUNCATED) | _unbalanced(text), "truncated", f"{name!r} breaks off")
+        verdicts.drop(_tag_lists(normal, text), "tag-list", "short words joined by separators")
+    breaks_off = _matches(normal, _TRUNCATED, text.count(_separators(_TRUNCATING)[text.codes]) > 0)
+    verdicts.drop(breaks_off | _unbalanced(text), "truncated", f"{name!r} breaks off")
     lengths = text.lengths
-    for row in _drop(batch, lengths < settings.min_chars, "too-short", ""):
-        batch.details[int(row)] = f"{lengths[row]} characters; the recipe asks for at least {settings.min_chars}"
-    for row in _drop(batch, lengths > settings.max_chars, "too-long", ""):
-        batch.details[int(row)] = f"{lengths[row]} characters; the recipe allows {settings.max_chars}"
+    for row in verdicts.drop(lengths < settings.min_chars, "too-short", "").tolist():
+        verdicts.details[row] = f"{lengths[row]} characters; the recipe asks for at least {settings.min_chars}"
+    for row in verdicts.drop(lengths > settings.max_chars, "too-long", "").tolist():
+        verdicts.details[row] = f"{lengths[row]} characters; the recipe allows {settings.max_chars}"
     if settings.language == "ja":
         share = japanese_share(text)
-        for row in _drop(batch, share < MIN_JAPANESE_SHARE, "wrong-language", ""):
-            batch.details[int(row)] = f"{share[row]:.2f} of the characters and words are Japanese"
+        for row in verdicts.drop(share < MIN_JAPANESE_SHARE, "wrong-language", "").tolist():
+            verdicts.details[row] = f"{share[row]:.2f} of the characters and words are Japanese"
 
 
-def _drop(batch: Batch, mask: Bools, reason: str, detail: str) -> Integers:
-    """Drop the rows of `mask` that had no fault so far; return them."""
-    alive = np.asarray(batch.reasons) == KEPT
-    rows: Integers = np.flatnonzero(mask & alive)
-    for row in rows.tolist():
-        batch.reasons[row] = CODES[reason]
-        batch.details[row] = detail
-    return rows
-
-
-def _matches(column: pa.Array, pattern: str) -> Bools:
-    mask: Bools = numbers(pc.match_substring_regex(column, pattern))
+def _matches(column: pa.Array, pattern: str, possible: Bools) -> Bools:
+    """Return which rows match; only the possible ones are looked at."""
+    mask = np.zeros(len(column), dtype=np.bool_)
+    rows = np.flatnonzero(possible)
+    mask[rows] = numbers(pc.match_substring_regex(column.take(integers(rows)), pattern))
     return mask
 
 
@@ -144,15 +167,14 @@ def _unbalanced(text: Text) -> Bools:
     return mask
 
 
-def _tag_lists(batch: Batch, name: str, text: Text) -> Bools:
+def _tag_lists(normal: pa.Array, text: Text) -> Bools:
     """Ask the classifier about every row with enough separators to be a list."""
     strong = text.count(_separators(STRONG)[text.codes])
     weak = text.count(_separators(WEAK)[text.codes])
     mask = np.zeros(len(text), dtype=np.bool_)
-    values = batch.fields[name]
     listed = (strong > 0) & (strong + weak >= _LEAST_BY_BARS - 1) | (weak >= _LEAST_BY_COMMAS - 1)
-    for row in np.flatnonzero(listed | _starts_with(text, "#")).tolist():
-        mask[row] = is_tag_list(values[row] or "")
+    rows = np.flatnonzero(listed | _starts_with(text, "#"))
+    mask[rows] = [is_tag_list(value) for value in normal.take(integers(rows)).to_pylist()]
     return mask
 
 
@@ -192,8 +214,9 @@ _DIRECTIONS: Final = ((0x202A, 0x202E), (0x2066, 0x2069))
 
 
 @functools.cache
-def _tables() -> tuple[Bools, Bools]:
-    """Return: U+FFFD; and control, private-use, direction-changing and non-characters."""
+def _tables() -> tuple[Bools, Bools, Bools]:
+    """Return: U+FFFD; control, private-use, direction-changing and non-characters; signs of mojibake."""
     forbidden = table(("Cc", "Co", "Cs"), "", (*_NO_CHARACTERS, *_DIRECTIONS, (0xFDD0, 0xFDEF), (0xF0000, 0x10FFFF)))
     forbidden[[ord("\t"), ord("\n")]] = False
-    return table((), "\ufffd"), forbidden
+    characters, span = _STRANGE
+    return table((), "\ufffd"), forbidden, table((), characters, (span,))

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .batch import Batch, Columns
+from .batch import Columns
 from .characters import Integers, Text
 from .cleaning import Settings
 from .exact_duplicates import first_rows, labels
@@ -44,9 +44,9 @@ class Duplicates:
     unfinished: int
 
 
-def fold_batch(batch: Batch, texts: dict[str, Text], columns: Columns, settings: Settings) -> tuple[Text, Text]:
-    """Fold a cleaned batch's answers and, where the recipe compares rows, its inputs."""
-    clean = np.flatnonzero(np.asarray(batch.reasons) == KEPT)
+def fold_clean(texts: dict[str, Text], reasons: Any, columns: Columns, settings: Settings) -> tuple[Text, Text]:
+    """Fold the answers of the rows that are clean and, where the recipe compares rows, their inputs."""
+    clean = np.flatnonzero(reasons == KEPT)
     answer = fold(texts[columns.output].take(clean))
     if settings.duplicate_key == "output":
         return answer, Text(np.zeros(0, np.uint32), np.zeros(len(answer) + 1, np.int64))

@@ -106,7 +106,7 @@ def _header(file: str, records: Any, feed: _Feed, notes: Notes) -> list[str]:
         raise JobError(
             f"{file}: {what} in the header", where=f"{file}, line 1", advice="give every column its own name"
         )
-    notes.other_columns.update(header)
+    notes.columns.update(header)
     feed.record.clear()
     return header
 

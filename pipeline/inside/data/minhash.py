@@ -2,7 +2,9 @@
 
 Two rows whose sets of 3-grams have Jaccard similarity s agree in a band of r minima with
 probability s**r, so they meet in at least one of b bands with probability 1 - (1 - s**r)**b.
-Minima depend only on a row's own text: neither chunk nor thread changes a key.
+Each hash function gives two of them, its least and its greatest value (which rows share with the same
+probability); no band holds both. They depend only on a row's own text: neither chunk nor thread
+changes a key.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ _DEVIATIONS: Final = 3.8
 _DEVIATIONS_FEW: Final = 5.5
 _MAX_BANDS: Final = 128
 _SKETCH_BYTES: Final = 64
-_SKETCH_PAIRS: Final = 1 << 15
 
 Hashes = npt.NDArray[np.uint32]
 Grams = npt.NDArray[np.uint64]
@@ -93,7 +94,7 @@ class Signatures:
     sizes: Integers
 
     def likely(self, earlier: Integers, later: Integers, threshold: float) -> npt.NDArray[np.bool_]:
-        """Return which pairs agree in enough sketch bytes to be worth the exact comparison.
+        """Return which pairs agree enough in size and in sketch bytes to be worth the exact comparison.
 
         A pair exactly at the threshold agrees in n·t bytes on average; one in ten thousand such pairs
         falls below the limit of 3.8 standard deviations less, one in fifty million below that of small sets, 5.5.
@@ -101,26 +102,33 @@ class Signatures:
         count = self.sketches.shape[1]
         deviations = _DEVIATIONS if len(self.sizes) > _MANY_ROWS else _DEVIATIONS_FEW
         least = count * threshold - deviations * np.sqrt(count * threshold * (1 - threshold))
-        found = np.empty(len(earlier), np.bool_)
-        for start in range(0, len(earlier), _SKETCH_PAIRS):
-            part = slice(start, start + _SKETCH_PAIRS)
-            alike = self.sketches[earlier[part]] == self.sketches[later[part]]
-            found[part] = np.count_nonzero(alike, axis=1) >= least
+        first, second = self.sizes[earlier], self.sizes[later]
+        found: npt.NDArray[np.bool_] = np.minimum(first, second) >= threshold * np.maximum(first, second)
+        close = np.flatnonzero(found)
+        alike = self.sketches[earlier[close]] == self.sketches[later[close]]
+        found[close] = _set_bytes(alike) >= least
         return found
+
+
+def _set_bytes(flags: npt.NDArray[np.bool_]) -> Integers:
+    """Count the flags of each row, eight at a time: a row's words added up hold eight sums of at most 255 each."""
+    words = flags.view(np.uint64).sum(axis=1, dtype=np.uint64)
+    count: Integers = ((words * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+    return count
 
 
 def signatures(text: Text, banding: Banding, threads: int) -> Signatures:
     """Compute every row's band keys and its number of different 3-grams."""
     rows = len(text)
+    factors = _functions(banding)
     keys = np.empty((banding.bands, rows), dtype=np.uint32)
     sizes = np.empty(rows, dtype=np.int64)
-    sketches = np.empty((rows, min(_SKETCH_BYTES, banding.bands * banding.rows)), dtype=np.uint8)
-    factors, masks = _functions(banding)
+    sketches = np.empty((rows, _sketch_bytes(factors)), dtype=np.uint8)
 
     def work(chunk: Integers) -> None:
         grams, _ = grams_of(text, chunk)
         sizes[chunk] = distinct(grams)
-        keys[:, chunk], sketches[chunk] = _band_keys(_scrambled(grams), banding, factors, masks)
+        keys[:, chunk], sketches[chunk] = _band_keys(_scrambled(grams), banding, factors)
 
     with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
         for _ in pool.map(work, _chunks(text)):
@@ -141,13 +149,16 @@ def _chunks(text: Text) -> Iterator[Integers]:
         start += size
 
 
-def _functions(banding: Banding) -> tuple[list[Any], list[Any]]:
-    """Return the constants of the hash functions, the same on every machine (splitmix64)."""
-    count = banding.bands * banding.rows
-    state = np.arange(1, 2 * count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    mixed = _mix(state)
-    odd = (mixed[:count] >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
-    return list(odd), list((mixed[count:] >> np.uint64(32)).astype(np.uint32))
+def _functions(banding: Banding) -> list[Any]:
+    """Return the odd factors of the hash functions, the same on every machine (splitmix64)."""
+    count = (banding.bands + 1) // 2 * banding.rows
+    mixed = _mix(np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    return list((mixed >> np.uint64(32)).astype(np.uint32) | np.uint32(1))
+
+
+def _sketch_bytes(factors: list[Any]) -> int:
+    """Return the width of a sketch: whole words of eight, at most as many bytes as there are extremes."""
+    return min(_SKETCH_BYTES, 2 * len(factors) // 8 * 8)
 
 
 def _mix(values: Grams) -> Grams:
@@ -162,20 +173,22 @@ def _scrambled(grams: Grams) -> Hashes:
     return np.ascontiguousarray((_mix(grams) >> np.uint64(32)).astype(np.uint32).T)
 
 
-def _band_keys(hashes: Hashes, banding: Banding, factors: list[Any], masks: list[Any]) -> tuple[Hashes, Any]:
+def _band_keys(hashes: Hashes, banding: Banding, factors: list[Any]) -> tuple[Hashes, Any]:
     """Return the band keys, shape [bands, rows], and the sketches, shape [rows, bytes]."""
     rows = hashes.shape[1]
-    minima = np.empty((banding.bands * banding.rows, rows), dtype=np.uint32)
+    extremes = np.empty((2 * len(factors), rows), dtype=np.uint32)  # the least values, then the greatest
     scratch = np.empty_like(hashes)
-    for number in range(len(minima)):
-        np.bitwise_xor(hashes, masks[number], out=scratch)
-        np.multiply(scratch, factors[number], out=scratch)
-        np.minimum.reduce(scratch, axis=0, out=minima[number])
+    for number, factor in enumerate(factors):
+        np.multiply(hashes, factor, out=scratch)
+        np.minimum.reduce(scratch, axis=0, out=extremes[number])
+        np.maximum.reduce(scratch, axis=0, out=extremes[len(factors) + number])
     keys = np.zeros((banding.bands, rows), dtype=np.uint64)
+    wanted = banding.bands * banding.rows
     for step in range(banding.rows):
-        keys = _mix(keys ^ minima[step :: banding.rows])
-    # Minima are small numbers: multiplied, their high byte differs in 255 of 256 pairs of different minima.
-    sketches = (minima[:_SKETCH_BYTES] * np.uint32(0x9E3779B1) >> np.uint32(24)).astype(np.uint8)
+        keys = _mix(keys ^ extremes[step : wanted : banding.rows])
+    # Least values are small numbers: multiplied, their high byte differs in 255 of 256 pairs of different ones.
+    spread = np.linspace(0, len(extremes), _sketch_bytes(factors), endpoint=False).astype(np.int64)
+    sketches = (extremes[spread] * np.uint32(0x9E3779B1) >> np.uint32(24)).astype(np.uint8)
     return (keys >> np.uint64(32)).astype(np.uint32), sketches.T
 
 

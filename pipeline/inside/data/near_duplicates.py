@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from .characters import Bools, Integers, Text
 from .minhash import Grams, Signatures, banding_for, grams_of, signatures
+from .parallel import in_order
 
 _BANDS_AT_ONCE: Final = 8
 _MAX_DISTANCE: Final = 512
@@ -25,6 +26,7 @@ _MAX_PAIRS_PER_ROW: Final = 4
 _MANY_CROWDED: Final = 0.25
 _PASSES: Final = 12
 _PAIR_CELLS: Final = 1 << 15
+_PAIRS_AT_ONCE: Final = 1 << 16
 _LONG_ROW: Final = 400
 
 Pairs = npt.NDArray[np.int64]
@@ -93,22 +95,20 @@ class _Search:
             packed = _different(np.concatenate([pairs for pairs, _ in found]))
             for _, crowded in found:
                 self.crowded[crowded] += np.uint8(1)
-            earlier, later = (
-                (packed >> np.uint64(32)).astype(np.int64),
-                (packed & np.uint64(0xFFFFFFFF)).astype(np.int64),
-            )
-            if wanted is not None:
-                meets = wanted[earlier] | wanted[later]
-                earlier, later = earlier[meets], later[meets]
-            self._confirm(earlier, later)
+            parts = [packed[start : start + _PAIRS_AT_ONCE] for start in range(0, len(packed), _PAIRS_AT_ONCE)]
+            likely = in_order(lambda part: self._likely(part, wanted), parts, self.threads)
+            self._confirm(np.concatenate([np.zeros((2, 0), np.int64), *likely], axis=1))
 
-    def _confirm(self, earlier: Integers, later: Integers) -> None:
-        sizes = self.signatures.sizes
-        small, large = np.minimum(sizes[earlier], sizes[later]), np.maximum(sizes[earlier], sizes[later])
-        possible = small >= self.threshold * large
-        earlier, later = earlier[possible], later[possible]
-        likely = self.signatures.likely(earlier, later, self.threshold)
-        earlier, later = earlier[likely], later[likely]
+    def _likely(self, packed: Any, wanted: Bools | None) -> Pairs:
+        """Unpack pairs; return those worth the exact comparison, shape [2, pairs]."""
+        pairs = np.stack([packed >> np.uint64(32), packed & np.uint64(0xFFFFFFFF)]).astype(np.int64)
+        if wanted is not None:
+            pairs = pairs[:, wanted[pairs[0]] | wanted[pairs[1]]]
+        likely: Pairs = pairs[:, self.signatures.likely(pairs[0], pairs[1], self.threshold)]
+        return likely
+
+    def _confirm(self, likely: Pairs) -> None:
+        earlier, later = likely
         self.candidates += len(earlier)
         near = confirm(self.text, self.signatures, earlier, later, self.threshold, self.threads)
         pairs = np.stack([earlier[near], later[near]], axis=1)

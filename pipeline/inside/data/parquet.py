@@ -26,7 +26,7 @@ def read_parquet(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
     try:
         file = pq.ParquetFile(path)
         _check_types(path.name, file.schema_arrow, columns)
-        notes.other_columns.update(file.schema_arrow.names)
+        notes.columns.update(file.schema_arrow.names)
         names = [name for name in columns.all if name in file.schema_arrow.names]
         number = 0
         for table in file.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):

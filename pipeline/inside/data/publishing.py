@@ -19,7 +19,18 @@ from .deduplicating import Duplicates
 from .reasons import DUPLICATES, REASONS
 from .rows import Table
 from .splitting import SPLITS, Shares, group_links, split, units_of
-from .writing import LineWriter, choices, content_ids, json_strings, objects, told_apart, whole_numbers
+from .writing import (
+    Identities,
+    LineWriter,
+    choices,
+    content,
+    id_text,
+    id_texts,
+    json_strings,
+    objects,
+    told_apart,
+    whole_numbers,
+)
 
 _CHUNK_ROWS: Final = 50_000
 REVIEW_KEPT: Final = 60
@@ -29,7 +40,7 @@ REVIEW_PER_REASON: Final = 10
 def publish(folder: Path, table: Table, duplicates: Duplicates, shares: Shares, notes: Notes) -> dict[str, Any]:
     """Write the splits, `dropped.jsonl` and `review.jsonl`; return the funnel."""
     kept = table.kept()
-    ids = _ids(table, kept)
+    ids = told_apart(table.ids[kept])
     splits = _splits(table, kept, ids, duplicates, shares)
     _write_kept(folder, table, kept, ids, splits)
     dropped = np.flatnonzero(table.reason != 0)
@@ -41,18 +52,6 @@ def publish(folder: Path, table: Table, duplicates: Duplicates, shares: Shares, 
 def _chunks(rows: Integers) -> Iterator[Integers]:
     for start in range(0, len(rows), _CHUNK_ROWS):
         yield rows[start : start + _CHUNK_ROWS]
-
-
-def _content(table: Table, rows: Integers) -> dict[str, pa.Array]:
-    """Return the members `input` and `output` of some rows."""
-    take = integers(rows)
-    inputs = {name: json_strings(table.fields[name].take(take)) for name in table.columns.input}
-    return {"input": objects(inputs), "output": json_strings(table.fields[table.columns.output].take(take))}
-
-
-def _ids(table: Table, kept: Integers) -> npt.NDArray[np.str_]:
-    found = [name for rows in _chunks(kept) for name in content_ids(objects(_content(table, rows)))]
-    return np.array(told_apart(found), dtype="U16")
 
 
 def _label(table: Table, rows: Integers, name: str | None) -> Integers:
@@ -69,26 +68,25 @@ def _label(table: Table, rows: Integers, name: str | None) -> Integers:
     return found
 
 
-def _splits(table: Table, kept: Integers, ids: Any, duplicates: Duplicates, shares: Shares) -> npt.NDArray[np.uint8]:
+def _splits(
+    table: Table, kept: Integers, ids: Identities, duplicates: Duplicates, shares: Shares
+) -> npt.NDArray[np.uint8]:
     """Return the split of each kept row."""
     links = duplicates.links
     groups = group_links(_label(table, kept, table.columns.group))
     units = units_of(len(table), np.concatenate([links, kept[groups]]))[kept]
-    identities = np.frombuffer(bytes.fromhex("".join(ids.tolist())), ">u8").astype(np.uint64)
-    return split(identities, _label(table, kept, table.columns.category) + 1, units, shares)
+    return split(ids, _label(table, kept, table.columns.category) + 1, units, shares)
 
 
-def _write_kept(folder: Path, table: Table, kept: Integers, ids: Any, splits: Any) -> None:
+def _write_kept(folder: Path, table: Table, kept: Integers, ids: Identities, splits: Any) -> None:
     for number, name in enumerate(SPLITS):
         chosen = np.flatnonzero(splits == number)
         with LineWriter(folder / f"{name}.jsonl") as out:
             for part in _chunks(chosen):
                 rows = kept[part]
-                out.write(
-                    objects(
-                        _origin(table, rows) | _content(table, rows) | {"id": json_strings(strings(ids[part].tolist()))}
-                    )
-                )
+                fields = {name: column.take(integers(rows)) for name, column in table.fields.items()}
+                said = content(fields, table.columns.input, table.columns.output)
+                out.write(objects(_origin(table, rows) | said | {"id": json_strings(id_texts(ids[part]))}))
 
 
 def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
@@ -102,25 +100,27 @@ def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
     return members
 
 
-def _write_dropped(folder: Path, table: Table, dropped: Integers, of: Integers, kept: Integers, ids: Any) -> None:
-    names = dict(zip(kept.tolist(), ids.tolist(), strict=True))
+def _write_dropped(
+    folder: Path, table: Table, dropped: Integers, of: Integers, kept: Integers, ids: Identities
+) -> None:
+    names = pa.concat_arrays([id_texts(ids), strings([None])])  # the last: a row that is no duplicate of a kept one
     for row in dropped[of[dropped] >= 0].tolist():
         table.details[row] = f"of {table.place(int(of[row]))}"
     with LineWriter(folder / "dropped.jsonl") as out:
         for rows in _chunks(dropped):
-            twins = [names.get(twin) for twin in of[rows].tolist()]
+            place = np.where(of[rows] < 0, len(kept), np.searchsorted(kept, of[rows]))
             members = {
                 "source": choices(table.file[rows].astype(np.int64), table.files),
                 "line": whole_numbers(table.line[rows]),
                 "reason": choices(table.reason[rows].astype(np.int64), REASONS),
                 "detail": json_strings(strings([table.details.get(row, "") for row in rows.tolist()])),
                 "raw": json_strings(table.raw.take(integers(rows))),
-                "of": json_strings(strings(twins)),
+                "of": json_strings(names.take(integers(place))),
             }
             out.write(objects(members))
 
 
-def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: Any, seed: int) -> None:
+def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: Identities, seed: int) -> None:
     """Write a seeded sample: 60 kept rows, and 10 dropped ones of each reason."""
     chance = random.Random(seed)
     rows = []
@@ -131,7 +131,7 @@ def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: 
             {
                 "kind": "kept",
                 "split": SPLITS[splits[place]],
-                "id": str(ids[place]),
+                "id": id_text(int(ids[place])),
                 "place": table.place(row),
                 "fields": fields,
             }

@@ -1,5 +1,6 @@
 """Raw files to batches of rows: JSONL here, CSV and Parquet in their own modules.
 
+Lines of JSON are only cut here; `parse` turns them into rows, where the cleaning works on them.
 What stops the job (`JobError`): a missing or empty file, another encoding than UTF-8, an unknown
 format, a column that no row has. What drops one row, with its line: a line over 1 MiB, invalid
 UTF-8, broken JSON, a missing field, a field that is not text. Blank lines are counted, not rows.
@@ -14,38 +15,47 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..job import JobError, read_json
-from .batch import Batch, Columns, Notes
+from .batch import Batch, Columns, Lines, Notes
 from .delimited import read_csv, read_tsv
 from .encodings import check_encoding
-from .lines import Line, LongLine, read_lines, shown, too_long
+from .lines import LongLine, read_lines, shown, too_long
 from .parquet import read_parquet
 from .values import fill_fields
 
 _MARK: Final = "9c1185a5c5e9fc54612808977ee8f548"
 
 
-def read_jsonl(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
-    """Yield the rows of a JSON-lines file."""
+def read_jsonl(path: Path, columns: Columns, notes: Notes) -> Iterator[Lines]:  # noqa: ARG001 - a `Reader`
+    """Yield the lines of a JSON-lines file."""
     marked = check_encoding(path)
     if marked:
         notes.byte_order_marks.append(path.name)
     number = 0
     for lines in read_lines(path, marked=marked):
-        yield _parse(path.name, number, lines, columns, notes)
+        yield Lines(path.name, number, lines)
         number += len(lines)
 
 
-def _parse(file: str, before: int, lines: list[Line], columns: Columns, notes: Notes) -> Batch:
-    """Parse the lines that follow line `before` of a file: all at once, or one by one where that fails."""
-    batch = Batch(file)
+def parse(unit: Lines | Batch, columns: Columns) -> tuple[Batch, Notes]:
+    """Return the rows of what a reader yielded, and what there is to tell about them."""
+    notes = Notes()
+    batch = _parse(unit, columns, notes) if isinstance(unit, Lines) else unit
+    notes.rows = len(batch.lines)
+    notes.fault = next((f"line {batch.lines[row]}: {detail}" for row, detail in batch.details.items()), "")
+    return batch, notes
+
+
+def _parse(unit: Lines, columns: Columns, notes: Notes) -> Batch:
+    """Parse lines: all at once, or one by one where that fails."""
+    batch = Batch(unit.file)
     try:
-        texts = b"\n".join(lines).decode().split("\n")  # type: ignore[arg-type]  # a LongLine raises TypeError
+        texts = b"\n".join(unit.lines).decode().split("\n")  # type: ignore[arg-type]  # a LongLine raises TypeError
         rows = _load_all(texts)
     except (TypeError, ValueError, RecursionError):
-        return _parse_each(batch, before, lines, columns, notes)
+        return _parse_each(batch, unit, columns, notes)
     if rows is None:
-        return _parse_each(batch, before, lines, columns, notes)
-    batch.add_all(before, texts)
+        return _parse_each(batch, unit, columns, notes)
+    batch.add_all(unit.before, texts)
     fill_fields(batch, rows, columns, notes)
     return batch
 
@@ -61,9 +71,9 @@ def _load_all(texts: list[str]) -> list[dict[str, Any] | None] | None:
     return rows if alone and set(map(type, rows)) == {dict} else None
 
 
-def _parse_each(batch: Batch, before: int, lines: list[Line], columns: Columns, notes: Notes) -> Batch:
+def _parse_each(batch: Batch, unit: Lines, columns: Columns, notes: Notes) -> Batch:
     objects: list[dict[str, Any] | None] = []
-    for number, line in enumerate(lines, start=before + 1):
+    for number, line in enumerate(unit.lines, start=unit.before + 1):
         if isinstance(line, LongLine):
             batch.add(number, shown(line), "line-too-long", too_long(line))
             objects.append(None)
@@ -97,7 +107,7 @@ def _json_fault(error: Exception) -> str:
     return "nested too deeply" if isinstance(error, RecursionError) else str(error)[:100]
 
 
-Reader = Callable[[Path, Columns, Notes], Iterator[Batch]]
+Reader = Callable[[Path, Columns, Notes], Iterator[Lines] | Iterator[Batch]]
 
 READERS: Final[dict[str, Reader]] = {
     ".jsonl": read_jsonl,
@@ -108,38 +118,37 @@ READERS: Final[dict[str, Reader]] = {
 }
 
 
-def read_data(folder: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
-    """Yield the rows of every file that `source.json` names, in its order."""
-    for entry in read_json(folder / "source.json")["files"]:
-        yield from read_file(folder / entry["name"], columns, notes)
+def data_files(folder: Path) -> list[Path]:
+    """Return the files that `source.json` names, in its order."""
+    return [folder / entry["name"] for entry in read_json(folder / "source.json")["files"]]
 
 
-def read_file(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
-    """Yield the rows of one file; raise `JobError` if no row has a column that the recipe names."""
+def read_file(path: Path, columns: Columns, notes: Notes) -> Iterator[Lines | Batch]:
+    """Yield what is to be parsed of one file; `notes` are the file's."""
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         known = ", ".join(READERS)
         raise JobError(f"{path.name} has no known format", where=path.name, advice=f"use one of {known}")
     if not path.is_file():
         raise JobError(f"{path.name} is not there", where=path.name, advice="check data.files in the recipe")
-    notes.seen = dict.fromkeys(columns.all, False)
-    notes.other_columns = set()
-    rows, fault = 0, ""
-    for batch in reader(path, columns, notes):
-        rows += len(batch.lines)
-        fault = fault or next((f"line {batch.lines[row]}: {detail}" for row, detail in batch.details.items()), "")
-        yield batch
-    if rows == 0:
-        raise JobError(f"{path.name} holds no rows", where=path.name, advice="remove it from data.files, or fill it")
-    if not notes.other_columns:
-        advice = f"a file named {path.suffix} must hold that format"
-        raise JobError(f"no row of {path.name} can be read", where=f"{path.name}, {fault}", advice=advice)
-    for name, seen in notes.seen.items():
-        if not seen and name in notes.other_columns and fault:  # the header has it, and every row is broken
+    yield from reader(path, columns, notes)
+
+
+def check_file(file: str, columns: Columns, notes: Notes) -> None:
+    """Raise `JobError` if a file that was read to its end holds no row, or none with a column that the recipe names."""
+    if notes.rows == 0:
+        raise JobError(f"{file} holds no rows", where=file, advice="remove it from data.files, or fill it")
+    unreadable = f"no row of {file} can be read"
+    if not notes.columns:
+        advice = f"a file named {Path(file).suffix} must hold that format"
+        raise JobError(unreadable, where=f"{file}, {notes.fault}", advice=advice)
+    for name in columns.all:
+        if name in notes.seen:
+            continue
+        if name in notes.columns and notes.fault:  # the header has it, and every row is broken
             advice = "mend that line (a comma inside a field needs quotes); the others are likely alike"
-            raise JobError(f"no row of {path.name} can be read", where=f"{path.name}, {fault}", advice=advice)
-        if not seen:
-            raise missing_column(path.name, name, sorted(notes.other_columns))
+            raise JobError(unreadable, where=f"{file}, {notes.fault}", advice=advice)
+        raise missing_column(file, name, sorted(notes.columns))
 
 
 def missing_column(file: str, name: str, others: list[str]) -> JobError:

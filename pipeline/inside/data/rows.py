@@ -8,10 +8,28 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from .arrow import strings
-from .batch import Batch, Columns
-from .characters import Integers
+from .batch import Columns
+from .characters import Integers, Text
 from .reasons import CODES, KEPT
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Some rows of one file after the cleaning: their texts as they are kept, and why a row is not kept.
+
+    `answers` and `questions` are the folded texts of the rows that are clean (see `deduplicating`), `ids` the
+    hashes of every row's content.
+    """
+
+    file: str
+    lines: Integers
+    raw: pa.Array
+    fields: dict[str, pa.Array]
+    reasons: npt.NDArray[np.uint8]
+    details: dict[int, str]
+    answers: Text
+    questions: Text
+    ids: npt.NDArray[np.uint64]
 
 
 @dataclass
@@ -26,19 +44,21 @@ class Rows:
     _file: list[npt.NDArray[np.uint16]] = field(default_factory=list)
     _line: list[Integers] = field(default_factory=list)
     _reason: list[npt.NDArray[np.uint8]] = field(default_factory=list)
+    _ids: list[npt.NDArray[np.uint64]] = field(default_factory=list)
     count: int = 0
 
-    def add(self, batch: Batch) -> None:
-        """Add a cleaned batch."""
+    def add(self, batch: Judged) -> None:
+        """Add cleaned rows."""
         if batch.file not in self.files:
             self.files.append(batch.file)
         self.details.update((self.count + row, detail) for row, detail in batch.details.items())
-        self.raw.append(strings(batch.raw))
+        self.raw.append(batch.raw)
         for name in self.columns.all:
-            self.fields.setdefault(name, []).append(strings(batch.fields[name]))
+            self.fields.setdefault(name, []).append(batch.fields[name])
         self._file.append(np.full(len(batch.lines), self.files.index(batch.file), np.uint16))
-        self._line.append(np.array(batch.lines, np.int64))
-        self._reason.append(np.array(batch.reasons, np.uint8))
+        self._line.append(batch.lines)
+        self._reason.append(batch.reasons)
+        self._ids.append(batch.ids)
         self.count += len(batch.lines)
 
     def seal(self) -> Table:
@@ -52,6 +72,7 @@ class Rows:
             file=np.concatenate(self._file),
             line=np.concatenate(self._line),
             reason=np.concatenate(self._reason),
+            ids=np.concatenate(self._ids),
         )
 
 
@@ -67,6 +88,7 @@ class Table:
     file: npt.NDArray[np.uint16]
     line: Integers
     reason: npt.NDArray[np.uint8]
+    ids: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
         return len(self.line)

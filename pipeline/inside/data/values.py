@@ -15,10 +15,11 @@ def fill_fields(batch: Batch, objects: list[dict[str, Any] | None], columns: Col
     """Set `batch.fields` from one parsed row each (None where the row has a fault already)."""
     for name in columns.all:
         values = [None if row is None else row.get(name) for row in objects]
-        notes.seen[name] = notes.seen.get(name, False) or any(row is not None and name in row for row in objects)
+        if any(row is not None and name in row for row in objects):
+            notes.seen.add(name)
         batch.fields[name] = _texts(batch, name, values, required=name in columns.required)
     for row in objects[:100]:
-        notes.other_columns.update(row or ())
+        notes.columns.update(row or ())
 
 
 def _texts(batch: Batch, name: str, values: list[Any], *, required: bool) -> list[str | None]:

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrow import integers, numbers, strings, text
 from .characters import Integers
 
+Identities = npt.NDArray[np.uint64]
+
 _ESCAPED: Final = r'["\\\x00-\x1f]'
+_ID_DIGITS: Final = 16
 
 
 def json_strings(column: pa.Array) -> pa.Array:
@@ -37,6 +41,12 @@ def objects(members: dict[str, pa.Array]) -> pa.Array:
     return pc.binary_join_element_wise(*parts, text("}"), text(""))
 
 
+def content(fields: dict[str, pa.Array], inputs: Sequence[str], output: str) -> dict[str, pa.Array]:
+    """Return the members `input` and `output` of rows: what an id is made from."""
+    asked = {name: json_strings(fields[name]) for name in inputs}
+    return {"input": objects(asked), "output": json_strings(fields[output])}
+
+
 def whole_numbers(values: Integers) -> pa.Array:
     """Return integers as JSON values."""
     return integers(values).cast(pa.large_string())
@@ -48,22 +58,37 @@ def choices(values: Integers, names: Sequence[str]) -> pa.Array:
     return texts.take(integers(values))
 
 
-def content_ids(contents: pa.Array) -> list[str]:
-    """Return 16 hex digits of the sha256 of each row's content."""
-    return [hashlib.sha256(content).hexdigest()[:16] for content in contents.cast(pa.large_binary()).to_pylist()]
+def content_ids(contents: pa.Array) -> Identities:
+    """Return the first 64 bits of the sha256 of each row's content."""
+    digests = [hashlib.sha256(content).digest()[:8] for content in contents.cast(pa.large_binary()).to_pylist()]
+    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64)
 
 
-def told_apart(ids: list[str]) -> list[str]:
+def told_apart(ids: Identities) -> Identities:
     """Return different ids: the n-th row of equal content (it can stay if duplicates may) hashes its number too."""
-    if len(set(ids)) == len(ids):
+    if len(np.unique(ids)) == len(ids):
         return ids
-    seen: dict[str, int] = {}
-    found = []
-    for name in ids:
-        times = seen.get(name, 0)
-        seen[name] = times + 1
-        found.append(hashlib.sha256(f"{name} {times}".encode()).hexdigest()[:16] if times else name)
+    seen: dict[int, int] = {}
+    found = ids.copy()
+    for row, number in enumerate(ids.tolist()):
+        times = seen.get(number, 0)
+        seen[number] = times + 1
+        if times:
+            digest = hashlib.sha256(f"{id_text(number)} {times}".encode()).digest()
+            found[row] = int.from_bytes(digest[:8], "big")
     return found
+
+
+def id_text(number: int) -> str:
+    """Return an id as it is written: 16 hex digits."""
+    return f"{number:0{_ID_DIGITS}x}"
+
+
+def id_texts(ids: Identities) -> pa.Array:
+    """Return ids as they are written."""
+    digits = ids.astype(">u8").tobytes().hex().encode()
+    bounds = np.arange(0, len(digits) + 1, _ID_DIGITS, dtype=np.int64)
+    return pa.Array.from_buffers(pa.large_string(), len(ids), [None, pa.py_buffer(bounds), pa.py_buffer(digits)])
 
 
 class LineWriter:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from pipeline.inside.data.parallel import in_order
+from pipeline.inside.data.workers import Workers
+from pipeline.inside.job import JobError
 
 
 def slow_first(item: int) -> int:
@@ -44,3 +48,53 @@ def test_an_error_comes_out_at_its_place(threads: int) -> None:
     assert [next(results), next(results)] == [5, 10]
     with pytest.raises(ZeroDivisionError):
         next(results)
+
+
+def where(item: int) -> tuple[int, int]:
+    """Return the item and the process that worked on it."""
+    return item, os.getpid()
+
+
+def killed_at_six(item: int) -> int:
+    """End like a process that ran out of memory."""
+    if item == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def refused_at_six(item: int) -> int:
+    """Stop for a reason of the user's."""
+    if item == 6:
+        raise JobError("no sixth item", where="rows.jsonl", advice="write one")
+    return item
+
+
+def test_many_items_go_to_other_processes_in_order() -> None:
+    """The first few are worked on here, the others elsewhere; a second file goes to the same processes."""
+    with Workers(where, 2) as workers:
+        first, second = list(workers.in_order(range(12))), list(workers.in_order(range(4)))
+    assert [item for item, _ in first + second] == [*range(12), *range(4)]
+    elsewhere = {process for _, process in first} - {os.getpid()}
+    assert 1 <= len(elsewhere) <= 2
+    assert {process for _, process in second} <= elsewhere
+
+
+@pytest.mark.parametrize(("items", "processes"), [(3, 2), (12, 1)])
+def test_few_items_or_one_process_start_nothing(items: int, processes: int) -> None:
+    """A small job does not wait for processes to start."""
+    with Workers(where, processes) as workers:
+        assert {process for _, process in workers.in_order(range(items))} == {os.getpid()}
+
+
+def test_a_killed_process_is_said() -> None:
+    """As when the memory does not suffice; the job does not hang."""
+    with Workers(killed_at_six, 2) as workers, pytest.raises(JobError, match="was killed") as error:
+        list(workers.in_order(range(12)))
+    assert "memory" in error.value.advice
+
+
+def test_a_fault_found_in_a_process_keeps_its_place_and_advice() -> None:
+    """It is the same error as without processes."""
+    with Workers(refused_at_six, 2) as workers, pytest.raises(JobError, match="no sixth item") as error:
+        list(workers.in_order(range(12)))
+    assert (error.value.where, error.value.advice) == ("rows.jsonl", "write one")
