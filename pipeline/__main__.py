@@ -18,7 +18,9 @@ def main(arguments: list[str]) -> int:
         summary = summary_if_unchanged(state_path(options))
         if summary is not None:
             _print_unchanged(
-                summary, as_json=options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())
+                summary,
+                as_json=options.log == "json"
+                or (options.log == "auto" and not (sys.stdout.isatty() and sys.stderr.isatty())),
             )
             return 0
     try:

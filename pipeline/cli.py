@@ -63,7 +63,7 @@ def _interrupt(_number: int, _frame: Any) -> None:
 @contextlib.contextmanager
 def _shown(options: argparse.Namespace) -> Iterator[list[Sink]]:
     """Yield the sinks for events: a display on a terminal, JSON lines elsewhere."""
-    as_json = options.log == "json" or (options.log == "auto" and not sys.stdout.isatty())
+    as_json = options.log == "json" or (options.log == "auto" and not (sys.stdout.isatty() and sys.stderr.isatty()))
     if as_json:
         yield [json_sink(sys.stdout)]
     else:

@@ -227,8 +227,8 @@ class Run:
 
     def _input_folders(self, stage: Stage) -> dict[str, Path]:
         """Return the folder of each artifact that the stage or its gates read."""
-        names = {**{name: item.stage for name, item in stage.inputs.items()}, **stage.judged_with}
-        return {name: self.store.folder(self.outcomes[other].manifest) for name, other in names.items()}
+        named = stage.read_by_gates.items()
+        return {name: self.store.folder(self.outcomes[other].manifest) for name, other in named}
 
     def _look_up(self, stage: Stage, key: str) -> Manifest | None:
         """Return the stored result of a key when its bytes are trusted and judged by today's limits."""
@@ -285,8 +285,7 @@ class Run:
 
     def _keep_waiting(self, stage: Stage) -> bool:
         if self.cancelled.is_set():
-            message = f"{stage.name}: stopped while another run was building it"
-            raise InterruptedRunError(message, advice="run again")
+            raise InterruptedRunError("stopped while another run was building it", where=stage.name, advice="run again")
         if stage.name not in self._waiting:  # asked again and again: told once
             self._waiting.add(stage.name)
             self.log("stage.waiting", stage=stage.name, summary="another run is building it")
@@ -352,6 +351,12 @@ class Run:
     def _make_on_host(
         self, stage: Stage, work_function: Callable[[HostJob], None], key: str, work: Path, sink: Callable[..., None]
     ) -> Path:
+        def emit(event: str, **data: Any) -> None:
+            """Pass an event on; where the run is being stopped, the stage ends here."""
+            if self.cancelled.is_set():
+                raise InterruptedRunError("stopped before it was done", where=stage.name, advice="run again")
+            sink(event, **data)
+
         output = work / "output"
         output.mkdir()
         parameters: dict[str, Any] = dict(stage.parameters)
@@ -362,6 +367,6 @@ class Run:
             }
         started = time.monotonic()
         with explained(output):
-            work_function(HostJob(parameters, self._input_folders(stage), output, self.store.scratch(key), sink))
+            work_function(HostJob(parameters, self._input_folders(stage), output, self.store.scratch(key), emit))
         sink("job.done", seconds=round(time.monotonic() - started, 4))
         return output

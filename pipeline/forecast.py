@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.artifact import Manifest
 from pipeline.context import Context, environment_names
 from pipeline.executors.contract import Environments
-from pipeline.judge import failed
+from pipeline.judge import failed, judge
 from pipeline.plan import components, differences, key_of
 from pipeline.runs import read_state
+from pipeline.stages.stage import Stage
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,17 @@ def forecast(context: Context, environments: Environments) -> list[Forecast]:
             found.append(Forecast(stage.name, "changed" if old else "missing", key, tuple(reasons)))
         elif problems := store.damage(manifest):
             found.append(Forecast(stage.name, "damaged", key, tuple(problems)))
-        elif stopped := failed(manifest.gates):
-            manifests[stage.name] = manifest
-            found.append(
-                Forecast(stage.name, "gate failed", key, tuple(f"{item['gate']}: {item['cause']}" for item in stopped))
-            )
         else:
-            manifests[stage.name] = manifest
-            found.append(Forecast(stage.name, "up to date", key))
+            manifests[stage.name] = _judged(context, stage, manifest, manifests)
+            stopped = failed(manifests[stage.name].gates)
+            reasons = [f"{item['gate']}: {item['cause']}" for item in stopped]
+            found.append(Forecast(stage.name, "gate failed" if stopped else "up to date", key, tuple(reasons)))
     return found
+
+
+def _judged(context: Context, stage: Stage, manifest: Manifest, manifests: Mapping[str, Manifest]) -> Manifest:
+    """Return a manifest with the verdicts of today's limits, as a run would find them."""
+    store = context.store()
+    inputs = {name: store.folder(manifests[other]) for name, other in stage.read_by_gates.items()}
+    verdicts = judge(stage, context.recipe, store.folder(manifest), inputs)
+    return manifest.judged([verdict.to_json() for verdict in verdicts])

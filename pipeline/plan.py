@@ -51,21 +51,23 @@ class Plan:
         """Return the stages needed for a family or one stage (None: all), in order. Raises UsageError."""
         if target is None:
             return list(self.stages.values())
-        wanted = [stage.name for stage in self.stages.values() if target in (stage.name, stage.family)]
-        if not wanted:
-            known = [*self.families, *self.stages]
-            near = difflib.get_close_matches(target, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(self.families)}"
-            message = f"there is no stage {target!r} in this recipe"
-            raise UsageError(message, advice=hint)
         needed: set[str] = set()
-        todo = list(wanted)
+        todo = self.named(target)
         while todo:
             name = todo.pop()
             if name not in needed:
                 needed.add(name)
                 todo += self.stages[name].dependencies
         return [stage for name, stage in self.stages.items() if name in needed]
+
+    def named(self, target: str) -> list[str]:
+        """Return the names of a family's stages, or of one stage. Raises UsageError with the nearest name."""
+        found = [stage.name for stage in self.stages.values() if target in (stage.name, stage.family)]
+        if not found:
+            near = difflib.get_close_matches(target, [*self.families, *self.stages], n=1)
+            hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(self.families)}"
+            raise UsageError("there is no such stage in this recipe", where=target, advice=hint)
+        return found
 
 
 def _ordered(stages: dict[str, Stage]) -> dict[str, Stage]:

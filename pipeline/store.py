@@ -16,7 +16,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Store:
     def __init__(self, root: Path, run: str = "manual") -> None:
         self.root = root
         self.run = run
+        self._is_open = False
 
     def _path(self, kind: str, name: str) -> Path:
         return self.root / kind / name
@@ -127,12 +128,17 @@ class Store:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Use the store for a run: shared with other runs, never at the same time as `gc`."""
+        """Use the store for a run: shared with other runs, never at the same time as `gc`. May be nested."""
+        if self._is_open:
+            yield
+            return
         with explained(self.root), locked(self._path("locks", "store"), shared=True):
             mine = self._register()
+            self._is_open = True
             try:
                 yield
             finally:
+                self._is_open = False
                 shutil.rmtree(self._path("tmp", self.run), ignore_errors=True)
                 os.close(mine)
 
@@ -208,7 +214,8 @@ class Store:
 
     def distrust(self, manifest: Manifest) -> None:
         """Forget what was seen of an artifact's files: whoever looks next hashes them."""
-        self._path("index", f"{manifest.content}.json").unlink(missing_ok=True)
+        with suppress(OSError):  # in a store that cannot be written nothing is built upon it either
+            self._path("index", f"{manifest.content}.json").unlink(missing_ok=True)
 
     def set_aside_if_damaged(self, manifest: Manifest) -> Path:
         """Set damaged contents aside, unless another run has repaired them meanwhile; return where they are."""
@@ -233,13 +240,17 @@ class Store:
 
     # -- cleaning --------------------------------------------------------------------------------
 
-    def collect(self, keep: set[str], *, scratch: bool = False, dry_run: bool = False) -> dict[str, int]:
-        """Remove every artifact whose key is not in `keep`; return counts and the bytes freed.
+    def collect(
+        self, find_keep: Callable[[], set[str]], *, scratch: bool = False, dry_run: bool = False
+    ) -> dict[str, int]:
+        """Remove every artifact whose key `find_keep` does not return; return counts and the bytes freed.
 
-        Takes the store for itself: StoreBusyError while a run uses it. Interrupted work in
-        `scratch/` stays unless `scratch` is set.
+        Takes the store for itself: StoreBusyError while a run uses it. What is kept is asked only then,
+        when no run can be about to name more. Interrupted work in `scratch/` stays unless `scratch` is set.
         """
         with locked(self._path("locks", "store")):
+            keep = find_keep()
+            kept = sum(path.stem in keep for path in self._entries("manifests"))
             contents = {manifest.content for key in keep if (manifest := self.manifest(key)) is not None}
             doomed = [path for path in self._entries("manifests") if path.stem not in keep]
             doomed += [path for path in self._entries("records") if path.stem not in keep]
@@ -254,7 +265,7 @@ class Store:
                     if path.name != "store":  # held right now; the others are taken only under it
                         path.unlink()
         removed = sum(path.parent.name == "manifests" for path in doomed)
-        return {"artifacts_removed": removed, "artifacts_kept": len(keep), "bytes_freed": freed}
+        return {"artifacts_removed": removed, "artifacts_kept": kept, "bytes_freed": freed}
 
     def _entries(self, kind: str) -> list[Path]:
         folder = self.root / kind

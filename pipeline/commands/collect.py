@@ -19,8 +19,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         message = "there is no store here"
         raise UsageError(message, where=str(store), advice="name the build folder with --build")
     with explained(store):
-        keep = keys_to_keep(options.build, options.runs)
-        found = Store(store, "gc").collect(keep, scratch=options.scratch, dry_run=options.dry_run)
+        found = Store(store, "gc").collect(
+            lambda: keys_to_keep(options.build, options.runs), scratch=options.scratch, dry_run=options.dry_run
+        )
     verb = "would remove" if options.dry_run else "removed"
     text = (
         f"{verb} {found['artifacts_removed']} artifacts, {found['bytes_freed']:,} bytes; kept {found['artifacts_kept']}"

@@ -59,8 +59,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             previous=_previous(context, store),
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
-        _execute(run, context, options, folder, record)
-        finished = _finish(run, context, options, backend.environments, seen)
+        with store.opened():  # until the run's record and links name what it built, `gc` must not look
+            _execute(run, context, options, folder, record)
+            finished = _finish(run, context, options, backend.environments, seen)
         log(
             "run.finished",
             recipe=context.recipe.name,

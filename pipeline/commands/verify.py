@@ -18,7 +18,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     keys = read_state(context.build, context.recipe.name)["stages"]
     if not keys:
         message = f"nothing of {context.recipe.name!r} has been built in {options.build}"
-        raise UsageError(message, advice=f"python -m pipeline run --recipe {options.recipe}")
+        raise UsageError(message, where=options.recipe, advice=f"python -m pipeline run --recipe {options.recipe}")
     store = context.store()
     damaged: list[str] = []
     count, size = 0, 0

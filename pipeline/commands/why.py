@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from pipeline.context import Context, quiet, say
-from pipeline.errors import UsageError
 from pipeline.executors.table import backend_of
 from pipeline.forecast import forecast
 from pipeline.log import Sink
@@ -15,10 +14,7 @@ from pipeline.runs import read_state
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Say why a stage would be built, or why it was built last. Raises UsageError for an unknown stage."""
     context = Context.of(options)
-    wanted = [stage.name for stage in context.plan.stages.values() if options.stage in (stage.name, stage.family)]
-    if not wanted:
-        context.plan.up_to(options.stage)  # raises, with the nearest name
-        raise UsageError(options.stage)
+    wanted = context.plan.named(options.stage)
     changed = read_state(context.build, context.recipe.name).get("changed", {})
     for item in forecast(context, backend_of(options, quiet(sinks)).environments):
         if item.stage in wanted:

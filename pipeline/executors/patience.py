@@ -27,5 +27,6 @@ class Patience:
             advice = "run again: finished stages stay, training goes on from its last checkpoint"
             raise InterruptedRunError(message, advice=advice)
         if self._timeout_s is not None and time.monotonic() - self._started > self._timeout_s:
-            message = f"{self._stage}: no end after {self._timeout_s:.0f} s"
-            raise ExecutorError(message, advice="raise the time limit, or see the log for where it hangs")
+            message = f"no end after {self._timeout_s:.0f} s"
+            advice = "raise the time limit, or see the log for where it hangs"
+            raise ExecutorError(message, where=self._stage, advice=advice)

@@ -7,7 +7,7 @@ ends by itself, is not degenerate, fits the recipe's language and length, is no 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pipeline.gates import answers, text
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
@@ -15,6 +15,8 @@ from pipeline.gates.statistics import wilson_interval
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
 BASE, TUNED = "verify-base", "verify-hf"
+_ENOUGH: Final = 30
+"""Prompts with a winner from which chance alone no longer excuses a share near one half: 69 % of 30 would show."""
 _NO_ANSWERS = f"generations.jsonl of {BASE} and {TUNED}, or prompts.jsonl, is not among the stage's inputs"
 
 
@@ -96,9 +98,9 @@ def better_answers(evidence: Evidence) -> Sequence[Verdict]:
     return (
         check.judged(
             wins / decided,
-            fails=no_better,
+            fails=no_better or (low <= limit and decided >= _ENOUGH),
             warns=low <= limit,
-            cause="the answers are no better than the base's" if no_better else "too few prompts to be sure",
+            cause=_no_better(no_better=no_better, decided=decided),
             advice="look at the sample outputs; raise generate.prompts, or train on more and cleaner rows",
             evidence=(
                 f"{wins} of {decided} decided, {len(pairs)} prompts, 95 % interval {low:.3f} to {high:.3f}",
@@ -107,6 +109,12 @@ def better_answers(evidence: Evidence) -> Sequence[Verdict]:
             ),
         ),
     )
+
+
+def _no_better(*, no_better: bool, decided: int) -> str:
+    if no_better:
+        return "the answers are no better than the base's"
+    return "not better than chance" if decided >= _ENOUGH else "too few prompts to be sure"
 
 
 Pair = tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]]

@@ -56,7 +56,8 @@ def registry_base(engine: Engine, reference: str, emit: Emit) -> Base:
         engine.pull(reference)
         found = engine.inspect(reference)
     if found is None:
-        raise ImageError("the engine does not have the base that it fetched", where=reference)
+        advice = "run again; another program may have removed it"
+        raise ImageError("the engine does not have the base that it fetched", where=reference, advice=advice)
     return Base(reference, tuple(found["RootFS"]["Layers"]))
 
 
@@ -71,7 +72,8 @@ def local_base(engine: Engine, settings: Settings, cache: Path, emit: Emit) -> B
             engine.load(_make(settings, cache, Path(folder), label, emit))
         found = engine.inspect(TAG)
         if found is None:
-            raise ImageError("the engine does not have the base that was given to it", where=TAG)
+            advice = "run again; another program may have removed it"
+            raise ImageError("the engine does not have the base that was given to it", where=TAG, advice=advice)
         emit(
             "image.ready",
             image="base",

@@ -106,8 +106,8 @@ class Ingredients:
 def check_backend(name: str, recipe: ImageRecipe) -> None:
     """Raise ImageError when an image asks for a llama.cpp that cannot be built."""
     if recipe.llama_cpp and recipe.llama_cpp not in BACKENDS:
-        message = f"{name}: there is no backend {recipe.llama_cpp!r}, only {', '.join(BACKENDS)}"
-        raise ImageError(message, where=str(CONTAINERS / "images.toml"))
+        message = f"{name}: there is no backend {recipe.llama_cpp!r}"
+        raise ImageError(message, where=str(CONTAINERS / "images.toml"), advice=f"one of: {', '.join(BACKENDS)}")
 
 
 def write_context(files: Mapping[str, Path], target: Path) -> None:

@@ -82,7 +82,8 @@ def read_settings(path: Path = FILE) -> Settings:
     try:
         return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ImageError(f"the images' settings cannot be read: {error}", where=str(path)) from error
+        advice = "it comes with the checkout: see what `git diff` says of it"
+        raise ImageError(f"the images' settings cannot be read: {error}", where=str(path), advice=advice) from error
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
         raise ImageError("\n".join(problems), where=str(path), advice="correct these keys") from error

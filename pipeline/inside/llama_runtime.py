@@ -186,7 +186,8 @@ class Session:
         self._context = llama_cpp.llama_init_from_model(model.handle, parameters)
         if not self._context:
             raise JobError(
-                f"llama.cpp cannot make a context for {sequences} sequences of {tokens} tokens",
+                "llama.cpp cannot make a context",
+                where=f"{sequences} sequences of {tokens} tokens",
                 advice="too little memory: lower generate.max_new_tokens or parity.window_tokens",
             )
         self._batch = llama_cpp.llama_batch_init(sequences * tokens, 0, 1)
@@ -208,7 +209,8 @@ class Session:
         code = llama_cpp.llama_decode(self._context, self._batch)
         if code != 0:
             raise JobError(
-                f"llama.cpp could not run a batch of {self._batch.n_tokens} tokens (code {code})",
+                "llama.cpp could not run a batch",
+                where=f"{self._batch.n_tokens} tokens, code {code}",
                 advice="too little memory, or a model that this build does not support",
             )
         values = llama_cpp.llama_get_logits(self._context)

@@ -75,6 +75,11 @@ class Stage:
     check: Callable[[], None] | None = None
 
     @property
+    def read_by_gates(self) -> dict[str, str]:
+        """Name of a folder that the stage's gates may read → the stage that made it."""
+        return {**{name: item.stage for name, item in self.inputs.items()}, **self.judged_with}
+
+    @property
     def dependencies(self) -> tuple[str, ...]:
         """Names of the stages that must be there, with their gates held, before this one starts."""
         read = [item.stage for item in self.inputs.values()]

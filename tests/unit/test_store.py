@@ -132,13 +132,13 @@ def test_work_in_progress_of_a_dead_run_is_removed(tmp_path: Path) -> None:
 def test_gc_refuses_while_a_run_is_going_on(store: Store) -> None:
     """Nothing is removed under a run."""
     with store.opened(), pytest.raises(StoreBusyError):
-        store.collect(set())
+        store.collect(set)
 
 
 def test_gc_keeps_what_is_named_and_removes_the_rest(store: Store) -> None:
     """Manifests, contents, records and index entries go together."""
     kept, gone = put(store, "k1", "one"), put(store, "k2", "two")
-    found = store.collect({"k1"})
+    found = store.collect(lambda: {"k1"})
     assert found["artifacts_removed"] == 1
     assert found["bytes_freed"] > 0
     assert store.manifest("k1") == kept
@@ -150,7 +150,7 @@ def test_gc_keeps_what_is_named_and_removes_the_rest(store: Store) -> None:
 def test_gc_dry_run_removes_nothing(store: Store) -> None:
     """A dry run only counts."""
     put(store, "k1")
-    assert store.collect(set(), dry_run=True)["artifacts_removed"] == 1
+    assert store.collect(set, dry_run=True)["artifacts_removed"] == 1
     assert store.manifest("k1") is not None
 
 
@@ -159,9 +159,9 @@ def test_gc_keeps_interrupted_work_unless_asked(store: Store) -> None:
     scratch = store.scratch("k1")
     (scratch / "checkpoint").write_text("x")
     put(store, "k2")
-    store.collect({"k2"})
+    store.collect(lambda: {"k2"})
     assert scratch.exists()
-    store.collect({"k2"}, scratch=True)
+    store.collect(lambda: {"k2"}, scratch=True)
     assert not scratch.exists()
 
 

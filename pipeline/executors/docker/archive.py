@@ -59,7 +59,7 @@ def unpack(pieces: Iterable[bytes], folder: Path) -> dict[str, str]:
             path = PurePosixPath(*PurePosixPath(member.name).parts[1:])
             if ".." in path.parts or path.is_absolute() or not (member.isfile() or member.isdir()):
                 advice = "jobs make plain files and folders; please report this stage"
-                raise EngineError(f"an engine sent {member.name!r}, which is no plain file", advice=advice)
+                raise EngineError("an engine sent what is no plain file", where=member.name, advice=advice)
             target = folder / path
             if member.isdir():
                 target.mkdir(parents=True, exist_ok=True)

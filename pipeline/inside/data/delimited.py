@@ -99,7 +99,10 @@ def _header(file: str, records: Any, feed: _Feed, notes: Notes) -> list[str]:
     try:
         header = [name.strip() for name in next(records)]
     except (csv.Error, StopIteration) as error:
-        raise JobError(f"{file} has no readable header line: {error}", where=f"{file}, line 1") from error
+        advice = "the first line names the columns; a file without rows is to be taken out of data.files"
+        raise JobError(
+            f"{file} has no readable header line: {error}", where=f"{file}, line 1", advice=advice
+        ) from error
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated or "" in header:
         what = f"the column name {repeated[0]!r} stands twice" if repeated else "a column has no name"

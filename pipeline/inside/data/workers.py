@@ -59,7 +59,8 @@ class Workers(Generic[Item, Result]):
             yield from drawn(self._started(), self._function, itertools.chain([following], source), self._processes + 1)
         except BrokenProcessPool as error:
             advice = "likely the memory did not suffice: give the stage more, or fewer threads"
-            raise JobError("a process that worked on the rows was killed", advice=advice) from error
+            message = "a process that worked on the rows was killed"
+            raise JobError(message, where=f"after item {self._done}", advice=advice) from error
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:

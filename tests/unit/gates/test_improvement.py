@@ -75,14 +75,26 @@ def test_answers_that_got_worse_fail(tmp_path: Path) -> None:
     assert (verdict.outcome, verdict.value) == ("failed", 0)
 
 
-def test_answers_that_change_sides_at_random_warn(tmp_path: Path) -> None:
-    """26 of 48 better: more than half, but a coin does that too."""
+def test_answers_that_change_sides_at_random_fail(tmp_path: Path) -> None:
+    """26 of 48 better: more than half, but a coin does that too; the fine-tune has not been shown to help."""
     good, bad = tuned_answers(), base_answers()
     tuned = [good[at] if at // 2 < 26 else bad[at] for at in range(len(good))]
     base = [bad[at] if at // 2 < 26 else good[at] for at in range(len(good))]
     (verdict,) = judged(tmp_path, tuned, base)["improvement.answers"]
-    assert verdict.outcome == "warned"
+    assert (verdict.outcome, verdict.cause) == ("failed", "not better than chance")
     assert verdict.value == pytest.approx(26 / 48, rel=1e-4)
+
+
+def test_too_few_prompts_to_be_sure_only_warn(tmp_path: Path) -> None:
+    """9 of 14 better: a real gain could look so as well."""
+    good, bad = tuned_answers(), base_answers()
+    known = {row["id"] for row in prompts() if row["kind"] == "unseen"}
+    few = set(sorted(known)[:14])
+    better = set(sorted(few)[:9])
+    tuned = [g if g["id"] in better else b for g, b in zip(good, bad, strict=True) if g["id"] in few]
+    base = [b if g["id"] in better else g for g, b in zip(good, bad, strict=True) if g["id"] in few]
+    (verdict,) = judged(tmp_path, tuned, base)["improvement.answers"]
+    assert (verdict.outcome, verdict.cause) == ("warned", "too few prompts to be sure")
 
 
 def test_only_unseen_prompts_count(tmp_path: Path) -> None:
