@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -96,3 +97,18 @@ def small_recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(SMALL_RECIPE, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A complete seedling from an empty store: another folder, one thread, another locale, time zone and umask."""
+    place = Workplace(tmp_path_factory.mktemp("other folder") / "bûild")
+    prefix = ("taskset", "-c", "0") if shutil.which("taskset") else ()
+    other = {"LC_ALL": "C", "LANG": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    before = os.umask(0o077)
+    try:
+        done = place.run("run", environment=other, prefix=prefix)
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    return place

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,21 +13,6 @@ from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.golden.digests import built_digests, compare, read_golden
 
 pytestmark = pytest.mark.timeout(2700)  # the whole job on one core, which a busy machine may share
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A complete seedling from an empty store: another folder, one thread, another locale, time zone and umask."""
-    place = Workplace(tmp_path_factory.mktemp("other folder") / "bûild")
-    prefix = ("taskset", "-c", "0") if shutil.which("taskset") else ()
-    other = {"LC_ALL": "C", "LANG": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
-    before = os.umask(0o077)
-    try:
-        done = place.run("run", environment=other, prefix=prefix)
-    finally:
-        os.umask(before)
-    assert done.returncode == 0, done.stderr
-    return place
 
 
 def test_every_file_has_its_golden_digest(built: Workplace) -> None:
