@@ -7,7 +7,7 @@ import argparse
 from pipeline.context import quiet, say
 from pipeline.errors import ImageError
 from pipeline.images.build import CACHE, Builder, Built, disk_errors
-from pipeline.images.engine import connect
+from pipeline.images.engine import opened
 from pipeline.images.lock import DEFAULT, image_name, write_entry
 from pipeline.images.relock import relock
 from pipeline.images.settings import read_settings
@@ -17,7 +17,7 @@ from pipeline.log import Sink
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Build what is not there and say whether it is what the lock names; with `--check` a difference is an error."""
     settings = read_settings()
-    with connect() as engine:
+    with opened() as engine:
         log = quiet(sinks)
         if options.relock_debian:
             with disk_errors("Debian's packages could not be locked", CACHE):

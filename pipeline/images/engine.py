@@ -13,6 +13,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from pipeline.engine.connection import connect, default_host
 from pipeline.errors import ImageError
 
 Emit = Callable[..., None]
@@ -20,7 +21,7 @@ Emit = Callable[..., None]
 _MADE = re.compile(r" ---> ([0-9a-f]{12})|Successfully built ([0-9a-f]{12})")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _KEPT_LINES = 12
-_TIMEOUT_S = 3600  # of one answer: the engine says nothing while it writes a layer of gigabytes
+_ANSWER_S = 3600  # the engine says nothing while it writes a layer of gigabytes
 
 _REASONS = (
     (
@@ -52,27 +53,10 @@ def explain(text: str, where: str, last: str = "") -> ImageError:
 
 
 @contextlib.contextmanager
-def connect() -> Iterator[Engine]:
-    """Yield the engine of `DOCKER_HOST` or of this machine. Raises ImageError when none answers."""
-    try:
-        client = docker.DockerClient.from_env(timeout=_TIMEOUT_S)
-    except (docker.errors.DockerException, ValueError) as error:  # ValueError: an address that is none
-        raise _no_engine(str(error)) from error
-    with contextlib.closing(client):
-        try:
-            client.ping()
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise _no_engine(str(error)) from error
-        yield Engine(client)
-
-
-def _no_engine(text: str) -> ImageError:
-    where = "DOCKER_HOST, else /var/run/docker.sock"
-    if "Permission denied" in text or "PermissionError" in text:
-        advice = "add yourself to its group (sudo usermod -aG docker $USER, then log in again), or use sudo"
-        return ImageError("this user may not use the container engine", where=where, advice=advice)
-    advice = "install and start Docker (Debian: apt-get install docker.io), or say where it is with DOCKER_HOST"
-    return ImageError("no container engine answers", where=where, advice=advice)
+def opened() -> Iterator[Engine]:
+    """Yield the engine of `DOCKER_HOST` or of this machine. Raises EngineError when none answers."""
+    with contextlib.closing(connect(default_host(), _ANSWER_S)) as api:
+        yield Engine(api)
 
 
 @contextlib.contextmanager
@@ -84,16 +68,24 @@ def _explained(where: str) -> Iterator[None]:
         raise explain(str(getattr(error, "explanation", None) or error), where) from error
 
 
+class _Client(docker.DockerClient):  # type: ignore[misc]  # published without types
+    """The SDK's comfortable half over a connection that is already there."""
+
+    def __init__(self, api: Any) -> None:
+        self.api = api
+
+
 class Engine:
     """An engine that answers. Every method raises ImageError."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, api: Any) -> None:
+        self._api = api
+        self._client = _Client(api)
 
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine knows of an image, None when it has none."""
         try:
-            return dict(self._client.api.inspect_image(reference))
+            return dict(self._api.inspect_image(reference))
         except docker.errors.ImageNotFound:
             return None
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -139,7 +131,7 @@ class Engine:
     def _build(
         self, stream: IO[bytes], arguments: Mapping[str, str], labels: Mapping[str, str], *, cached: bool
     ) -> Iterator[dict[str, Any]]:
-        answers: Iterator[dict[str, Any]] = self._client.api.build(
+        answers: Iterator[dict[str, Any]] = self._api.build(
             fileobj=stream,
             custom_context=True,
             decode=True,
@@ -155,13 +147,13 @@ class Engine:
     def save(self, image: str, path: Path) -> None:
         """Write an image to a tar file."""
         with _explained(image), path.open("wb") as stream:
-            for block in self._client.api.get_image(image, chunk_size=1 << 20):
+            for block in self._api.get_image(image, chunk_size=1 << 20):
                 stream.write(block)
 
     def load(self, path: Path) -> None:
         """Read an image from a tar file."""
         with path.open("rb") as stream, _explained(str(path)):
-            for answer in self._client.api.load_image(stream):
+            for answer in self._api.load_image(stream):
                 if error := answer.get("error"):
                     raise explain(str(error), str(path))
 
@@ -169,7 +161,7 @@ class Engine:
         """Remove images, the newest first; one that something else stands on stays."""
         for image in reversed(images):
             with contextlib.suppress(docker.errors.APIError):
-                self._client.api.remove_image(image, noprune=True)
+                self._api.remove_image(image, noprune=True)
 
     def run(self, image: str, script: str) -> str:
         """Run a shell script in a fresh container with a network; return what it prints."""

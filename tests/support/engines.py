@@ -17,8 +17,8 @@ from typing import Any, NoReturn
 import docker
 import pytest
 
+from pipeline.engine.connection import connect, default_host
 from pipeline.errors import EngineError
-from pipeline.executors.docker.engine import connect, default_host
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
 

@@ -11,9 +11,9 @@ from typing import Any
 from docker.errors import DockerException
 from requests import RequestException
 
+from pipeline.engine.faults import engine_errors, unreachable
 from pipeline.errors import ExecutorError
 from pipeline.executors.docker.engine import Engine
-from pipeline.executors.docker.faults import engine_errors, unreachable
 from pipeline.executors.docker.streaming import Frame, Reader
 from pipeline.executors.events import JobOutput
 from pipeline.executors.patience import POLL_S, Patience

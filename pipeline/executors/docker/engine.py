@@ -1,42 +1,20 @@
-"""A connection to one container engine, made on first use and kept for the run."""
+"""The engines of a run: each connected on first use and kept to its end."""
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import docker
 from docker.errors import ImageNotFound
-from pydantic import ValidationError
 
-from pipeline.errors import EngineError, ImageError
-from pipeline.executors.docker.faults import engine_errors
+from pipeline.engine.connection import DEFAULT_SOCKET, connect, default_host
+from pipeline.engine.faults import engine_errors
+from pipeline.errors import ImageError
 from pipeline.executors.docker.owner import reap
-from pipeline.executors.docker.tunnel import Tunnel
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
-
-MINIMUM_API = (1, 40)
-"""Docker 19.03, the first that gives GPUs by device request."""
-
-DEFAULT_SOCKET = "unix:///var/run/docker.sock"
-_FORMS = "unix:///path, ssh://user@host or tcp://host:port; or unset DOCKER_HOST"
-_ANSWER_S = 300
-"""Longest wait for an answer: an engine that unpacks gigabytes on a busy disk says nothing for a minute. Streams of
-output and `wait` are not bound by it."""
-
-
-def default_host() -> Host:
-    """Return the engine that images without an entry in `hosts` run on: DOCKER_HOST, else the local socket."""
-    url = os.environ.get("DOCKER_HOST") or DEFAULT_SOCKET
-    try:
-        return Host(url=url)
-    except ValidationError as error:
-        message = f"DOCKER_HOST is {url!r}, which is no address of a container engine"
-        raise EngineError(message, where="DOCKER_HOST", advice=_FORMS) from error
 
 
 @dataclass(frozen=True)
@@ -97,41 +75,3 @@ class Engines:
         if reaped:
             self._emit("engine.reaped", host=host.url, containers=reaped)
         return Engine(host.url, api, memory, shares_files)
-
-
-class _Client(docker.APIClient):  # type: ignore[misc]  # published without types
-    """The SDK's client, which takes nothing from the environment.
-
-    Where REQUESTS_CA_BUNDLE is set, requests trusts that bundle in place of the authority that the run settings name,
-    and it would send what is meant for an engine through a proxy.
-    """
-
-    @property
-    def trust_env(self) -> bool:
-        """What requests asks before it looks at the environment."""
-        return False
-
-    @trust_env.setter
-    def trust_env(self, _: bool) -> None:
-        """Every session of requests begins by setting it."""
-
-
-def connect(host: Host) -> Any:
-    """Return the SDK's client for a host. Raises EngineError when it is not there, refuses us or is too old."""
-    with engine_errors(host.url):
-        url = Tunnel(host.url).url if host.url.startswith("ssh://") else host.url
-        try:
-            api = _Client(base_url=url, version="auto", timeout=_ANSWER_S, tls=_tls(host))
-        except ValueError as error:
-            raise EngineError(f"no address of a container engine: {error}", where=url, advice=_FORMS) from error
-    if tuple(int(part) for part in api.api_version.split(".")) < MINIMUM_API:
-        message = f"the container engine is too old: its API is {api.api_version}"
-        advice = f"update it to Docker 19.03 or newer (API {'.'.join(map(str, MINIMUM_API))})"
-        raise EngineError(message, where=host.url, advice=advice)
-    return api
-
-
-def _tls(host: Host) -> Any:
-    if host.ca is None:
-        return False
-    return docker.tls.TLSConfig(client_cert=(host.certificate, host.key), ca_cert=host.ca, verify=True)

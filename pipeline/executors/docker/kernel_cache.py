@@ -16,13 +16,13 @@ from typing import Any
 from docker.errors import DockerException
 from requests import RequestException
 
+from pipeline.engine.faults import engine_errors
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.executors.contract import Request
 from pipeline.executors.docker import specification
 from pipeline.executors.docker.archive import Entry, pack
 from pipeline.executors.docker.container import created, run
 from pipeline.executors.docker.engine import Engine
-from pipeline.executors.docker.faults import engine_errors
 from pipeline.executors.docker.owner import PROJECT, labels
 from pipeline.executors.docker.specification import HOME, Limits, Mount, interpreter, job_user
 from pipeline.executors.docker.verdict import judge

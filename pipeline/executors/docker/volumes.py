@@ -15,13 +15,13 @@ from typing import Any, Self
 from docker.errors import DockerException
 from requests import RequestException
 
+from pipeline.engine.faults import engine_errors
 from pipeline.errors import EngineError
 from pipeline.executors.contract import Request
 from pipeline.executors.docker import specification
 from pipeline.executors.docker.archive import Entry, compare, pack, unpack
 from pipeline.executors.docker.container import created, run
 from pipeline.executors.docker.engine import Engine
-from pipeline.executors.docker.faults import engine_errors
 from pipeline.executors.docker.owner import labels
 from pipeline.executors.docker.specification import GIVEN, HOME, MADE, Limits, Mount, interpreter, job_user
 from pipeline.executors.events import JobOutput

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine.connection import connect
 from pipeline.errors import EngineError
-from pipeline.executors.docker.engine import connect
 from pipeline.executors.docker.executor import DockerExecutor
+from pipeline.images.engine import opened
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host, RunSettings
 from tests.support.docker_bench import DockerBench
@@ -65,6 +66,21 @@ def test_a_job_runs_on_an_engine_behind_tls(
     bench = bench_on(certificates.host(f"tcp://127.0.0.1:{port}"), image, tmp_path, client(far))
     assert (bench.run("copy") / "rows.txt").read_text() == "ABC"
     assert bench.left_over() == []
+
+
+@pytest.mark.usefixtures("far")
+def test_images_are_asked_for_behind_tls_as_well(
+    port: int, certificates: Certificates, image: LockedImage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`nox -s images` reaches an engine named by DOCKER_HOST as the jobs do, whatever the machine trusts otherwise."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/ssl/certs/ca-certificates.crt")
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://127.0.0.1:{port}")
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
+    for name, file in (("ca", "ca"), ("client", "cert"), ("client-key", "key")):
+        shutil.copy(certificates.folder / f"{name}.pem", tmp_path / f"{file}.pem")
+    with opened() as engine:
+        assert engine.inspect(image.id) is not None
+        assert engine.inspect("sha256:" + "0" * 64) is None
 
 
 @pytest.mark.usefixtures("far")

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from pipeline.engine.connection import connect
 from pipeline.errors import EngineError, ExecutorError, ImageError
-from pipeline.executors.docker.engine import connect
 from pipeline.executors.docker.environments import ImageEnvironments
 from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.images.lock import LockedImage
@@ -87,7 +87,7 @@ def test_no_rights_on_the_socket(engine: Any) -> None:
     if os.getuid() != 0:
         pytest.skip("needs root, to become a user without rights")
     code = (
-        "import os; from pipeline.executors.docker.engine import connect, default_host;"
+        "import os; from pipeline.engine.connection import connect, default_host;"
         "os.setgroups([]); os.setuid(65534); connect(default_host())"
     )
     done = subprocess.run([sys.executable, "-B", "-c", code], capture_output=True, text=True, check=False)

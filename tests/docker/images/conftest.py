@@ -11,7 +11,7 @@ import pytest
 from pipeline.errors import ImageError
 from pipeline.images.base import local_origin
 from pipeline.images.build import CACHE, Builder
-from pipeline.images.engine import Engine, connect
+from pipeline.images.engine import Engine, opened
 from pipeline.images.lock import locked_image
 from pipeline.images.settings import ImageRecipe, Settings, read_settings
 from tests.support.engines import missing
@@ -27,7 +27,7 @@ def ignore(event: str, **data: object) -> None:
 def engine() -> Iterator[Engine]:
     """The container engine of this machine."""
     try:
-        connection = connect()
+        connection = opened()
         found = connection.__enter__()
     except ImageError as error:
         missing(f"no container engine: {error.what}")

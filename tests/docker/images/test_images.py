@@ -101,7 +101,7 @@ import signal
 import sys
 from pathlib import Path
 from pipeline.images.build import Builder
-from pipeline.images.engine import connect
+from pipeline.images.engine import opened
 from pipeline.images.settings import ImageRecipe, read_settings
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings = read_settings()
@@ -109,7 +109,7 @@ recipe = ImageRecipe(folder="training", debian=["runtime"], packages="infer")
 settings = settings.model_copy(update={"images": {"small-cpu": recipe}})
 def emit(event, **data):
     print(event, data.get("instruction", "")[:4], flush=True)
-with connect() as engine:
+with opened() as engine:
     Builder(engine, settings, emit, local=True, lock=Path(sys.argv[1])).build("small-cpu", cached=False)
 """
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from docker.errors import ImageNotFound
 
+from pipeline.engine.connection import connect, default_host
 from pipeline.errors import EngineError, ImageError
-from pipeline.executors.docker.engine import Engine, connect
+from pipeline.executors.docker.engine import Engine
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
 
@@ -63,3 +66,40 @@ def test_an_engine_that_answers_with_another_image_is_refused() -> None:
     """A name is no digest."""
     with pytest.raises(ImageError, match="with another image"):
         engine(sha256_config="sha256:other").known(IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({"DOCKER_HOST": "tcp://far:2376", "DOCKER_CERT_PATH": "/c"}, ("/c/ca.pem", "/c/cert.pem", "/c/key.pem")),
+        ({"DOCKER_HOST": "tcp://far:2376"}, (None, None, None)),
+        ({"DOCKER_HOST": "unix:///s", "DOCKER_CERT_PATH": "/c"}, (None, None, None)),
+    ],
+)
+def test_the_certificates_are_those_of_the_docker_command(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: tuple[str | None, ...]
+) -> None:
+    """DOCKER_CERT_PATH counts for TCP alone."""
+    for name in ("DOCKER_HOST", "DOCKER_CERT_PATH", "DOCKER_TLS_VERIFY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    host = default_host()
+    assert (host.ca, host.certificate, host.key) == expected
+
+
+def test_without_a_folder_the_certificates_are_in_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOCKER_TLS_VERIFY alone means ~/.docker, as for the docker command."""
+    monkeypatch.setenv("DOCKER_HOST", "tcp://far:2376")
+    monkeypatch.delenv("DOCKER_CERT_PATH", raising=False)
+    monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert default_host().ca == "/home/somebody/.docker/ca.pem"
+
+
+def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """Not the SDK's riddle about parameters."""
+    place = {name: str(tmp_path / f"{name}.pem") for name in ("ca", "certificate", "key")}
+    with pytest.raises(EngineError, match=r"there is no file .*ca\.pem") as caught:
+        connect(Host(url="tcp://127.0.0.1:9", **place))
+    assert "DOCKER_CERT_PATH" in caught.value.advice

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.engine.tunnel import Tunnel
 from pipeline.errors import EngineError
-from pipeline.executors.docker.tunnel import Tunnel
 
 FORWARDS = """#!{python}
 import pathlib, socket, sys, time

@@ -1,0 +1,1 @@
+"""Container engines: how one is reached, for images and for jobs alike."""
