@@ -15,17 +15,23 @@ def measure(build: Path = REPOSITORY / "build") -> Table:
     """Return the table of the latest run that built at least ten stages.
 
     A stage's overhead is its wall time (look-up, start of the interpreter, run, gates, hashing,
-    publishing) minus the seconds that its program says it worked. Raises FileNotFoundError without a run.
+    publishing) minus the seconds that its program says it worked and those of its gates. Raises FileNotFoundError without a run.
     """
     run, stages = _latest_built(build)
     start = statistics.median(seconds([HOST_PYTHON, "-c", "pass"], REPOSITORY) for _ in range(5))
     rows = [
-        (name, f"{stage['wall_s']:.2f}", f"{stage['work_s']:.2f}", f"{1000 * (stage['wall_s'] - stage['work_s']):,.0f}")
+        (
+            name,
+            f"{stage['wall_s']:.2f}",
+            f"{stage['work_s']:.2f}",
+            f"{1000 * stage['gates_s']:,.0f}",
+            f"{1000 * (stage['wall_s'] - stage['work_s'] - stage['gates_s']):,.0f}",
+        )
         for name, stage in stages.items()
         if stage["status"] == "built" and stage["work_s"]
     ]
     note = f"Run {run}. An interpreter starts in {1000 * start:.0f} ms, which is part of each stage's overhead."
-    return Table("Orchestration", note, ("stage", "wall s", "own work s", "overhead ms"), tuple(rows))
+    return Table("Orchestration", note, ("stage", "wall s", "own work s", "gates ms", "overhead ms"), tuple(rows))
 
 
 def _latest_built(build: Path) -> tuple[str, dict[str, Any]]:

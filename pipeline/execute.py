@@ -43,13 +43,17 @@ class Settings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to one stage: `hit` or `built`, in `wall_s` seconds; `changed` says why it was built."""
+    """What happened to one stage: `hit` or `built`, in `wall_s` seconds; `changed` says why it was built.
+
+    Of a built stage's time its program took `work_s`, and its gates `gates_s`; the rest is ours.
+    """
 
     stage: str
     status: str
     manifest: Manifest
     wall_s: float
     work_s: float = 0.0
+    gates_s: float = 0.0
     changed: tuple[str, ...] = ()
 
 
@@ -261,18 +265,27 @@ class Run:
             with explained(output):
                 manifest = replace(self.store.describe(key, stage.name, parts, output), tools=self.pins.tools)
                 self._check_outside(stage, manifest)
+                judging = time.monotonic()
                 verdicts = judge(stage, self.recipe, output, self._input_folders(stage))
+                gates_s = time.monotonic() - judging
             manifest = manifest.judged([verdict.to_json() for verdict in verdicts])
             work_s = next((item["seconds"] for item in measured if "seconds" in item), 0.0)
             wall_s = time.monotonic() - started
             figures = [item for item in measured if "name" in item]
-            record = {"run": self.store.run, "wall_s": wall_s, "work_s": work_s, "measured": figures}
+            record = {
+                "run": self.store.run,
+                "wall_s": wall_s,
+                "work_s": work_s,
+                "gates_s": gates_s,
+                "measured": figures,
+            }
             self.store.publish(manifest, output, record)
             self._verified.add(manifest.content)
             self.log(
                 "artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files)
             )
-        return Outcome(stage.name, "built", manifest, time.monotonic() - started, work_s, tuple(changed))
+        wall_s = time.monotonic() - started
+        return Outcome(stage.name, "built", manifest, wall_s, work_s, gates_s, tuple(changed))
 
     def _check_outside(self, stage: Stage, manifest: Manifest) -> None:
         """Refuse copies of the user's files that are not what the key names: a file was edited while it was read."""

@@ -102,6 +102,7 @@ def write_record(folder: Path, record: Mapping[str, Any], outcomes: Mapping[str,
             "status": outcome.status,
             "wall_s": round(outcome.wall_s, 4),
             "work_s": outcome.work_s,
+            "gates_s": round(outcome.gates_s, 4),
             "changed": list(outcome.changed),
         }
         for name, outcome in outcomes.items()
