@@ -96,3 +96,15 @@ def small_recipe(tmp_path: Path) -> Path:
     path = tmp_path / "small.toml"
     path.write_text(SMALL_RECIPE, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def own_rows(tmp_path: Path) -> Path:
+    """A recipe with rows of its own: `run --to fetch-data` needs no environment and is done at once."""
+    (tmp_path / "rows.jsonl").write_text('{"theme": "a", "title": "b"}\n')
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\ndescription = "rows of its own"\n[base]\nsource = "seedling"\n'
+        '[data]\nsource = "files"\nfiles = ["rows.jsonl"]\n[prompt]\nuser = "{theme}"\n'
+    )
+    return path
