@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.arguments import parse
 from pipeline.cli import COMMANDS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -43,6 +44,13 @@ def test_each_command_explains_its_options(command: str) -> None:
     """Each option and argument has a line of its own with words about it, and there is no other."""
     lines = re.findall(r"^  (?:-h, )?(-?-?[\w-]+)(?: [\w{][^ ]*)?(?:  +|\n {20,})\S", shown(command), re.MULTILINE)
     assert set(lines) == COMMON | OPTIONS[command]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_shows_an_example_that_it_understands(command: str) -> None:
+    """One line to copy."""
+    examples = re.findall(r"^example: python -m pipeline (.+)$", shown(command), re.MULTILINE)
+    assert [parse(example.split()).command for example in examples] == [command]
 
 
 def test_the_list_of_commands_is_whole() -> None:
