@@ -15,6 +15,19 @@ exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 
 70-73 store, 130 interrupted. Everything else is a bug.
 """
 
+_EXAMPLES = {
+    "run": "--recipe my.toml --to train",
+    "status": "--recipe my.toml",
+    "why": "train --recipe my.toml",
+    "verify": "--recipe my.toml",
+    "stages": "--recipe my.toml",
+    "gc": "--dry-run",
+    "setup": "--recipe my.toml",
+    "pin": "--recipe my.toml",
+    "images": "training --variant cuda",
+}
+"""Arguments of the example in each command's help."""
+
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Parse a command line; exits with code 2 and a usage line when it is wrong."""
@@ -97,7 +110,13 @@ def _executor(command: argparse.ArgumentParser) -> None:
 def _command(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, *, recipe: bool = True
 ) -> argparse.ArgumentParser:
-    command = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=summary[0].upper() + summary[1:] + ".",
+        epilog=f"example: python -m pipeline {name} {_EXAMPLES[name]}".rstrip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     if recipe:
         command.add_argument(
             "--recipe",

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+ZONE, USER = "Pacific/Kiritimati", "somebody-else"
+"""Where and by whom the seedling is built here, as its environment says."""
 
 SMALL_RECIPE = """\
 name = "small"
@@ -101,10 +103,11 @@ def small_recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
-    """A complete seedling from an empty store: another folder, one thread, another locale, time zone and umask."""
+    """A complete seedling from an empty store: another folder, thread count, locale, time zone, umask and user."""
     place = Workplace(tmp_path_factory.mktemp("other folder") / "bûild")
     prefix = ("taskset", "-c", "0") if shutil.which("taskset") else ()
-    other = {"LC_ALL": "C", "LANG": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    other = {"LC_ALL": "C", "LANG": "C", "TZ": ZONE, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
+    other |= {"USER": USER, "LOGNAME": USER}
     before = os.umask(0o077)
     try:
         done = place.run("run", environment=other, prefix=prefix)
@@ -112,3 +115,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
         os.umask(before)
     assert done.returncode == 0, done.stderr
     return place
+
+
+@pytest.fixture
+def own_rows(tmp_path: Path) -> Path:
+    """A recipe with rows of its own: `run --to fetch-data` needs no environment and is done at once."""
+    (tmp_path / "rows.jsonl").write_text('{"theme": "a", "title": "b"}\n')
+    path = tmp_path / "own.toml"
+    path.write_text(
+        'name = "own"\ndescription = "rows of its own"\n[base]\nsource = "seedling"\n'
+        '[data]\nsource = "files"\nfiles = ["rows.jsonl"]\n[prompt]\nuser = "{theme}"\n'
+    )
+    return path

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.e2e.conftest import Workplace, events
+from tests.support.disks import small_disk
 
 
 def read_until(process: subprocess.Popen[str], event: str, **fields: object) -> None:
@@ -82,22 +83,12 @@ def test_a_corrupted_artifact_is_found_and_built_again(workplace: Workplace, sma
 
 def test_a_full_disk_stops_with_its_own_code(workplace: Workplace, small_recipe: Path) -> None:
     """On a real file system of 100 KiB the data does not fit: a clear message and no half artifact."""
-    workplace.build.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=100k", "none", str(workplace.build)], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        import pytest
-
-        pytest.skip("mounting a small file system needs root")
-    try:
+    with small_disk(workplace.build, "100k"):
         full = workplace.run("run", "--recipe", str(small_recipe), "--to", "fetch-data")
         assert full.returncode in {51, 71}, full.stderr
         assert "No space left" in full.stderr or "no space left" in full.stderr
         assert "Traceback" not in full.stderr
         assert not list(workplace.build.glob("store/manifests/*"))
-    finally:
-        subprocess.run(["umount", str(workplace.build)], check=True)
 
 
 def test_gc_keeps_the_last_build_and_frees_the_rest(workplace: Workplace, small_recipe: Path) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.e2e.conftest import REPOSITORY, Workplace, events
+from llama_cpp_vendor.pin import read_pin
+from tests.e2e.conftest import REPOSITORY, USER, ZONE, Workplace, events
 from tests.golden.digests import built_digests, compare, read_golden
 
 pytestmark = pytest.mark.timeout(2700)  # the whole job on one core, which a busy machine may share
@@ -54,19 +59,37 @@ def test_a_second_run_has_nothing_to_do(built: Workplace) -> None:
 
 
 def test_no_artifact_names_this_machine(built: Workplace) -> None:
-    """No path, host name, user or time of the build stands in any file."""
+    """No path, host name, user or day of the build stands in any file."""
+    import pwd
     import socket
 
-    secrets = {
-        str(built.build).encode(),
-        str(REPOSITORY).encode(),
-        socket.gethostname().encode(),
-        f"{Path.home()}/".encode(),
-    }
-    for path in (built.build / "store" / "contents").rglob("*"):
-        if path.is_file():
-            data = path.read_bytes()
-            assert not [secret for secret in secrets if len(secret) > 3 and secret in data], path
+    account = pwd.getpwuid(os.getuid()).pw_name
+    places = {str(built.build), str(REPOSITORY), f"{Path.home()}/", socket.gethostname(), USER}
+    words = "|".join(re.escape(text) for text in places if len(text) > 3)
+    machine = re.compile(rf"{words}|\b{account}\b".encode())
+    files = [path for path in (built.build / "store" / "contents").rglob("*") if path.is_file()]
+    assert len(files) > len(read_golden())
+    for path in files:
+        data = path.read_bytes()
+        assert machine.search(data) is None, path
+        assert not [day for day in days_written(path) if day in data], path
+
+
+def days_written(path: Path) -> set[bytes]:
+    """Return the day on which a file was written, in UTC, the build's zone and this machine's, in usual notations."""
+    zones = (ZoneInfo("UTC"), ZoneInfo(ZONE), None)
+    days = [datetime.fromtimestamp(path.stat().st_mtime, zone) for zone in zones]
+    forms = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%d %b %Y", "%b %d %Y", "%B %d, %Y")
+    return {day.strftime(form).encode() for day in days for form in forms}
+
+
+def test_every_manifest_names_the_llama_cpp_archive(built: Workplace) -> None:
+    """By its sha256: each stage's in the store, and the chain that goes with the release."""
+    chain = json.loads((built.build / "seedling" / "manifest.json").read_text(encoding="utf-8"))
+    stored = [built.build / "store" / "manifests" / f"{stage['key']}.json" for stage in chain["stages"].values()]
+    tools = [chain["tools"], *(json.loads(path.read_text(encoding="utf-8"))["tools"] for path in stored)]
+    assert len(tools) == len(read_golden()) + 1
+    assert {each["llama_cpp_archive_sha256"] for each in tools} == {read_pin().sha256}
 
 
 def test_an_independent_reader_opens_the_released_gguf(built: Workplace) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from rich.console import Console
 
 from pipeline.display import TerminalDisplay
@@ -28,6 +29,39 @@ def test_a_finished_stage_is_one_line_with_time_and_size() -> None:
     assert "✓ train" in text
     assert "36.2 s" in text
     assert "1 MB" in text
+
+
+def bar(*events: dict[str, object]) -> str:
+    """Return the bars that stand on a terminal of 120 columns after some events."""
+    stream = io.StringIO()
+    with TerminalDisplay(Console(file=io.StringIO(), width=120)) as display:
+        for event in events:
+            display(event)
+        Console(file=stream, width=120).print(display._progress.get_renderable())
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stage", "event", "expected"),
+    [
+        ("fetch-base", {"event": "base.step", "done": 20, "total": 160, "loss": 3.1234}, ["20/160", "loss 3.123"]),
+        ("train", {"event": "train.step", "done": 3, "total": 63, "loss": 2.512345}, ["3/63", "loss 2.512"]),
+        ("train", {"event": "train.evaluation", "done": 45, "total": 63, "loss": 2.25}, ["45/63", "loss 2.25"]),
+        ("merge", {"event": "merge.tensor", "done": 7, "total": 40}, ["7/40", "tensor"]),
+        ("convert", {"event": "convert.load", "done": 0, "total": 1}, ["0/1", "load"]),
+        ("convert", {"event": "convert.write", "done": 500, "total": 7000, "unit": "bytes"}, ["500/7000", "write"]),
+        ("quantize-Q4_K_M", {"event": "quantize.tensor", "done": 9, "total": 24, "tensor": "x"}, ["9/24", "tensor"]),
+        ("verify-f16", {"event": "verify.logits", "done": 64, "total": 256}, ["64/256", "logits"]),
+    ],
+)
+def test_progress_moves_the_stages_bar(stage: str, event: dict[str, object], expected: list[str]) -> None:
+    """How much of how much, and the loss where there is one, else what is counted."""
+    line = bar(
+        {"event": "stage.started", "stage": stage, "summary": "begins", "changed": []}, {**event, "stage": stage}
+    )
+    assert line.split()[1] == stage
+    assert [text for text in expected if text not in line] == []
+    assert "begins" not in line
 
 
 def test_a_hit_is_said_to_be_unchanged() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.artifact import Manifest
 from pipeline.errors import ExecutorError, FetchError, GateError, InterruptedRunError, PipelineError, StageError
 from pipeline.execute import Run, Settings
 from pipeline.executors.contract import EventSink, Request
@@ -112,6 +114,18 @@ def test_every_stage_runs_once_and_a_second_run_only_hits(kitchen: Kitchen) -> N
     run = kitchen.run()
     assert len(kitchen.calls) == 4
     assert {outcome.status for outcome in run.outcomes.values()} == {"hit"}
+
+
+def test_every_manifest_names_the_tools(kitchen: Kitchen) -> None:
+    """Also of stages that use none of them: each artifact tells by itself what made the build."""
+    kitchen.run()
+    assert [manifest.tools for manifest in stored(kitchen)] == [PINS.tools] * 4
+
+
+def stored(kitchen: Kitchen) -> list[Manifest]:
+    """Return every manifest in the kitchen's store."""
+    texts = [path.read_text() for path in (kitchen.store_root / "manifests").iterdir()]
+    return [Manifest.from_json(json.loads(text)) for text in texts]
 
 
 def test_a_target_builds_no_more_than_it_needs(kitchen: Kitchen) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
 from pipeline.files import explained, link_atomic, locked, sync_tree, try_lock, write_atomic, write_json_atomic
+from tests.support.disks import small_disk
 
 
 def test_a_write_replaces_the_old_bytes_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -24,20 +24,13 @@ def test_a_write_replaces_the_old_bytes_and_leaves_nothing_else(tmp_path: Path) 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     """On a real file system of 64 KiB, a write that does not fit changes nothing and says what to do."""
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path)], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("mounting a small file system needs root")
-    try:
+    with small_disk(tmp_path, "64k"):
         write_atomic(tmp_path / "a", b"old")
         with pytest.raises(NoSpaceError, match="no space left") as caught, explained(tmp_path):
             write_atomic(tmp_path / "a", b"x" * 200_000)
         assert "gc" in caught.value.advice
         assert (tmp_path / "a").read_bytes() == b"old"
         assert [path.name for path in tmp_path.iterdir()] == ["a"]
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
 
 
 def test_json_is_the_same_bytes_whatever_the_order(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import Distribution, distributions
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pipeline.installed import site_packages
 from pipeline.locks import CUDA, GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -101,3 +104,51 @@ def test_development_holds_what_runs() -> None:
     """The tests run with everything that the pipeline's own environments hold."""
     for group in ("host", "train-cpu", "infer"):
         assert pins(group).items() <= pins("dev").items()
+
+
+HERE = ("dev", "host", "train-cpu", "infer")
+"""Locks whose packages are all installed where the tests run."""
+
+ELSEWHERE = ("build", "checks", "cuda-tools", "bench")
+"""Locks that have an environment of their own on some machines. No machine without a GPU has those for CUDA."""
+
+
+def installed(group: str) -> dict[str, Distribution]:
+    """Return the packages of a lock's environment by name."""
+    folder = REPOSITORY / ".envs" / group
+    if group in HERE:
+        found = distributions()
+    elif folder.is_dir():
+        found = distributions(path=[str(site_packages(folder))])
+    else:
+        pytest.skip(f"the environment {group} is not set up here")
+    return {canonicalize_name(each.name): each for each in found}
+
+
+def needed(packages: dict[str, Distribution], asked: list[Requirement]) -> set[str]:
+    """Return what requirements need, and what that needs, on this platform; with the extras asked for."""
+    left: list[tuple[str, str]] = [
+        (canonicalize_name(item.name), extra) for item in asked for extra in ("", *item.extras)
+    ]
+    done: set[tuple[str, str]] = set()
+    while left:
+        name, extra = left.pop()
+        if (name, extra) in done:
+            continue
+        done.add((name, extra))
+        left += of_package(packages[name], extra)
+    return {name for name, _ in done}
+
+
+def of_package(package: Distribution, extra: str) -> Iterator[tuple[str, str]]:
+    """Yield the packages, each with an extra or none, that a package with one of its extras needs."""
+    here = {"extra": extra}
+    for item in map(Requirement, package.requires or ()):
+        if item.marker is None or item.marker.evaluate(here):
+            yield from ((canonicalize_name(item.name), each) for each in ("", *item.extras))
+
+
+@pytest.mark.parametrize("group", [*HERE, *ELSEWHERE])
+def test_every_pin_is_asked_for(group: str) -> None:
+    """By pyproject.toml, or by a package that is asked for, as the installed packages say: nothing stale stays."""
+    assert pins(group).keys() - needed(installed(group), requirements(group)) == set(), "run `nox -s lock`"

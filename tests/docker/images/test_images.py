@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from pipeline.images.context import Ingredients
 from pipeline.images.engine import Engine
 from pipeline.images.settings import Settings
 from tests.support.containers import run
+from tests.support.disks import small_disk
 
 pytestmark = pytest.mark.slow
 
@@ -143,13 +143,8 @@ def test_a_base_that_no_registry_has(builder: Builder) -> None:
 @pytest.fixture
 def little_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of one megabyte."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a disk of one megabyte")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], check=True)
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    with small_disk(tmp_path / "disk", "1m") as folder:
+        yield folder
 
 
 def test_a_full_disk_is_explained(builder: Builder, built: Built, little_disk: Path) -> None:

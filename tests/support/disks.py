@@ -1,0 +1,29 @@
+"""Small file systems of their own, to be filled up or made read-only: real faults, which need root."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.engines import missing
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[Path]:
+    """Mount an empty file system of a size (`100k`) on a folder for the block; without root see `missing`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        missing(f"mounting a small file system needs root: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def make_read_only(folder: Path) -> None:
+    """Let nobody, root included, write any more to what is mounted on a folder."""
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)

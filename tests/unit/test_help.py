@@ -1,0 +1,59 @@
+"""`--help`: of every command, with every option, and with every exit code."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.arguments import parse
+from pipeline.cli import COMMANDS
+
+REPOSITORY = Path(__file__).parents[2]
+COMMON = {"--help", "--build", "--log"}
+RECIPE = {"--recipe"}
+EXECUTOR = {"--executor", "--settings"}
+OPTIONS = {
+    "run": {*RECIPE, *EXECUTOR, "--to", "--verify", "--jobs"},
+    "status": {*RECIPE, *EXECUTOR},
+    "why": {*RECIPE, *EXECUTOR, "STAGE"},
+    "verify": RECIPE,
+    "stages": RECIPE,
+    "gc": {"RUN", "--dry-run", "--scratch"},
+    "setup": {*RECIPE, *EXECUTOR},
+    "pin": RECIPE,
+    "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
+}
+
+
+def shown(*arguments: str) -> str:
+    """Return what `python -m pipeline ... --help` prints."""
+    command = [sys.executable, "-m", "pipeline", *arguments, "--help"]
+    variables = {**os.environ, "COLUMNS": "80"}
+    done = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_explains_its_options(command: str) -> None:
+    """Each option and argument has a line of its own with words about it, and there is no other."""
+    lines = re.findall(r"^  (?:-h, )?(-?-?[\w-]+)(?: [\w{][^ ]*)?(?:  +|\n {20,})\S", shown(command), re.MULTILINE)
+    assert set(lines) == COMMON | OPTIONS[command]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_shows_an_example_that_it_understands(command: str) -> None:
+    """One line to copy."""
+    examples = re.findall(r"^example: python -m pipeline (.+)$", shown(command), re.MULTILINE)
+    assert [parse(example.split()).command for example in examples] == [command]
+
+
+def test_the_list_of_commands_is_whole() -> None:
+    """`python -m pipeline --help` has a line for each command, and there is no other."""
+    lines = re.findall(r"^    ([a-z]+) {2,}\S", shown(), re.MULTILINE)
+    assert lines == list(COMMANDS)
