@@ -27,7 +27,7 @@ Emit = Callable[..., None]
 """Receives an event: its dotted name, data as keywords."""
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ROOT = REPOSITORY / ".envs"
+ROOT = (REPOSITORY / ".envs").resolve()
 """Where the environments are made, unless a caller names another folder."""
 
 LOCKS = {"training": "train-cpu", "inference": "infer"}

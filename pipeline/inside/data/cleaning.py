@@ -23,7 +23,7 @@ from .arrow import integers, numbers, strings
 from .batch import Batch, Columns
 from .characters import HAN, HIRAGANA, KATAKANA, LATIN, LETTER, Bools, Integers, Text, classes, from_arrow, nfkc, table
 from .reasons import CODES, KEPT
-from .tag_lists import STRONG, WEAK, is_tag_list
+from .tag_lists import EMOJI, NEVER, STRONG, WEAK, is_tag_list
 
 MIN_JAPANESE_SHARE: Final = 0.3
 """Least share of Japanese characters among those and foreign words (`ChatGPTとPythonで自動化`: 5 of 7)."""
@@ -41,8 +41,7 @@ _MOJIBAKE: Final = "|".join(
         "(?:[､･][｡-ﾟ]){3}",  # EUC-JP read as CP932
     )
 )
-_LEAST_BY_BARS: Final = 3
-_LEAST_BY_COMMAS: Final = 4
+_LEAST_SPACES: Final = 2
 _BRACKETS: Final = ("「」", "『』", "【】", "〈〉", "《》")
 _TRUNCATED: Final = r"\([^)]{3,}$|[、,・|/&:]\s*$"
 """A parenthesis that never closes (shorter ones are faces), or a sign that something must follow."""
@@ -168,20 +167,13 @@ def _unbalanced(text: Text) -> Bools:
 
 
 def _tag_lists(normal: pa.Array, text: Text) -> Bools:
-    """Ask the classifier about every row with enough separators to be a list."""
-    strong = text.count(_separators(STRONG)[text.codes])
-    weak = text.count(_separators(WEAK)[text.codes])
+    """Ask the classifier about every row that something separates, and that has no sign no list has."""
+    separated = text.count(_joints()[text.codes]) > 0
+    spaced = text.count(text.codes == ord(" ")) >= _LEAST_SPACES
+    prose = text.count(_separators(NEVER)[text.codes]) > 0
     mask = np.zeros(len(text), dtype=np.bool_)
-    listed = (strong > 0) & (strong + weak >= _LEAST_BY_BARS - 1) | (weak >= _LEAST_BY_COMMAS - 1)
-    rows = np.flatnonzero(listed | _starts_with(text, "#"))
+    rows = np.flatnonzero((separated | spaced) & ~prose)
     mask[rows] = [is_tag_list(value) for value in normal.take(integers(rows)).to_pylist()]
-    return mask
-
-
-def _starts_with(text: Text, character: str) -> Bools:
-    mask = np.zeros(len(text), dtype=np.bool_)
-    filled = text.lengths > 0
-    mask[filled] = text.codes[text.firsts()] == ord(character)
     return mask
 
 
@@ -202,6 +194,11 @@ def japanese_share(text: Text) -> Any:
     foreign = text.count(starts) + text.count(kinds == LETTER)
     japanese = np.where((kana == 0) & (han > _MAX_HAN_ONLY), 0, kana + han)
     return japanese / np.maximum(kana + han + foreign, 1)
+
+
+@functools.cache
+def _joints() -> Bools:
+    return table((), STRONG + WEAK + "【", EMOJI)
 
 
 @functools.cache

@@ -26,13 +26,13 @@ def lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_entry("training-cpu", ENTRY, path)
 
     @contextlib.contextmanager
-    def connect() -> Iterator[None]:
+    def opened() -> Iterator[None]:
         yield None
 
     def build(self: Builder, name: str, *, cached: bool = True) -> Built:
         return Built(name, {**ENTRY, "id": "sha256:2"}, read_lock(path).get(name), unchanged=False)
 
-    monkeypatch.setattr(images, "connect", connect)
+    monkeypatch.setattr(images, "opened", opened)
     monkeypatch.setattr(images, "write_entry", lambda name, entry: write_entry(name, entry, path))
     monkeypatch.setattr(Builder, "build", build)
     return path
