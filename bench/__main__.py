@@ -6,29 +6,29 @@ The build folder must hold a complete run of the seedling. Nothing here passes o
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import checksums, containers, noop, overhead, tools
-from bench.table import REPOSITORY, Table, put
+from bench import checksums, containers, noop, overhead, preparation, tools
+from bench.table import Table, put
 
 BENCHES: dict[str, Callable[[], Table]] = {
     "noop": noop.measure,
     "overhead": overhead.measure,
     "tools": tools.measure,
     "checksums": checksums.measure,
+    "prepare": preparation.measure,
     "containers": containers.measure,
 }
-"""Name on the command line → what measures it. `prepare` is a program of its own in the training environment."""
+"""Name on the command line → what measures it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the named benches, all by default; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join([*BENCHES, 'prepare'])}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(BENCHES)}")
     options = parser.parse_args(arguments)
-    unknown = set(options.names) - {*BENCHES, "prepare"}
+    unknown = set(options.names) - BENCHES.keys()
     if unknown:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
     for name, measure in BENCHES.items():
@@ -36,8 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             table = measure()
             print(table.markdown(), flush=True)
             put(table)
-    if not options.names or "prepare" in options.names:
-        subprocess.run([sys.executable, "-m", "bench.prepare"], cwd=REPOSITORY, check=True)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""An unchanged run: ours beside make, doit, DVC and Snakemake on an equal graph of 12 stages that do nothing.
+"""An unchanged run: ours beside make, doit, DVC and Snakemake on a graph of the same stages, which copy small files.
 
 Every tool builds its graph once and is then timed when nothing is left to do. The calls take turns, so
 that a change in the machine's load meets all of them.
@@ -12,27 +12,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.table import REPOSITORY, Table, seconds, summary_ms
+from pipeline.loading import load_recipe
+from pipeline.plan import Plan
+from pipeline.stages.registry import stages_of
 
-STAGES = {
-    "fetch": (),
-    "prepare": ("fetch",),
-    "preflight": ("prepare",),
-    "train": ("prepare", "preflight"),
-    "verify-hf": ("train",),
-    "merge": ("train",),
-    "verify-merged": ("merge",),
-    "convert": ("merge",),
-    "verify-f16": ("convert",),
-    "quantize": ("convert",),
-    "verify-quant": ("quantize",),
-    "compare": ("verify-hf", "verify-merged", "verify-f16", "verify-quant"),
-}
-"""Stage → the stages that it needs: the shape of the main job, 12 stages."""
+Graph = Mapping[str, tuple[str, ...]]
+"""Stage → the stages that it needs."""
 
 BENCH_BIN = REPOSITORY / ".envs" / "bench" / "bin"
 HOST_PYTHON = REPOSITORY / ".envs" / "host" / "bin" / "python"
@@ -44,57 +34,59 @@ class Tool:
 
     name: str
     command: tuple[str, ...]
-    write: Callable[[Path], None]
+    write: Callable[[Path, Graph], None]
 
 
-def shell(stage: str) -> str:
+def seedling_graph() -> Graph:
+    """Return the stages of the main job with what each of them waits for."""
+    plan = Plan(stages_of(load_recipe("seedling")))
+    return {name: stage.dependencies for name, stage in plan.stages.items()}
+
+
+def shell(name: str, needs: tuple[str, ...]) -> str:
     """Return the shell command that stands for a stage's work."""
-    return f"cat {' '.join(f'out/{need}' for need in STAGES[stage]) or '/dev/null'} > out/{stage}"
+    return f"cat {' '.join(_files(needs)) or '/dev/null'} > out/{name}"
 
 
-def write_make(folder: Path) -> None:
+def _files(names: Iterable[str]) -> list[str]:
+    return [f"out/{name}" for name in names]
+
+
+def write_make(folder: Path, graph: Graph) -> None:
     """Write a Makefile."""
-    rules = [
-        f"out/{name}: {' '.join(f'out/{need}' for need in needs)}\n\t{shell(name)}\n" for name, needs in STAGES.items()
-    ]
-    (folder / "Makefile").write_text("all: out/compare\n" + "\n".join(rules))
+    rules = [f"out/{name}: {' '.join(_files(needs))}\n\t{shell(name, needs)}\n" for name, needs in graph.items()]
+    (folder / "Makefile").write_text(f"all: {' '.join(_files(graph))}\n" + "\n".join(rules))
 
 
-def write_doit(folder: Path) -> None:
+def write_doit(folder: Path, graph: Graph) -> None:
     """Write a dodo.py."""
     tasks = [
-        {
-            "name": name,
-            "actions": [shell(name)],
-            "targets": [f"out/{name}"],
-            "file_dep": [f"out/{need}" for need in needs],
-        }
-        for name, needs in STAGES.items()
+        {"name": name, "actions": [shell(name, needs)], "targets": _files([name]), "file_dep": _files(needs)}
+        for name, needs in graph.items()
     ]
     (folder / "dodo.py").write_text(f"def task_stage():\n    yield from {tasks!r}\n")
 
 
-def write_dvc(folder: Path) -> None:
+def write_dvc(folder: Path, graph: Graph) -> None:
     """Write a dvc.yaml in an initialised repository without git."""
     subprocess.run([BENCH_BIN / "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True, capture_output=True)
     subprocess.run(
         [BENCH_BIN / "dvc", "config", "core.analytics", "false"], cwd=folder, check=True, capture_output=True
     )
     stages = {
-        name: {"cmd": shell(name), "deps": [f"out/{need}" for need in needs], "outs": [f"out/{name}"]}
-        for name, needs in STAGES.items()
+        name: {"cmd": shell(name, needs), "deps": _files(needs), "outs": _files([name])}
+        for name, needs in graph.items()
     }
     (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))  # JSON is YAML
 
 
-def write_snakemake(folder: Path) -> None:
+def write_snakemake(folder: Path, graph: Graph) -> None:
     """Write a Snakefile."""
     rules = []
-    for name, needs in STAGES.items():
-        inputs = [f"out/{need}" for need in needs]
-        head = f"rule {name.replace('-', '_')}:\n    input: {inputs!r}\n"
-        rules.append(f"{head}    output: 'out/{name}'\n    shell: {shell(name)!r}\n")
-    (folder / "Snakefile").write_text("rule all:\n    input: 'out/compare'\n" + "\n".join(rules))
+    for name, needs in graph.items():
+        head = f"rule {name.replace('-', '_')}:\n    input: {_files(needs)!r}\n"
+        rules.append(f"{head}    output: 'out/{name}'\n    shell: {shell(name, needs)!r}\n")
+    (folder / "Snakefile").write_text(f"rule all:\n    input: {_files(graph)!r}\n" + "\n".join(rules))
 
 
 TOOLS = (
@@ -112,17 +104,19 @@ def measure(rounds: int = 15) -> Table:
         "`python -m pipeline run`": (str(HOST_PYTHON), "-m", "pipeline", "run"),
         "`nox -s pipeline`": (sys.executable, "-m", "nox", "-s", "pipeline"),
     }
+    graph = seedling_graph()
     with tempfile.TemporaryDirectory() as name:
         calls = {label: (command, REPOSITORY) for label, command in ours.items()}
         for tool in TOOLS:
             folder = Path(name, str(len(calls)))
             (folder / "out").mkdir(parents=True)
-            tool.write(folder)
+            tool.write(folder, graph)
             calls[tool.name] = (tool.command, folder)
         times = _in_turns(calls, rounds)
     rows = tuple((label, *summary_ms(found)) for label, found in times.items())
     note = (
-        f"Nothing to do; 12 stages, ours all of the seedling's. {rounds} rounds, {os.cpu_count()} cores. Milliseconds."
+        f"Nothing to do; ours are the seedling's {len(graph)} stages, the others' as many with the same dependencies."
+        f" {rounds} rounds, {os.cpu_count()} cores. Milliseconds."
     )
     return Table("An unchanged run", note, ("what", "median", "lowest", "highest"), rows)
 

@@ -1,6 +1,6 @@
 """How fast, how lean and how complete is `prepare`? Run it with the training environment's interpreter.
 
-    python bench/prepare.py 10000 100000 1000000 [--json FILE] [--threads 2]
+    python -m bench.prepare 10000 100000 1000000 [--json FILE] [--threads 2]
 
 Makes titles from a seeded generator, plants tag lists, exact and near duplicates, and prints for each
 size: the near-duplicate step alone (rows/s, recall of planted pairs, removals that an exact comparison
@@ -22,6 +22,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.preparation import table_of
 from pipeline.inside import prepare
 from pipeline.inside.data.characters import from_strings
 from pipeline.inside.data.folding import fold
@@ -204,21 +205,6 @@ def measure(rows: int, threads: int) -> dict[str, Any]:
     return found
 
 
-def table(results: list[dict[str, Any]]) -> str:
-    """Return the results as a Markdown table."""
-    head = (
-        "| rows | near duplicates, rows/s | recall | unconfirmed | all of prepare, rows/s | seconds | audit | peak GB |"
-    )
-    lines = [head, "|---|---|---|---|---|---|---|---|"]
-    lines += [
-        f"| {found['rows']:,} | {found['near_rows_per_s']:,.0f} | {found['recall']:.4f} | {found['unconfirmed']} "
-        f"| {found['stage_rows_per_s']:,.0f} | {found['stage_seconds']:.1f} | {found['audit_share']:.0%} "
-        f"| {found['stage_peak_gb']:.2f} |"
-        for found in results
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
     """Read the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,7 +217,7 @@ def main() -> None:
         run_stage(asked.stage, asked.threads)
         return
     results = [measure(rows, asked.threads) for rows in asked.rows]
-    print(table(results))
+    print(table_of(results).markdown())
     if asked.json:
         asked.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 

@@ -30,13 +30,26 @@ class Table:
 
 
 def put(table: Table, page: Path = PAGE) -> None:
-    """Replace the table's section of the page, or add it at the end."""
+    """Replace heading, note and table of the table's section of the page, or add the section at the end.
+
+    What stands after the table in its section is somebody's remarks, and stays.
+    """
     head = "# Benchmarks\n\nWritten by `nox -s bench`. Medians, unless a column says otherwise.\n"
     text = page.read_text(encoding="utf-8") if page.exists() else head
-    section = re.compile(rf"^## {re.escape(table.title)}\n.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-    written = table.markdown() + "\n"
-    text = section.sub(lambda _: written, text) if section.search(text) else f"{text.rstrip()}\n\n{written}"
+    section = re.search(rf"^## {re.escape(table.title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if section is None:
+        text = f"{text.rstrip()}\n\n{table.markdown()}"
+    else:
+        remarks = _after_table(section[0])
+        written = table.markdown() + (f"\n{remarks}\n" if remarks else "") + "\n"
+        text = text[: section.start()] + written + text[section.end() :]
     page.write_text(text.rstrip() + "\n", encoding="utf-8", newline="\n")
+
+
+def _after_table(section: str) -> str:
+    """Return what stands in a section after its first table."""
+    table = re.search(r"(?:^\|.*(?:\n|\Z))+", section, re.MULTILINE)
+    return section[table.end() :].strip() if table else ""
 
 
 def seconds(command: Sequence[str | Path], folder: Path, environ: Mapping[str, str] | None = None) -> float:

@@ -97,8 +97,9 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         raise
     finally:
         complete = status == "finished" and "release" in run.outcomes
-        write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
+        # First: a run that was killed before it has a record is one whose results `gc` keeps.
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
+        write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
 
 
 def _show(run: Run, context: Context) -> list[Path]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
-from tests.e2e.conftest import Workplace, events
+from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.support.disks import small_disk
 
 
-def read_until(process: subprocess.Popen[str], event: str, **fields: object) -> None:
-    """Read a command's events until one with these fields comes."""
+def read_until(process: subprocess.Popen[str], event: str, **fields: object) -> dict[str, Any]:
+    """Read a command's events until one with these fields comes; return it. Other lines are passed over."""
     assert process.stdout is not None
     for line in process.stdout:
-        found = json.loads(line)
-        if found["event"] == event and all(found.get(name) == value for name, value in fields.items()):
-            return
+        for found in events(line):
+            if found["event"] == event and all(found.get(name) == value for name, value in fields.items()):
+                return found
     raise AssertionError(f"no {event} before the end: {process.stderr.read() if process.stderr else ''}")
 
 
@@ -51,6 +56,58 @@ def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(
     assert "Traceback" not in errors
     assert list((workplace.build / "store" / "tmp").iterdir()) == []
     assert workplace.run("run", "--recipe", str(small_recipe), "--to", "fetch-base").returncode == 0
+
+
+def write_nox_folder(folder: Path) -> Path:
+    """Write a folder with the noxfile, whose host environment is this interpreter in this repository."""
+    shutil.copy(REPOSITORY / "noxfile.py", folder)
+    (folder / "pipeline").mkdir()
+    (folder / "pipeline" / "__init__.py").touch()
+    (folder / "pipeline" / "environments.py").touch()  # nothing to make
+    python = folder / ".envs" / "host" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\ncd "{REPOSITORY}" && exec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    return folder / "noxfile.py"
+
+
+def processes_about(path: Path) -> list[bytes]:
+    """Return the command lines of running processes that name a path."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(file.read_bytes())
+        except OSError:
+            continue  # gone meanwhile
+    return [line for line in found if os.fsencode(path) in line]
+
+
+def test_ctrl_c_through_nox_lets_the_run_end_as_without_it(
+    workplace: Workplace, small_recipe: Path, tmp_path: Path
+) -> None:
+    """SIGINT to nox and to the run, as a terminal sends it, while a job does not listen and has to be killed.
+
+    That takes five seconds. Nox waits until no process is left, the record is written and the advice is given.
+    """
+    command = [sys.executable, "-m", "nox", "-f", str(write_nox_folder(tmp_path)), "-s", "fetch", "--"]
+    command += ["--recipe", str(small_recipe), "--build", str(workplace.build), "--log", "json"]
+    pipes = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipes, stderr=pipes, text=True, start_new_session=True)
+    job = read_until(process, "job.started")["pid"]
+    try:
+        os.killpg(job, signal.SIGSTOP)
+        os.killpg(process.pid, signal.SIGINT)
+        printed, _ = process.communicate(timeout=25)  # nox gives both streams of its commands to standard output
+        left = processes_about(workplace.build)
+    finally:
+        for group in (process.pid, job):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(group, signal.SIGKILL)
+    assert process.returncode != 0
+    assert left == []
+    assert "do:    run again" in printed
+    records = [json.loads(path.read_bytes()) for path in workplace.build.glob("runs/*/record.json")]
+    assert [record["status"] for record in records] == ["failed"]
 
 
 def test_two_runs_at_once_build_each_stage_once(workplace: Workplace, small_recipe: Path) -> None:

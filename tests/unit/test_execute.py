@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -339,6 +340,25 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(kitchen: Kitchen) -> No
     kitchen.calls.clear()
     kitchen.run()
     assert "raw" not in kitchen.calls
+
+
+def test_ctrl_c_ends_a_host_stage_at_its_next_event(kitchen: Kitchen) -> None:
+    """A copy of 28 GB tells how far it is; the run does not wait for its end."""
+    stopped: list[float] = []
+
+    def copy(job: HostJob) -> None:
+        for done in range(600):
+            if done == 3:
+                stopped.append(time.monotonic())
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            job.emit("fetch.bytes", done=done, total=600)
+            time.sleep(0.05)
+
+    with pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
+        run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
+    assert time.monotonic() - stopped[0] < 3  # a second, on a busy machine
+    assert "run again" in caught.value.advice
+    assert list((kitchen.store_root / "tmp").iterdir()) == []
 
 
 def test_two_runs_at_once_build_each_stage_once(kitchen: Kitchen) -> None:

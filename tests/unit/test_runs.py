@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.artifact import Manifest
 from pipeline.errors import RecipeError, StoreError, UsageError
+from pipeline.execute import Outcome
 from pipeline.runs import claim, keys_to_keep, read_state, state_file, write_state
+from tests.support.killed import killed_at_every_step
 
 
 def write(path: Path, value: object) -> None:
@@ -114,3 +118,24 @@ def test_names_of_the_build_folder_itself_are_refused(tmp_path: Path, name: str)
     """A recipe called `store` would put its links among the artifacts."""
     with pytest.raises(RecipeError, match="something else under that name"):
         claim(tmp_path, name, tmp_path / "recipe.toml")
+
+
+def built(key: str) -> dict[str, Outcome]:
+    """The outcome of a run that built one stage under this key."""
+    return {"train": Outcome("train", "built", Manifest(key, "train", {}, ()), 1.0)}
+
+
+def writing_a_second_state(folder: Path) -> Iterator[None]:
+    """The state of a release, after that of one before it."""
+    write_state(folder, "a", built("old"), released=True)
+    yield
+    write_state(folder, "a", built("new"), released=True)
+
+
+def test_a_run_killed_at_any_step_of_its_state_leaves_the_old_one_or_the_new_one(tmp_path: Path) -> None:
+    """SIGKILL before and after every write and rename: it can be read, and speaks of one build."""
+    states = [read_state(folder, "a", strict=True) for folder in killed_at_every_step(writing_a_second_state, tmp_path)]
+    keys = [state["released"]["train"] for state in states]
+    assert [state["stages"]["train"] for state in states] == keys
+    assert (keys[0], keys[-1]) == ("old", "new")
+    assert set(keys) == {"old", "new"}

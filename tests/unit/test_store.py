@@ -7,14 +7,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.artifact import Manifest
+from pipeline.digest import digest_entries, digest_folder
 from pipeline.errors import StoreBusyError
 from pipeline.store import Store, signature
+from tests.support.killed import Act, killed_at_every_step
 
 
 def put(store: Store, key: str, text: str = "a row\n") -> Manifest:
@@ -216,3 +219,114 @@ def test_an_artifact_that_is_distrusted_is_hashed_by_the_next_look(store: Store)
     assert store.damage(manifest) == []
     store.distrust(manifest)
     assert len(store.damage(manifest)) == 1
+
+
+def publishing(folder: Path) -> Iterator[None]:
+    """The first artifact of a store; a file of it is linked from scratch, as checkpoints are."""
+    store = Store(folder / "store", "killed")
+    output = store.workspace("stage") / "output"
+    (output / "model").mkdir(parents=True)
+    (output / "rows.jsonl").write_text("a row\n")
+    scratch = store.scratch("k1") / "weights"
+    scratch.write_text("weights")
+    (output / "model" / "weights").hardlink_to(scratch)
+    manifest = store.describe("k1", "stage", {"version": 1}, output)
+    yield
+    store.publish(manifest, output, {"wall_s": 1.0})
+
+
+def publishing_over_a_sound_one(folder: Path) -> Iterator[None]:
+    """The same key once more with other bytes: a stage that is rebuilt after its manifest was lost gives such."""
+    store = Store(folder / "store", "killed")
+    put(store, "k1", "an older row\n")
+    yield
+    put(store, "k1")
+
+
+def publishing_over_a_damaged_one(folder: Path) -> Iterator[None]:
+    """The same key and bytes once more, because those in the store have rotted."""
+    store = Store(folder / "store", "killed")
+    path = store.folder(put(store, "k1")) / "rows.jsonl"
+    path.chmod(0o644)
+    path.write_text("a r0w\n")
+    yield
+    put(store, "k1")
+
+
+PUBLISHING = (publishing, publishing_over_a_sound_one, publishing_over_a_damaged_one)
+
+
+@pytest.mark.parametrize("act", PUBLISHING[:2])
+def test_a_publisher_killed_at_any_step_leaves_the_old_artifact_or_the_new_one(act: Act, tmp_path: Path) -> None:
+    """SIGKILL before and after every write, sync, rename and removal: what the manifest names is whole."""
+    folders = killed_at_every_step(act, tmp_path)
+    assert len(folders) > 20, "so few steps cannot be all"
+    found = [Store(folder / "store").manifest("k1") for folder in folders]
+    for folder, manifest in zip(folders, found, strict=True):
+        if manifest is not None:
+            assert Store(folder / "store").damage(manifest, rehash=True) == [], folder.name
+    states = [manifest and manifest.content for manifest in found]
+    turn = states.index(states[-1])
+    assert states == [states[0]] * turn + [states[-1]] * (len(states) - turn)
+    assert states[0] != states[-1]
+    assert (states[0] is None) == (act is publishing)
+
+
+@pytest.mark.parametrize("act", PUBLISHING)
+def test_after_a_publisher_was_killed_at_any_step_the_same_key_can_be_published(act: Act, tmp_path: Path) -> None:
+    """The next run finishes what the dead one began, and what lies in the store is what its names say."""
+    for folder in killed_at_every_step(act, tmp_path):
+        store = Store(folder / "store", "next")
+        with store.opened():
+            manifest = put(store, "k1")
+        assert store.manifest("k1") == manifest
+        assert store.damage(manifest, rehash=True) == [], folder.name
+        assert store.record("k1") == {"wall_s": 1.0}
+        contents = list((store.root / "contents").iterdir())
+        assert [path.name for path in contents] == [digest_entries(digest_folder(path)) for path in contents]
+        assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_a_publisher_killed_while_it_replaces_rotten_bytes_never_makes_them_trusted(tmp_path: Path) -> None:
+    """A look that hashes nothing finds the damage, or its repair, as the thorough one does."""
+    for folder in killed_at_every_step(publishing_over_a_damaged_one, tmp_path):
+        store = Store(folder / "store")
+        manifest = store.manifest("k1")
+        assert manifest is not None, folder.name
+        assert bool(store.damage(manifest)) == bool(store.damage(manifest, rehash=True)), folder.name
+
+
+def test_an_interrupted_publisher_leaves_scratch_until_the_manifest_is_there(tmp_path: Path) -> None:
+    """Without one of both, hours of training would be lost."""
+    for folder in killed_at_every_step(publishing, tmp_path):
+        store = Store(folder / "store")
+        whole = (store.root / "scratch" / "k1" / "weights").is_file()
+        assert whole or store.manifest("k1") is not None, folder.name
+
+
+def test_gc_asks_what_is_needed_while_it_holds_the_store(store: Store) -> None:
+    """Asked before, a run could end in between, and what it has just named would go."""
+    held = []
+    code = "import sys; from pathlib import Path; from pipeline.files import try_lock\n"
+    code += "sys.exit(try_lock(Path(sys.argv[1]), shared=True) is None)"
+    lock = store.root / "locks" / "store"
+
+    def find_keep() -> set[str]:
+        held.append(subprocess.run([sys.executable, "-c", code, lock], check=False).returncode)
+        return set()
+
+    store.collect(find_keep)
+    assert held == [1]
+
+
+def test_a_store_opened_within_itself_is_held_until_the_outer_end(store: Store) -> None:
+    """A command opens it around a run, which opens it too: one registration, and its folder stays until the end."""
+    with store.opened():
+        registered = (store.root / "tmp" / "run").stat().st_ino
+        with store.opened():
+            assert (store.root / "tmp" / "run").stat().st_ino == registered
+        assert (store.root / "tmp" / "run").is_dir()
+        with pytest.raises(StoreBusyError):
+            store.collect(set)
+    assert not (store.root / "tmp" / "run").exists()
+    store.collect(set)

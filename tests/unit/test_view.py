@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from pipeline.recipe import Recipe, Report
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
 from pipeline.view import chain, show
+from tests.support.killed import killed_at_every_step
 
 
 def nothing(job: HostJob) -> None:
@@ -84,3 +86,43 @@ def test_the_chain_quotes_no_rows_unless_the_recipe_shows_them(tmp_path: Path, r
     hidden = recipe.model_copy(update={"report": Report(show_data_rows=False)})
     assert "a row of somebody" in json.dumps(chain(recipe, manifests, {}))
     assert "a row of somebody" not in json.dumps(chain(hidden, manifests, {}))
+
+
+def showing_a_second_build(folder: Path) -> Iterator[None]:
+    """The links of a first build move to a second."""
+    store, recipe = Store(folder / "store", "run"), load_recipe("seedling")
+    show(folder / "x", recipe, PLAN, store, build(store, "one"), {})
+    second = build(store, "two")
+    yield
+    show(folder / "x", recipe, PLAN, store, second, {})
+
+
+def test_a_run_killed_at_any_step_of_showing_leaves_each_name_at_the_old_build_or_the_new(tmp_path: Path) -> None:
+    """SIGKILL before and after every link and file: none leads nowhere, none is half written."""
+    folders = killed_at_every_step(showing_a_second_build, tmp_path)
+    assert len(folders) > 10, "so few steps cannot be all"
+    seen = []
+    for folder in folders:
+        shown = folder / "x"
+        chained = json.loads((shown / "manifest.json").read_text())["stages"]["convert"]["content"]
+        texts = {
+            (shown / "model-f16.gguf").read_text(),
+            (shown / "stages" / "convert" / "model-f16.gguf").read_text(),
+            (folder / "store" / "contents" / chained / "model-f16.gguf").read_text(),
+        }
+        assert texts <= {"one", "two"}, folder.name
+        assert (shown / "report.md").read_text().startswith("# report\n")
+        assert (shown / "SHA256SUMS").read_text() == "x"
+        seen.append(texts)
+    assert (seen[0], seen[-1]) == ({"one"}, {"two"})
+
+
+def test_the_run_after_one_that_was_killed_while_showing_puts_every_name_right(tmp_path: Path, recipe: Recipe) -> None:
+    """Whatever was left half way, the next `show` brings all names to its build."""
+    for folder in killed_at_every_step(showing_a_second_build, tmp_path):
+        store, shown = Store(folder / "store", "next"), folder / "x"
+        third = build(store, "three")
+        show(shown, recipe, PLAN, store, third, {})
+        assert (shown / "model-f16.gguf").read_text() == "three"
+        assert {path.name for path in (shown / "stages").iterdir()} == third.keys()
+        assert json.loads((shown / "manifest.json").read_text())["stages"]["convert"]["key"] == third["convert"].key

@@ -66,8 +66,10 @@ _MOMENT: Final = re.compile(r"[0-9一二三四五六七八九十]+(?:歳|年|月
 _KATAKANA: Final = re.compile(r"[ァ-ヶー]+")
 _NAME: Final = re.compile(r"[ァ-ヶー=]+|[A-Z]\.?")
 _JAPANESE: Final = re.compile(rf"[{_KANJI}ぁ-んァ-ヶ]")
-_PROSE_WORDS: Final = frozenset(
-    ["a", "an", "and", "are", "as", "at", "be", "but", "by", "can", "do", "for", "from", "has", "have", "how", "i", "in", "is", "it", "its", "me", "my", "no", "not", "of", "on", "or", "our", "that", "the", "they", "this", "to", "was", "we", "what", "when", "where", "who", "why", "with", "without", "you", "your"]
+_PROSE_WORDS: Final = re.compile(
+    r"\b(?:an?|and|are|as|at|be|but|by|can|do|for|from|has|have|how|in?|is|its?|me|my|no|not|of|on|or|our|that|the|they"
+    r"|this|to|was|we|what|when|where|who|why|with|without|your?)\b",
+    re.IGNORECASE,
 )
 _MAX_TAG_CHARS: Final = 12
 _MAX_KATAKANA_CHARS: Final = 20
@@ -147,10 +149,11 @@ def _is_enumeration(pieces: list[str], kind: str) -> bool:
     if all(piece.isascii() for piece in pieces):
         capitals = any(piece[0].isupper() and not piece.isupper() for piece in pieces)
         return kind in {",", "/"} and (len(pieces) < _THREE or (capitals and any(" " in piece for piece in pieces)))
+    if len(pieces) > _THREE:
+        return False
     if kind in "、・" and "の" in _LEXICAL.sub("", pieces[-1]):
         return True  # `30代・40代・50代の転職`
-    few = len(pieces) <= _THREE
-    return kind == "、" and few and any(len(piece) == 1 or _MOMENT.search(piece) for piece in pieces)
+    return kind == "、" and any(len(piece) == 1 or _MOMENT.search(piece) for piece in pieces)
 
 
 def _spaced(text: str) -> bool:
@@ -166,9 +169,8 @@ def _spaced(text: str) -> bool:
 def _is_tag(piece: str) -> bool:
     """Return whether one piece is a bare noun."""
     if piece.isascii():
-        words = piece.lower().split()
-        short = len(piece) <= _MAX_LATIN_CHARS and len(words) <= _MAX_LATIN_WORDS
-        return short and not _PROSE_WORDS & set(words) and not _PROSE_MARK.search(piece)
+        short = len(piece) <= _MAX_LATIN_CHARS and len(piece.split()) <= _MAX_LATIN_WORDS
+        return short and not _PROSE_WORDS.search(piece) and not _PROSE_MARK.search(piece)
     bare = _LEXICAL.sub("子", piece)
     if _PERSON.fullmatch(bare):
         return True
