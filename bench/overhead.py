@@ -15,7 +15,7 @@ def measure(build: Path = REPOSITORY / "build") -> Table:
     """Return the table of the latest run that built at least ten stages.
 
     A stage's overhead is its wall time (look-up, start of the interpreter, run, gates, hashing,
-    publishing) minus the seconds that its program says it worked and those of its gates. Raises FileNotFoundError without a run.
+    publishing) minus the seconds that its program and its gates worked. Raises FileNotFoundError without a run.
     """
     run, stages = _latest_built(build)
     start = statistics.median(seconds([HOST_PYTHON, "-c", "pass"], REPOSITORY) for _ in range(5))

@@ -25,9 +25,11 @@ EMOJI: Final = ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0xFE0E,
 _NUMBER_COMMA: Final = re.compile(r"(?<=\d)[,/・](?=\d)")
 _JOINED: Final = f"{re.escape(STRONG + WEAK)}\n" + "".join(f"{chr(first)}-{chr(last)}" for first, last in EMOJI)
 _SPLIT: Final = re.compile(rf"([\s{_JOINED}]*[{_JOINED}][\s{_JOINED}]*)")
+_HASHES: Final = re.compile("#+")
 _HASH_TAG: Final = re.compile(r"#[^\s#|]{1,20}")
 _ELLIPSIS: Final = ".…。 \t\n"
-_BRACKETED: Final = re.compile(r"(?:【[^【】]{1,20}】[\s|/・、,]*){2,}")
+_OPENING, _CLOSING = re.escape("【[「『《〈("), re.escape("】]」』》〉)")
+_BRACKETED: Final = re.compile(rf"(?:[{_OPENING}][^{_OPENING}{_CLOSING}]{{1,20}}[{_CLOSING}][\s|/・、,]*){{2,}}")
 
 _KANJI: Final = r"\u3400-\u9fff々"
 _WORD: Final = rf"[{_KANJI}ァ-ヶーA-Za-z0-9]"
@@ -44,6 +46,8 @@ _PARTICLE: Final = re.compile(
     rf"{_WORD}(?:を|は|が|に|で|へ|も|と|や|から|まで|より|って|とは|には|では|との|への){_WORD}|を|について|ための"
     rf"|[{_KANJI}ァ-ヶー](?:が|は|に|と|から|まで)[ぁ-ん]"
 )
+_OF: Final = re.compile(r"[^ぁ-ん]の.|の[^ぁ-ん]")
+"""The particle; not `あみもの`."""
 _PROSE_MARK: Final = re.compile(r"[「」『』【】〈〉《》!?。:()\[\]〜~→=“”\"…×]|\.{2,}|―")
 _PROSE_END: Final = re.compile(
     r"(?:する|した|して|しない|しよう|ます|ました|ません|です|でした|だった|った|いた|えた|れた|せた|けた|げた|めた|べた|ない|たい|れる|られる|せる|える|てる|でる"
@@ -60,7 +64,7 @@ _STEMS: Final = (
 _ADJECTIVE: Final = re.compile(rf"(?:[{_STEMS}]|[{_KANJI}ぁ-ん](?:し|な|か))い(?:$|[{_KANJI}])")
 _SERIES: Final = re.compile(r"第[0-9一二三四五六七八九十百]+[話回章部弾巻夜日]|^[Vv]ol|^[Nn]o\.?\s*\d|^その[0-9一二三]")
 _TITLE_END: Final = re.compile(
-    r"(?:\d+選|理由|方法|コツ|秘訣|手順|始め方|作り方|選び方|使い方|続け方|書き方|やり方|歩き方|の話|の日々|の記録|した件|[^短中長掌]編|入門|ガイド|とめ)$"
+    r"(?:\d+選|理由|方法|コツ|秘訣|手順|始め方|作り方|選び方|使い方|続け方|書き方|やり方|歩き方|の話|の日々|の記録|した件|[^短中長掌]編|入門|ガイド|まとめ)$"
 )
 _MOMENT: Final = re.compile(r"[0-9一二三四五六七八九十]+(?:歳|年|月|日|時|度|回|年目)$")
 _KATAKANA: Final = re.compile(r"[ァ-ヶー]+")
@@ -82,6 +86,8 @@ _MAX_NAME: Final = 4
 _FEW: Final = 6
 """Fewer pieces than this are a title as soon as one of them reads like one."""
 _MANY: Final = 8
+_SHORT: Final = 6
+"""Characters of the one piece that may be something else than a noun (`小1の壁`)."""
 _MOST: Final = 0.75
 _LEAST_BY: Final = {"|": 2, "#": 3, "/": 2, "・": 2, ",": 2, "、": 3, ";": 2, "emoji": 3}
 """Tags that make a list, by what joins them."""
@@ -89,20 +95,21 @@ _LEAST_BY: Final = {"|": 2, "#": 3, "/": 2, "・": 2, ",": 2, "、": 3, ";": 2, 
 
 def is_tag_list(title: str) -> bool:
     """Return whether a title is a list of tags. `title` is in any Unicode form."""
-    text = unicodedata.normalize("NFKC", title).strip().rstrip(_ELLIPSIS).strip()
+    text = _HASHES.sub("#", unicodedata.normalize("NFKC", title).strip().rstrip(_ELLIPSIS).strip())
     if text.startswith("#") and _all_hash_tags(text):
         return True
     if _BRACKETED.fullmatch(text):
-        return all(map(_is_tag, re.findall("【([^【】]+)】", text)))
+        pieces = re.split(f"[{_OPENING}{_CLOSING}]", text)[1::2]
+        return len(pieces) >= (_PAIR if text[0] in "【[" else _THREE) and _mostly([_is_tag(piece) for piece in pieces])
     if any(sign in text for sign in NEVER):
         return False
     text = _NUMBER_COMMA.sub("", text)
     parts = _SPLIT.split(text)
-    pieces = [piece.strip() for piece in parts[::2] if piece.strip()]
-    if len(pieces) < _PAIR:
-        return _spaced(text)
     joints = [joint for joint in parts[1::2] if joint.strip()]
-    return _joined(pieces, joints)
+    if not joints:
+        return _spaced(text)
+    pieces = [word for piece in parts[::2] if piece.strip() for word in _words(piece.strip())]
+    return len(pieces) >= _PAIR and _joined(pieces, joints)
 
 
 def _all_hash_tags(text: str) -> bool:
@@ -112,6 +119,12 @@ def _all_hash_tags(text: str) -> bool:
     if len(tags) == 1 and (not _is_tag(tags[0][1:]) or tags[0][1:2].isdigit()):
         return False
     return bool(tags) and not rest
+
+
+def _words(piece: str) -> list[str]:
+    """Return the words of a Japanese piece that is itself a row of tags, else the piece."""
+    words = piece.split()
+    return words if not piece.isascii() and len(words) > 1 and all(map(_is_tag, words)) else [piece]
 
 
 def _joined(pieces: list[str], joints: list[str]) -> bool:
@@ -124,9 +137,17 @@ def _joined(pieces: list[str], joints: list[str]) -> bool:
     if len(pieces) >= _FEW:
         enough = len(pieces) if kind in "、,・" and len(pieces) < _MANY else _MOST * len(pieces)
         return sum(tags) >= enough and (kind == "|" or tags[-1])
-    if not all(tags) or any(map(_TITLE_END.search, pieces)) or any(map(str.isdecimal, pieces)):
+    wrong = [piece for piece, tag in zip(pieces, tags, strict=True) if not tag]
+    if any(map(_TITLE_END.search, pieces)) or any(map(str.isdecimal, pieces)):
+        return False
+    if wrong and not (_mostly(tags) and tags[-1] and len(wrong[0]) <= _SHORT):
         return False
     return not (_is_name(pieces, joints) or _is_enumeration(pieces, kind))
+
+
+def _mostly(tags: list[bool]) -> bool:
+    """All are tags; or all but one, where there are four or more."""
+    return sum(tags) >= len(tags) - (len(tags) > _THREE)
 
 
 def _kind(joint: str) -> str:
@@ -147,8 +168,11 @@ def _is_name(pieces: list[str], joints: list[str]) -> bool:
 def _is_enumeration(pieces: list[str], kind: str) -> bool:
     """A title of bare nouns (`三十歳、無職、秋`; `Small Team, Big Rewrite, No Regrets`)."""
     if all(piece.isascii() for piece in pieces):
+        few = len(pieces) <= _MAX_NAME
         capitals = any(piece[0].isupper() and not piece.isupper() for piece in pieces)
-        return kind in {",", "/"} and (len(pieces) < _THREE or (capitals and any(" " in piece for piece in pieces)))
+        return kind in {",", "/"} and (
+            len(pieces) < _THREE or (few and capitals and any(" " in piece for piece in pieces))
+        )
     if len(pieces) > _THREE:
         return False
     if kind in "、・" and "の" in _LEXICAL.sub("", pieces[-1]):
@@ -175,6 +199,6 @@ def _is_tag(piece: str) -> bool:
     if _PERSON.fullmatch(bare):
         return True
     limit = _MAX_KATAKANA_CHARS if _KATAKANA.fullmatch(piece) else _MAX_TAG_CHARS
-    if len(piece) > limit or "の" in bare or _PROSE_MARK.search(piece) or _PARTICLE.search(bare):
+    if len(piece) > limit or _OF.search(bare) or _PROSE_MARK.search(piece) or _PARTICLE.search(bare):
         return False
     return not (_PROSE_END.search(bare) or _VERB.search(bare) or _ADJECTIVE.search(bare))
