@@ -202,6 +202,8 @@ def _is_list(text: str) -> bool:
         return False
     if any(sign in piece[1:-1] for piece in pieces for sign in "をがは"):
         return False
+    if any(piece.endswith(("した", "ます", "です")) for piece in pieces):  # a sentence with hash tags after it
+        return False
     tail = pieces[-1]
     ends = any(sign in tail for sign in "のにでまらす") if by_bars else any("ぁ" <= sign <= "ゖ" for sign in tail)
     return len(pieces) >= _MANY_PIECES or not ends

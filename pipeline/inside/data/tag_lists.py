@@ -34,7 +34,7 @@ _BRACKETED: Final = re.compile(rf"(?:[{_OPENING}][^{_OPENING}{_CLOSING}]{{1,20}}
 _KANJI: Final = r"\u3400-\u9fff々"
 _WORD: Final = rf"[{_KANJI}ァ-ヶーA-Za-z0-9]"
 _LEXICAL: Final = re.compile(
-    r"男の子|女の子|男の人|女の人|世の中|身の回り|木の実|髪の毛|腕の見せ所|お茶の間|子ども|こども|友だち"
+    r"男の子|女の子|男の人|女の人|世の中|身の回り|木の実|髪の毛|腕の見せ所|お茶の間|道の駅|茶の湯|海の家|山の手|母の日|父の日|海の日|子ども|こども|友だち"
 )
 """Nouns that hold what elsewhere is a particle."""
 _PERSON: Final = re.compile(
@@ -83,6 +83,7 @@ _PAIR: Final = 2
 _THREE: Final = 3
 _MAX_NAME: Final = 4
 """Katakana pieces joined by middle dots up to so many are a foreign name."""
+_LONG_NAME: Final = 7
 _FEW: Final = 6
 """Fewer pieces than this are a title as soon as one of them reads like one."""
 _MANY: Final = 8
@@ -161,7 +162,8 @@ def _kind(joint: str) -> str:
 def _is_name(pieces: list[str], joints: list[str]) -> bool:
     """A foreign name (`レオナルド・ダ・ヴィンチ`), or two terms of the trade (`TCP/IP`)."""
     if len(pieces) <= _MAX_NAME and all(joint == "・" for joint in joints):
-        return all(map(_NAME.fullmatch, pieces))
+        longest = min(map(len, pieces)) >= _LONG_NAME  # a name has a short part
+        return all(map(_NAME.fullmatch, pieces)) and not longest
     return len(pieces) == _PAIR and joints == ["/"] and all(piece.isascii() for piece in pieces)
 
 
@@ -169,9 +171,11 @@ def _is_enumeration(pieces: list[str], kind: str) -> bool:
     """A title of bare nouns (`三十歳、無職、秋`; `Small Team, Big Rewrite, No Regrets`)."""
     if all(piece.isascii() for piece in pieces):
         few = len(pieces) <= _MAX_NAME
-        capitals = any(piece[0].isupper() and not piece.isupper() for piece in pieces)
-        return kind in {",", "/"} and (
-            len(pieces) < _THREE or (few and capitals and any(" " in piece for piece in pieces))
+        capitals = all(piece[0].isupper() for piece in pieces) and not all(map(str.isupper, pieces))
+        return (
+            kind in {",", "/"}
+            and capitals
+            and (len(pieces) < _THREE or (few and any(" " in piece for piece in pieces)))
         )
     if len(pieces) > _THREE:
         return False
@@ -183,7 +187,7 @@ def _is_enumeration(pieces: list[str], kind: str) -> bool:
 def _spaced(text: str) -> bool:
     """Three words or more with nothing but spaces between them, as one types them into a search."""
     pieces = text.split()
-    if len(pieces) < _THREE or any(map(_SERIES.search, pieces)) or any(map(_TITLE_END.search, pieces)):
+    if len(pieces) < _THREE or any(map(_SERIES.search, pieces)) or _TITLE_END.search(pieces[-1]):
         return False
     japanese = sum(bool(_JAPANESE.search(piece)) for piece in pieces)
     return _PAIR * japanese > len(pieces) and all(map(_is_tag, pieces)) and not any(map(str.isdecimal, pieces))
