@@ -178,26 +178,30 @@ def folded(column: Column) -> Column:
 def tag_lists(column: Column) -> npt.NDArray[np.int64]:
     """Return the rows that look like lists of tags, by counting characters and pieces.
 
-    At least two bars or hash signs, or three joiners; at most 10 characters per piece on average and 12 in
-    the longest; no quotation marks, brackets or sentence marks; no piece with one of を, が, は between
-    other characters; and, among fewer than six pieces, no sentence at the end: after joiners no
+    Without any hiragana: one bar or two joiners, unless all is English or one katakana name. Else at least two
+    bars or hash signs, or three joiners. At most 10 characters per piece on average and 12 in the longest; no
+    quotation marks, brackets or sentence marks; no piece that ends as a sentence does, or with one of を, が, は
+    between other characters; and, among fewer than six pieces, no sentence at the end: after joiners no
     hiragana at all, after bars none of の, に, で, ま, ら, す.
     """
     bars, joiners = signs(BARS)[column.codes], signs(JOINERS)[column.codes]
     count, strong = column.totals(bars | joiners), column.totals(bars)
     prose = column.totals(signs("「」『』【】()!?。…~〜:")[column.codes])
-    likely = np.flatnonzero(
-        ((strong >= _LEAST_BARS) | (count >= _LEAST_JOINERS)) & (column.sizes <= 11 * count + 10) & (prose == 0)
-    )
+    bare = column.totals(hiragana()[column.codes]) == 0
+    many = (strong >= _LEAST_BARS - bare) | (count >= _LEAST_JOINERS - bare)
+    likely = np.flatnonzero(many & (column.sizes <= 11 * count + 10) & (prose == 0))
     return np.array([row for row in likely.tolist() if _is_list(column.row(row))], dtype=np.int64)
 
 
 def _is_list(text: str) -> bool:
-    by_bars = sum(text.count(sign) for sign in BARS) >= _LEAST_BARS
+    bare = not any("ぁ" <= sign <= "ゖ" for sign in text)
+    by_bars = sum(text.count(sign) for sign in BARS) >= _LEAST_BARS - bare
     for sign in BARS + JOINERS:
         text = text.replace(sign, "\n")
     pieces = [piece.strip(" .") for piece in text.split("\n") if piece.strip(" .")]
-    least = 1 + (_LEAST_BARS if by_bars else _LEAST_JOINERS)
+    least = 1 + (_LEAST_BARS if by_bars else _LEAST_JOINERS) - bare
+    if bare and (text.isascii() or all("ァ" <= sign <= "ー" for sign in "".join(pieces))):
+        return False  # English, or a foreign name
     if len(pieces) < least or max(map(len, pieces)) > _LONGEST_PIECE or any(map(str.isdecimal, pieces)):
         return False
     if any(sign in piece[1:-1] for piece in pieces for sign in "をがは"):

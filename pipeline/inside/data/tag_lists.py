@@ -81,7 +81,7 @@ _MAX_LATIN_CHARS: Final = 24
 _MAX_LATIN_WORDS: Final = 3
 _PAIR: Final = 2
 _THREE: Final = 3
-_MAX_NAME: Final = 4
+_MAX_NAME: Final = 3
 """Katakana pieces joined by middle dots up to so many are a foreign name."""
 _LONG_NAME: Final = 7
 _FEW: Final = 6
