@@ -25,6 +25,7 @@ _EXAMPLES = {
     "setup": "--recipe my.toml",
     "pin": "--recipe my.toml",
     "images": "training --variant cuda",
+    "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
 
@@ -71,7 +72,22 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _executor(_command(commands, "setup", "make the environments that the recipe's stages need, and stop"))
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
     _images(commands)
+    _diagnose(commands)
     return parser, commands
+
+
+def _diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diagnose = _command(commands, "diagnose", "say which step broke the model, of a build or of loose files")
+    _executor(diagnose)
+    diagnose.add_argument("run", nargs="?", metavar="RUN", help="a run's name (default: the recipe's last build)")
+    loose = diagnose.add_argument_group("loose files", "made by whatever tool; each is asked the same prompts")
+    loose.add_argument("--gguf", type=Path, action="append", metavar="FILE", help="a GGUF file; may be given again")
+    loose.add_argument("--base", type=Path, metavar="DIR", help="the model folder that the adapter was trained on")
+    loose.add_argument("--adapter", type=Path, metavar="DIR", help="the adapter's folder; needs --base")
+    loose.add_argument("--merged", type=Path, metavar="DIR", help="the merged model's folder")
+    loose.add_argument("--data", type=Path, metavar="FILE", help="training rows, in the columns that the recipe names")
+    loose.add_argument("--system", metavar="TEXT", help="system prompt (default: the recipe's)")
+    loose.add_argument("--prompt", action="append", metavar="TEXT", help="what to ask; may be given again")
 
 
 def _images(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.commands import collect, pin, run, setup, stages, status, verify, why
+from pipeline.commands import collect, diagnose, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.log import Sink, json_sink
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "setup": setup.main,
     "pin": pin.main,
     "images": _images,
+    "diagnose": diagnose.main,
 }
 
 

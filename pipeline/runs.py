@@ -17,7 +17,7 @@ from pipeline.errors import RecipeError, StoreError, UsageError
 from pipeline.execute import Outcome
 from pipeline.files import explained, locked, write_json_atomic
 
-_RESERVED = {"store", "runs", "unchanged"}
+_RESERVED = {"store", "runs", "unchanged", "diagnosis"}
 """Folders of the build folder that are no recipe's."""
 
 

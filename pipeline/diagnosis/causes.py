@@ -68,6 +68,13 @@ CAUSES: Final[tuple[Cause, ...]] = (
     ),
     Cause(
         "training",
+        "too little training: the model is on its way from the base to the task",
+        ("training.improvement", "training.evaluations", "preflight.evaluations", "preflight.warm-up"),
+        (*_ENDLESS, "generation.special-tokens"),
+        "train a whole epoch; look whether the validation loss still falls at the end",
+    ),
+    Cause(
+        "training",
         "the training did nothing",
         ("training.improvement", "training.trainable", "improvement.changed"),
         ("generation.echo", "generation.stops"),
@@ -157,11 +164,15 @@ _WEIGHTS: Final = {"failed": 4, "waived": 3, "warned": 2}
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A cause as it stands after the measurements: `likely`, `possible` or `unlikely`, with its evidence."""
+    """A cause as it stands after the measurements: `likely`, `possible` or `unlikely`, with its evidence.
+
+    `spoken_for` says that a gate or a symptom speaks for it.
+    """
 
     cause: Cause
     standing: str
     evidence: tuple[str, ...]
+    spoken_for: bool
 
     def to_json(self) -> dict[str, Any]:
         """Return the hypothesis as JSON."""
@@ -189,7 +200,9 @@ def hypotheses(steps: Iterable[str], verdicts: Iterable[Verdict], symptoms: Iter
         if cause.step in wanted
     ]
     weighed.sort(reverse=True, key=lambda item: item[:3])
-    return [Hypothesis(cause, _standing(weight), _evidence(cause, found)) for weight, _, _, cause in weighed]
+    return [
+        Hypothesis(cause, _standing(weight), _evidence(cause, found), weight > 0) for weight, _, _, cause in weighed
+    ]
 
 
 def _weight(cause: Cause, found: Mapping[str, list[Verdict]], symptoms: set[str]) -> float:

@@ -71,8 +71,15 @@ def form_of(name: str, step: str, verdicts: Iterable[Verdict], rows: Sequence[Ma
         state="sick" if bad else "healthy",
         findings=tuple(findings),
         symptoms=frozenset(item["gate"] for item in bad),
-        samples=tuple(quoted(str(row["text"])) for row in rows if row["mode"] == "greedy")[:SHOWN],
+        samples=_samples(bad, rows),
     )
+
+
+def _samples(bad: Sequence[Verdict], rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what is wrong with a sick form's answers, else the first greedy answers."""
+    wrong = [text for verdict in bad for text in verdict["evidence"][:SHOWN] if '"' in text]
+    greedy = [quoted(str(row["text"])) for row in rows if row["mode"] == "greedy"]
+    return tuple((wrong or greedy)[:SHOWN])
 
 
 def forms_of(plan: Plan, manifests: Mapping[str, Manifest], store: Store) -> list[Form]:

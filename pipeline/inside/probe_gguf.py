@@ -1,0 +1,55 @@
+"""Ask a GGUF file that nobody prepared: its own template, its own tokenizer, greedy answers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from .generate_gguf import metadata, the_file, token_rows
+from .gguf_decoding import decode
+from .job import Job, write_json, write_jsonl
+from .llama_runtime import Model, detokenize, is_special, open_model, tokenize
+from .probing import answer_rows, rendered, texts_to_split
+from .sampling import greedy
+
+
+def main(job: Job) -> None:
+    """Write `generations.jsonl`, `tokens.jsonl` and `metadata.json`.
+
+    Input: `gguf`, a folder with one file. Parameters: `conversations` and `max_new_tokens`.
+    """
+    path = the_file(job.inputs["gguf"])
+    with open_model(path, job.threads) as model:
+        known = metadata(model, path)
+        write_json(job.output / "metadata.json", known)
+        write_jsonl(job.output / "tokens.jsonl", token_rows(model, [{"text": text} for text in texts_to_split()]))
+        bos, eos = (_token_text(model, known[key]) for key in ("bos_id", "eos_id"))
+        conversations = job.parameters["conversations"]
+        texts = [rendered(known["chat_template"], conversation, bos, eos) for conversation in conversations]
+        prompts = [_ids(model, text, known, bos) for text in texts]
+        terminator = known["eos_id"] if known["eos_id"] is not None else next(iter(known["stop_ids"]), -1)
+        choices = [greedy] * len(prompts)
+        written = decode(model, prompts, choices, terminator, job.parameters["max_new_tokens"])
+        ends = {terminator, *known["stop_ids"]}
+        text_of, special = partial(detokenize, model), partial(is_special, model)
+        cut = [_up_to(ids, ends) for ids in written]
+        write_jsonl(job.output / "generations.jsonl", answer_rows(conversations, prompts, cut, ends, text_of, special))
+
+
+def _ids(model: Model, text: str, known: dict[str, Any], bos: str) -> list[int]:
+    """Return a prompt's ids; where llama.cpp adds a BOS by itself and the template wrote none, it comes in front."""
+    ids = tokenize(model, text)
+    wanted = known["adds_bos"] and known["bos_id"] is not None
+    return [known["bos_id"], *ids] if wanted and not (bos and text.startswith(bos)) else ids
+
+
+def _token_text(model: Model, token: int | None) -> str:
+    return "" if token is None else detokenize(model, [token])
+
+
+def _up_to(ids: list[int], ends: set[int]) -> list[int]:
+    """Cut after the first token on which llama.cpp ends by itself."""
+    for place, token in enumerate(ids):
+        if token in ends:
+            return ids[: place + 1]
+    return ids
