@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -170,8 +171,7 @@ class Run:
         progressed = True
         while progressed:
             progressed = False
-            # Those that run alone first: what is light can go later, beside something else.
-            for name, stage in sorted(walk.todo.items(), key=lambda item: not item[1].heavy):
+            for name, stage in sorted(walk.todo.items(), key=lambda item: self._turn(item[1])):
                 if not self._is_ready(stage) or not self._has_slot(stage, walk.running):
                     continue
                 del walk.todo[name]
@@ -185,6 +185,22 @@ class Run:
                 else:
                     alone = self._stays_alone(stage, walk)
                     walk.running[pool.submit(self._build, stage, key, parts, alone=alone)] = stage
+
+    def _turn(self, stage: Stage) -> int:
+        """Return when a stage's turn is, among those that can go.
+
+        First what is light and may stop something that runs alone: rows are judged in a second, before minutes
+        are spent. Then what runs alone; what else is light can go later, beside something.
+        """
+        if stage.heavy:
+            return 1
+        return 0 if stage.name in self._before_heavy else 2
+
+    @cached_property
+    def _before_heavy(self) -> set[str]:
+        """Names of the stages that one which runs alone stands on."""
+        heavy = [stage for stage in self.plan.stages.values() if stage.heavy]
+        return {item.name for stage in heavy for item in self.plan.up_to(stage.name) if item is not stage}
 
     def _is_ready(self, stage: Stage) -> bool:
         """All that it stands on is there, and none of it failed a gate."""

@@ -151,7 +151,7 @@ class Cleaning(Section):
 class Split(Section):
     """Shares of the clean rows; they add up to 1."""
 
-    train: float = Field(0.8, gt=0, lt=1, description="Rows to learn from.")
+    train: float = Field(0.8, gt=0, le=1, description="Rows to learn from. With all of them a gate fails.")
     validation: float = Field(0.1, ge=0, lt=1, description="Rows that early stopping looks at.")
     test: float = Field(0.1, ge=0, lt=1, description="Rows that nothing looks at before the end.")
     seed: int = Field(42, ge=0, le=MAX_SEED, description="Seed of the split.")

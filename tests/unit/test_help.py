@@ -26,6 +26,11 @@ OPTIONS = {
     "gc": {"RUN", "--dry-run", "--scratch"},
     "setup": {*RECIPE, *EXECUTOR},
     "pin": RECIPE,
+    "diagnose": {
+        *RECIPE,
+        *EXECUTOR,
+        *("RUN", "--gguf", "--base", "--adapter", "--merged", "--data", "--system", "--prompt"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 
