@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -20,6 +21,8 @@ from pipeline.log import Sink
 from pipeline.review import Review, counts, review
 
 _COLUMNS = ("stage", "gate", "of what", "value", "limit", "verdict")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What evidence could steer a terminal with: it may quote damaged rows."""
 _UNCUT = 200
 """Columns of the table where no terminal's width is known."""
 
@@ -98,4 +101,4 @@ def _details(stage: str, verdict: Verdict) -> Iterator[str]:
     told = [(reason, verdict.cause), ("do", verdict.advice), *(("see", text) for text in verdict.evidence)]
     for name, text in (*told, ("waived", verdict.waiver), ("source", verdict.source)):
         if text:
-            yield f"    {name + ':':<8}{text}"
+            yield f"    {name + ':':<8}{_CONTROL.sub('�', text)}"

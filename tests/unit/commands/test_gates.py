@@ -12,7 +12,7 @@ from pipeline.arguments import OUTCOMES, parse
 from pipeline.commands import gates
 from pipeline.display import TerminalDisplay
 from pipeline.errors import UsageError
-from pipeline.gates.verdict import Outcome
+from pipeline.gates.verdict import Outcome, Verdict
 from tests.support.workplace import Workplace
 
 REASON = "there are no more rows in the whole company"
@@ -184,3 +184,10 @@ def test_verbose_adds_what_a_verdict_carries(workplace: Workplace, capsys: pytes
     assert names[:2] == ["cause", "do"]
     assert set(names) == {"cause", "do", "see", "waived", "source"}
     assert f"    waived: {REASON}" in lines
+
+
+def test_evidence_cannot_steer_the_terminal() -> None:
+    """It may quote a damaged row; what is written full width stays."""
+    cause = "a row\x1b[2J\u3000朝"
+    lines = list(gates._details("prepare", Verdict("a.b", "rows", "failed", 1, "rows", "0", "", cause)))
+    assert lines[1] == "    cause:  a row�[2J\u3000朝"
