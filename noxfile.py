@@ -146,7 +146,7 @@ def golden(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the generated documents anew: the recipes' reference and their JSON Schema."""
+    """Write the generated documents anew: the recipes' reference, their JSON Schema, the gates' reference."""
     session.run(python_of(session, "host"), "-m", "pipeline.schema")
 
 

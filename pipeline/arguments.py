@@ -8,6 +8,8 @@ from pathlib import Path
 DEFAULT_RECIPE = "seedling"
 EXECUTORS = ("local", "docker")
 """Names of the executors; `executors/table.py` says what each is."""
+OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
+"""What a gate can answer, the most urgent first."""
 
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 40 environment,
@@ -19,6 +21,7 @@ _EXAMPLES = {
     "run": "--recipe my.toml --to train",
     "status": "--recipe my.toml",
     "why": "train --recipe my.toml",
+    "gates": "--recipe my.toml --only failed,warned --verbose",
     "verify": "--recipe my.toml",
     "stages": "--recipe my.toml",
     "gc": "--dry-run",
@@ -63,6 +66,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     why = _command(commands, "why", "say which component of a stage's key changed since its last build")
     _executor(why)
     why.add_argument("stage", metavar="STAGE", help="a stage's name, e.g. train or quantize-Q4_K_M")
+    _gates(commands)
     _command(commands, "verify", "hash every artifact of the recipe's last run again and compare with the manifests")
     _command(commands, "stages", "list the stages with their inputs and environments")
     collect = _command(commands, "gc", "remove artifacts that no kept run needs", recipe=False)
@@ -88,6 +92,19 @@ def _diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     loose.add_argument("--data", type=Path, metavar="FILE", help="training rows, in the columns that the recipe names")
     loose.add_argument("--system", metavar="TEXT", help="system prompt (default: the recipe's)")
     loose.add_argument("--prompt", action="append", metavar="TEXT", help="what to ask; may be given again")
+
+
+def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    gates = _command(commands, "gates", "show what the gates say of the recipe's last build, by today's limits")
+    gates.add_argument("--stage", metavar="STAGE", help="only this stage, e.g. train or verify-quant")
+    gates.add_argument(
+        "--only",
+        type=_outcomes,
+        default=OUTCOMES,
+        metavar="VERDICTS",
+        help="only these, joined by commas: failed, waived, warned, not-measured, passed",
+    )
+    gates.add_argument("--verbose", action="store_true", help="also show cause, advice, evidence, waiver and source")
 
 
 def _images(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -157,6 +174,20 @@ def _folder(text: str) -> Path:
         message = "the name of a folder is empty"
         raise argparse.ArgumentTypeError(message)
     return Path(text)
+
+
+def _outcomes(text: str) -> tuple[str, ...]:
+    """Read verdicts joined by commas; a hyphen stands for a space."""
+    import difflib  # noqa: PLC0415 - only for this option
+
+    wanted = [word.strip().lower().replace("-", " ") for word in text.split(",")]
+    for word in wanted:
+        if word not in OUTCOMES:
+            near = difflib.get_close_matches(word, OUTCOMES, n=1)
+            hint = f"did you mean {near[0].replace(' ', '-')}?" if near else f"one of: {', '.join(OUTCOMES)}"
+            message = f"{word!r} is no verdict ({hint})"
+            raise argparse.ArgumentTypeError(message)
+    return tuple(outcome for outcome in OUTCOMES if outcome in wanted)
 
 
 def _positive(text: str) -> int:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.commands import collect, diagnose, pin, run, setup, stages, status, verify, why
+from pipeline.commands import collect, diagnose, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.log import Sink, json_sink
@@ -26,6 +26,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
     "why": why.main,
+    "gates": gates.main,
     "verify": verify.main,
     "stages": stages.main,
     "gc": collect.main,

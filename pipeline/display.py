@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 _SHOWN = ("loss", "validation_loss", "file", "tokens_per_second")
-_STYLES = {"failed": "bold red", "warned": "yellow", "waived": "magenta", "not measured": "cyan"}
+STYLES = {"failed": "bold red", "warned": "yellow", "waived": "magenta", "not measured": "cyan"}
+"""Colour of each verdict that is not `passed`."""
 
 
 _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
@@ -121,12 +122,12 @@ class TerminalDisplay:
 
     def _verdict(self, event: Mapping[str, Any]) -> None:
         outcome = str(event["outcome"])
-        if outcome in _STYLES:
+        if outcome in STYLES:
             value = (
                 "" if event["value"] is None else f" {_figure(event['value'])} {event['unit']} (limit {event['limit']})"
             )
             words = escape(f"{event['gate']}:{value} {event['waiver'] or event['cause']}".rstrip())
-            self.console.print(f"    [{_STYLES[outcome]}]{outcome}[/] {words}", highlight=False)
+            self.console.print(f"    [{STYLES[outcome]}]{outcome}[/] {words}", highlight=False)
 
     def _line(self, mark: str, stage: str, what: str, size: str) -> None:
         self.console.print(f"{mark} {stage:<24} {what:>10}  {size}", highlight=False)

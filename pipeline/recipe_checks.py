@@ -240,7 +240,7 @@ def _waivers_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
             yield Problem(key, f"is {waiver.gate!r} once more", "one waiver per gate, with one reason")
         if waiver.gate not in NAMES and not _unlisted_area(waiver.gate):
             near = did_you_mean(waiver.gate, tuple(NAMES))
-            yield Problem(key, f"is {waiver.gate!r}, and there is no such gate", "a gate of docs/recipes.md", near)
+            yield Problem(key, f"is {waiver.gate!r}, and there is no such gate", "a gate of docs/gates.md", near)
         seen.add(waiver.gate)
 
 

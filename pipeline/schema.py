@@ -1,7 +1,7 @@
 """The recipe's JSON Schema and its reference for readers, both made from the types themselves.
 
-`python -m pipeline.schema` writes `docs/recipe.schema.json` and `docs/recipes.md`; a test fails
-when one of them is not what this module makes.
+`python -m pipeline.schema` writes `docs/recipe.schema.json`, `docs/recipes.md` and `docs/gates.md`; a test
+fails when one of them is not what the program makes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline.gates.names import NAMES
+from pipeline.gates.reference import gates_page
 from pipeline.recipe import Recipe
 from pipeline.recipe_errors import KeyPath, dotted, is_named, models_in
 
@@ -48,16 +48,10 @@ name. Paths are relative to the recipe file. All problems of a recipe are report
 line and key.
 
 Shipped recipes, which can be given by name: {shipped}. To begin your own, copy one of them beside your
-rows. An editor that knows TOML schemas can use [`recipe.schema.json`](recipe.schema.json).
+rows. An editor that knows TOML schemas can use [`recipe.schema.json`](recipe.schema.json). What each limit of `[gates]`
+decides, and the names that a waiver can give, are in [gates](gates.md).
 
 This page is made from the program by `python -m pipeline.schema`; do not edit it.
-"""
-
-
-_GATES = """\
-A gate compares what a stage measured with a limit. A failed gate stops the build; its name in a `[[waivers]]`
-entry, with a reason, lets the build go on and shows everywhere. `seed` numbers name the documents that the
-project began with.
 """
 
 
@@ -77,25 +71,7 @@ def reference() -> str:
 
     shipped = ", ".join(f"`{name}`" for name in shipped_recipes())
     sections = "\n".join(section for path, model in tables() for section in _section(path, model))
-    return f"{_INTRODUCTION.format(shipped=shipped)}{sections}\n{_gates()}"
-
-
-def _gates() -> str:
-    """Return the table of all gates: these names can stand in a waiver."""
-    rows = [
-        f"| `{name}` | {_cell(gate.what)} | {_cell(gate.limit)} | {_cell(gate.source)} |"
-        for name, gate in NAMES.items()
-    ]
-    head = [
-        "",
-        "## Gates",
-        "",
-        *_GATES.splitlines(),
-        "",
-        "| gate | what it checks | limit | source |",
-        "|---|---|---|---|",
-    ]
-    return "\n".join([*head, *rows]) + "\n"
+    return f"{_INTRODUCTION.format(shipped=shipped)}{sections}\n"
 
 
 def _cell(text: str) -> str:
@@ -200,9 +176,10 @@ def unit_of(name: str) -> str:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write schema and reference into `folder`; return the files that changed."""
+    """Write schema, recipes' reference and gates' reference into `folder`; return the files that changed."""
     changed = []
-    for name, text in (("recipe.schema.json", json_schema()), ("recipes.md", reference())):
+    pages = {"recipe.schema.json": json_schema(), "recipes.md": reference(), "gates.md": gates_page()}
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8", newline="\n")

@@ -1,143 +1,457 @@
-"""Every gate by name: one line, its default limit, the source of the limit.
+"""Every gate by name: where it stands, what it measures, its limits, the source of the limits.
 
 A literal registry: waivers, docs and reports look names up here, and a test holds it against what the gates answer.
+Limits of the recipe stand in it by their keys (`{data.rows_fail}`), so that `reference.py` writes today's defaults.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+FORMS = ("verify-hf", "verify-merged", "verify-f16", "verify-quant")
+"""Stage families that make a tuned form of the model speak."""
+FILES = ("verify-f16", "verify-quant")
+"""Those of them whose form is a GGUF file."""
+
+STAGES: dict[str, tuple[str, ...]] = {
+    "data": ("prepare",),
+    "preflight": ("preflight",),
+    "training": ("train",),
+    "generation": FORMS,
+    "merge": ("merge",),
+    "quantization": ("quantize",),
+    "tokenizer": FILES,
+    "metadata": FILES,
+    "parity": ("compare",),
+    "improvement": ("compare",),
+}
+"""Area of a gate's name → the stage families that it judges."""
+
 
 @dataclass(frozen=True)
 class GateName:
-    """One gate for a reader: what it checks, its default limit (fail first, then warn), where the limit is from."""
+    """One gate for a reader: what it measures, in which unit, when it fails, when it warns, where that is from.
+
+    `unit` is empty for a value in words; several units are joined by commas. `fails` and `warns` are empty where a
+    gate never does, and name keys of `[gates]` or `[clean]` in braces.
+    """
 
     what: str
-    limit: str
+    unit: str
+    fails: str
+    warns: str
     source: str
 
 
 NAMES: dict[str, GateName] = {
     # -- data (prepare) -----------------------------------------------------------------------------
-    "data.tag-lists": GateName("no tag lists among the clean rows", "0", "seeds 000 §4, 001 §1"),
-    "data.exact-duplicates": GateName("no clean row twice", "0", "seeds 000 §4.3, 001 §1"),
-    "data.near-duplicates": GateName("no clean rows that hardly differ", "0", "seed 001 §1"),
-    "data.broken-rows": GateName("no empty or damaged clean row", "0", "seed 001 §1"),
-    "data.format": GateName("one shape, length range and language", "0 misfits", "seed 001 §1, §9"),
-    "data.nothing-vanished": GateName("every raw row is clean or dropped", "0 missing", "seed 001 §1"),
-    "data.contamination": GateName("raw rows that were no use", "fail over 50 %, warn over 5 %", "seed 000 §4.1"),
+    "data.tag-lists": GateName(
+        "tag lists among the clean rows, by another rule than the one that cleaned",
+        "rows",
+        "over {data.tag_lists}",
+        "",
+        "seeds 000 §4, 001 §1",
+    ),
+    "data.exact-duplicates": GateName(
+        "clean rows that equal another after folding",
+        "rows",
+        "over {data.exact_duplicates}",
+        "",
+        "seeds 000 §4.3, 001 §1",
+    ),
+    "data.near-duplicates": GateName(
+        "clean rows that hardly differ",
+        "pairs",
+        "over {data.near_duplicates}, counted from a Jaccard index of {clean.near_duplicate_jaccard} on",
+        "",
+        "seed 001 §1",
+    ),
+    "data.broken-rows": GateName("empty or damaged clean rows", "rows", "over {data.broken_rows}", "", "seed 001 §1"),
+    "data.format": GateName(
+        "clean rows of another shape, length or language",
+        "rows",
+        "over {data.misfit_rows}, by {clean.min_chars} to {clean.max_chars} characters and language {clean.language}",
+        "",
+        "seed 001 §1, §9",
+    ),
+    "data.nothing-vanished": GateName(
+        "raw rows that are neither clean nor dropped with a reason", "rows", "over 0", "", "seed 001 §1"
+    ),
+    "data.contamination": GateName(
+        "raw rows that were no use, duplicates not counted",
+        "share",
+        "over {data.contamination_fail}",
+        "over {data.contamination_warn}",
+        "seed 000 §4.1",
+    ),
     "data.clean-rows": GateName(
-        "clean rows left", "fail under 500, warn under 1,000, good from 5,000", "seeds 000 §7.1, 001 §2"
+        "clean rows left",
+        "rows",
+        "under {data.rows_fail}",
+        "under {data.rows_warn} (good from {data.rows_good})",
+        "seeds 000 §7.1, 001 §2",
     ),
-    "data.diversity": GateName("the commonest pattern", "warn over 30 %", "seed 001 §1, §2"),
-    "data.real-titles-stay": GateName("precision of the tag-list rule", "fail under 1", "seed 000 §4.2"),
-    "data.tag-lists-found": GateName("recall of the tag-list rule", "fail under 0.95", "seed 000 §4.2"),
+    "data.diversity": GateName(
+        "the commonest pattern; openings, inputs and clusters as evidence",
+        "share of the commonest pattern",
+        "",
+        "over {data.pattern_warn}",
+        "seed 001 §1, §2",
+    ),
+    "data.real-titles-stay": GateName(
+        "precision of the tag-list rule on labelled titles: no real title is dropped",
+        "precision",
+        "under {data.classifier_precision}",
+        "",
+        "seed 000 §4.2",
+    ),
+    "data.tag-lists-found": GateName(
+        "recall of the tag-list rule on labelled titles",
+        "recall",
+        "under {data.classifier_recall}",
+        "",
+        "seed 000 §4.2; titles kept out of its making",
+    ),
     "data.split": GateName(
-        "train, validation and test are there, in the recipe's shares", "fail if empty, warn over 5 %", "seed 001 §3"
+        "train, validation and test are there, in the recipe's shares",
+        "largest difference",
+        "an empty split",
+        "over {data.split_difference}",
+        "seed 001 §3, §9, §10",
     ),
-    "data.stratification": GateName("categories in every split", "warn over 5 %", "seed 001 §3"),
-    "data.leakage": GateName("no row, near duplicate or group in two splits", "0", "seed 001 §3"),
-    "data.augmentation": GateName("no made-up row outside train", "0", "seed 001 §3"),
+    "data.stratification": GateName(
+        "categories in every split as in all rows",
+        "largest difference of a category's share",
+        "",
+        "over {data.category_difference}, beside one row",
+        "seed 001 §3",
+    ),
+    "data.leakage": GateName(
+        "a text, near duplicate, group or row in two splits", "pairs, values", "over {data.leaks}", "", "seed 001 §3"
+    ),
+    "data.augmentation": GateName(
+        "rows of validation and test that are no raw rows", "rows", "over 0", "", "seed 001 §3"
+    ),
     # -- recipe and tokenizer (preflight) -----------------------------------------------------------
-    "preflight.evaluations": GateName("planned evaluations", "fail under 10", "seed 001 §10, seed 002"),
-    "preflight.early-stopping": GateName(
-        "patience, in evaluations", "fail at 0 or beyond the run, warn outside 3–5", "seed 001 §5, §10"
+    "preflight.evaluations": GateName(
+        "planned evaluations", "evaluations", "under {preflight.min_evaluations}", "", "seed 001 §10, seed 002"
     ),
-    "preflight.epochs": GateName("epochs", "fail over 3, warn over 2 under 1,000 rows", "seeds 000 §7.2, 001 §5"),
-    "preflight.lora-scale": GateName("effective LoRA scale", "warn over 4", "seed 001 §4; arXiv 2312.03732"),
-    "preflight.lora-rank": GateName("LoRA rank", "warn outside 16–64", "seed 001 §4"),
-    "preflight.lora-dropout": GateName("LoRA dropout", "warn over 0.1", "seed 001 §4"),
-    "preflight.lora-targets": GateName("projections with an adapter", "warn under all seven", "seed 001 §4"),
-    "preflight.learning-rate": GateName("peak learning rate", "warn outside 1e-4–5e-4", "seed 001 §6"),
-    "preflight.scheduler": GateName("learning rate schedule", "warn unless cosine", "seed 001 §6"),
-    "preflight.warm-up": GateName("warm-up, share of the steps", "warn outside 3–10 %", "seed 001 §6"),
-    "preflight.terminator": GateName("the terminator is one token", "exactly 1", "seed 002, axolotl #2073"),
-    "preflight.eos": GateName("eos_token is the terminator", "equal", "seed 002, axolotl #2073"),
-    "preflight.stop-list": GateName("generation stops on the terminator", "in the list", "seed 002"),
-    "preflight.padding": GateName("padding is not the terminator", "another token", "TRL #3091, axolotl #2073"),
-    "preflight.labels": GateName("the answer and its terminator carry labels, nothing else", "0", "axolotl #3754"),
-    "preflight.prompt-prefix": GateName("inference begins as training does", "0 samples differ", "seed 000 §2.1"),
-    "preflight.templated-once": GateName("no special tokens in texts", "0 samples", "seed 000 §2.1"),
-    "preflight.one-pass": GateName("encoded in one go the ids are the same", "warn over 0", "seed 002"),
-    "preflight.thinking": GateName("no empty <think> block is learned", "warn over 0", "axolotl #3754"),
-    "preflight.line-breaks": GateName("no line break before the terminator", "warn over 0", "seed 000 §2.1"),
-    "preflight.sample-length": GateName("no sample is cut", "at most max_seq_tokens", "seed 002"),
-    "preflight.context": GateName("max_seq_tokens fits the model", "at most its context", "the base's config.json"),
-    "preflight.new-tokens": GateName("no new tokens on frozen embeddings", "0", "axolotl #2073, Qwen #1064"),
-    "preflight.embedding-rows": GateName("embedding rows cover the tokenizer", "at least its size", "seed 003"),
-    "preflight.converter": GateName("the converter knows the tokenizer", "always", "llama.cpp #7062, #22700"),
-    "preflight.converter-metadata": GateName("the converted vocabulary agrees", "0 fields differ", "gates.md"),
-    "preflight.beginning": GateName("a BOS that is added is written by the template", "warn", "gates.md"),
-    "preflight.same-base": GateName("the 4-bit base is the 16-bit base", "0 differences", "seed 000 §1"),
-    "preflight.prompts": GateName("prompts, unseen and seen", "warn under 64", "gates.md"),
-    "preflight.parity-text": GateName("held-out text for comparison", "warn under the recipe's", "gates.md"),
+    "preflight.early-stopping": GateName(
+        "patience of early stopping",
+        "evaluations of patience",
+        "0, no validation row, or as many as there are evaluations",
+        "outside {preflight.patience_warn_min}–{preflight.patience_warn_max}",
+        "seed 001 §5, §10, seed 002",
+    ),
+    "preflight.epochs": GateName(
+        "passes over the rows",
+        "epochs",
+        "over {preflight.epochs_fail}",
+        "over {preflight.epochs_warn} with under {preflight.epochs_warn_under_rows} training rows",
+        "seeds 000 §7.2, 001 §5",
+    ),
+    "preflight.lora-scale": GateName(
+        "effective LoRA scale: alpha/rank, with rsLoRA alpha/√rank",
+        "factor",
+        "",
+        "over {preflight.lora_scale_warn}",
+        "seed 001 §4, facts.md, arXiv 2312.03732",
+    ),
+    "preflight.lora-rank": GateName(
+        "LoRA rank", "rank", "", "outside {preflight.rank_warn_min}–{preflight.rank_warn_max}", "seed 001 §4"
+    ),
+    "preflight.lora-dropout": GateName("LoRA dropout", "share", "", "over {preflight.dropout_warn}", "seed 001 §4"),
+    "preflight.lora-targets": GateName(
+        "projections with an adapter", "of 7 projections", "", "under all seven", "seed 001 §4"
+    ),
+    "preflight.learning-rate": GateName(
+        "learning rate of LoRA fine-tuning",
+        "peak learning rate",
+        "",
+        "outside {preflight.learning_rate_warn_min}–{preflight.learning_rate_warn_max}",
+        "seed 001 §6",
+    ),
+    "preflight.scheduler": GateName("learning rate schedule", "", "", "another than cosine", "seed 001 §6"),
+    "preflight.warm-up": GateName(
+        "warm-up",
+        "share of the steps",
+        "",
+        "outside {preflight.warmup_share_warn_min}–{preflight.warmup_share_warn_max}",
+        "seed 001 §6",
+    ),
+    "preflight.terminator": GateName(
+        "the terminator is one token", "tokens", "another number than 1", "", "seed 002, axolotl #2073"
+    ),
+    "preflight.eos": GateName("`eos_token` is the terminator", "", "another token", "", "seed 002, axolotl #2073"),
+    "preflight.stop-list": GateName(
+        "generation stops on the terminator", "EOS ids", "without it", "", "seed 002, axolotl #2073"
+    ),
+    "preflight.padding": GateName(
+        "padding is not the terminator", "", "the terminator, or none", "", "TRL #3091, axolotl #2073"
+    ),
+    "preflight.labels": GateName(
+        "samples in which the answer or its terminator carries no label, or anything else does",
+        "samples",
+        "over 0",
+        "",
+        "seed 002, axolotl #3754",
+    ),
+    "preflight.prompt-prefix": GateName(
+        "samples that inference would begin with other ids", "samples", "over 0", "", "seed 000 §2.1, seed 002"
+    ),
+    "preflight.templated-once": GateName(
+        "samples with special tokens in their texts", "samples", "over 0", "", "seed 000 §2.1"
+    ),
+    "preflight.one-pass": GateName(
+        "samples with other ids when encoded in one go", "samples", "", "over 0", "seed 002"
+    ),
+    "preflight.thinking": GateName(
+        "samples that teach an empty `<think>` block", "samples", "", "over 0", "axolotl #3754"
+    ),
+    "preflight.line-breaks": GateName(
+        "samples with a line break before the terminator", "samples", "", "over 0", "seed 000 §2.1"
+    ),
+    "preflight.sample-length": GateName(
+        "the longest sample: none is cut", "tokens", "over `train.max_seq_tokens`", "", "seed 002"
+    ),
+    "preflight.context": GateName(
+        "`train.max_seq_tokens` fits the model", "tokens", "over the base's context", "", "config.json of the base"
+    ),
+    "preflight.new-tokens": GateName(
+        "the terminator was trained, or its embedding will be",
+        "",
+        "new to the base, with a frozen embedding",
+        "",
+        "axolotl #2073, Qwen #1064",
+    ),
+    "preflight.embedding-rows": GateName(
+        "embedding rows cover the tokenizer",
+        "rows",
+        "fewer than tokens, or not config.json's number",
+        "",
+        "seed 003",
+    ),
+    "preflight.converter": GateName(
+        "llama.cpp's converter knows the tokenizer", "", "refused", "", "llama.cpp #7062, #22700"
+    ),
+    "preflight.converter-metadata": GateName(
+        "the converted vocabulary against the tokenizer", "fields that differ", "over 0", "", "gates.md, parity"
+    ),
+    "preflight.beginning": GateName(
+        "a BOS that the tokenizer adds is written by the template", "", "", "added and not written", "gates.md"
+    ),
+    "preflight.same-base": GateName(
+        "the 4-bit base is the 16-bit base",
+        "differences",
+        "over 0 settings, or a quantized base to merge into",
+        "over 0 tokenizer files",
+        "seed 000 §1",
+    ),
+    "preflight.prompts": GateName(
+        "prompts, unseen and seen", "prompts", "0", "under {preflight.prompts_warn}, or none unseen", "gates.md"
+    ),
+    "preflight.parity-text": GateName(
+        "held-out text for comparison",
+        "tokens",
+        "0",
+        "under {preflight.parity_tokens_warn_share} times `parity.tokens`",
+        "gates.md, parity",
+    ),
     # -- training (train) -------------------------------------------------------------------------
-    "training.non-finite": GateName("losses and gradients are numbers", "0", "gates.md"),
+    "training.non-finite": GateName(
+        "losses and gradients that are no finite numbers", "not finite", "over 0", "", "gates.md, training"
+    ),
     "training.early-stopping": GateName(
-        "early stopping was armed, acted in time, and the best checkpoint is published",
-        "always",
+        "early stopping was armed and acted in time, and the best checkpoint is published",
+        "state",
+        "anything else",
+        "",
         "seed 001 §5; facts.md",
     ),
-    "training.evaluations": GateName("a full run holds enough evaluations", "fail under 10", "seed 001 §10"),
+    "training.evaluations": GateName(
+        "evaluations of a full run", "evaluations", "under {training.min_evaluations}", "", "seed 001 §10, seed 002"
+    ),
     "training.overfitting": GateName(
-        "validation loss at the end over its minimum; rank correlation with the training loss",
-        "fail over 3.8 % or under 0 (warn where the best checkpoint was restored)",
+        "rise of the validation loss at the end over its minimum; its rank correlation with the training loss",
+        "share of its minimum, Spearman",
+        "over {training.validation_rise} and {training.rise_over_noise} times the curve's noise, or rising with a"
+        " correlation under {training.rank_correlation}, where the last state is published",
+        "the same, where the best checkpoint was restored",
         "arXiv 2401.10359; facts.md",
     ),
-    "training.loss-gap": GateName("validation over training loss", "warn over 2", "recipe value; seed 001 §5"),
+    "training.loss-gap": GateName(
+        "validation loss over training loss at the best step",
+        "validation loss / training loss",
+        "",
+        "over {training.loss_gap_warn}",
+        "recipe value; seed 001 §5",
+    ),
     "training.low-loss": GateName(
-        "training loss at the end", "fail under 0.3 without validation gain, warn under 0.5", "seed 000 §3.3, §7.2"
+        "training loss, mean of the last window",
+        "loss",
+        "under {training.low_loss_fail} with a validation gain under {training.validation_gain_fail}",
+        "under {training.low_loss_warn}",
+        "seed 000 §3.3, §7.2, seed 001 §5",
     ),
-    "training.loss-fall": GateName("fall of the training loss", "warn over 90 %", "seed 000 §3.3"),
-    "training.sudden-fall": GateName("fall between neighbouring windows", "warn over 50 %", "seed 000 §7.2"),
-    "training.improvement": GateName("validation loss against the untrained base", "fail under 5 %", "recipe value"),
-    "training.trainable": GateName("something was trained", "over 0", "design.md"),
-    # -- merge ------------------------------------------------------------------------------------
-    "merge.tensors": GateName("the adapter's targets changed, and no other tensor", "0 wrong", "gates.md"),
-    "merge.values": GateName("weights are finite and fit F16", "under 65504", "IEEE 754 half precision"),
-    "merge.files": GateName("no adapter files beside the merged weights", "0", "gates.md"),
-    "merge.embedding": GateName("embedding rows cover the tokenizer", "at least 0 spare", "seed 003"),
-    # -- quantize -----------------------------------------------------------------------------------
-    "quantization.fallback": GateName("every tensor got the type asked for", "0 others", "llama.cpp llama-quant.cpp"),
-    # -- generation (verify-*) --------------------------------------------------------------------
-    "generation.non-finite": GateName("logits over the parity text are finite", "0", "gates.md; unsloth #2860"),
-    "generation.prompt-lengths": GateName("prompts of 63, 64 and over 512 tokens", "0 not finite", "gates.md"),
+    "training.loss-fall": GateName(
+        "fall of the training loss over the run", "share", "", "over {training.loss_fall_warn}", "seed 000 §3.3"
+    ),
+    "training.sudden-fall": GateName(
+        "fall of the training loss between neighbouring windows",
+        "share",
+        "",
+        "over {training.sudden_fall_warn}",
+        "seed 000 §7.2; recipe value",
+    ),
+    "training.improvement": GateName(
+        "best validation loss against the untrained base",
+        "relative gain",
+        "under {training.validation_gain_fail}",
+        "",
+        "recipe value",
+    ),
+    "training.trainable": GateName("parameters that are trained", "share trained", "0", "", "design.md"),
+    # -- generation (verify-hf, verify-merged, verify-f16, verify-quant) --------------------------
+    "generation.non-finite": GateName(
+        "logits over the parity text that are no finite numbers", "logits", "over 0", "", "gates.md; unsloth #2860"
+    ),
+    "generation.prompt-lengths": GateName(
+        "prompts of 63, 64 and over 512 tokens", "logits that are not finite", "over 0, or no answer", "", "gates.md"
+    ),
     "generation.batches": GateName(
-        "a prompt alone and in a batch of four", "fail under 0.98, warn under 0.995", "recipe value"
+        "the same prompt alone and in a batch of four",
+        "top-1 agreement",
+        "under {generation.batch_agreement_fail}",
+        "under {generation.batch_agreement_warn}",
+        "gates.md; recipe value",
     ),
-    "generation.degenerate": GateName("runs, loops, doubled titles, empty answers", "0", "seed 000 §2.1; facts.md"),
-    "generation.stops": GateName("answers end by themselves", "fail under 0.9", "gates.md"),
-    "generation.copies": GateName("answers that are training rows", "warn over 0.3", "gates.md"),
-    "generation.language": GateName("answers in another language", "fail over 0.05", "gates.md"),
-    "generation.echo": GateName("answers that repeat the prompt", "fail over 0.05", "gates.md"),
-    "generation.special-tokens": GateName("leftover special tokens, broken characters", "fail over 0.05", "gates.md"),
+    "generation.degenerate": GateName(
+        "empty answers, doubled answers, runs of {generation.run_chars} characters ({generation.bracket_run_chars} of"
+        " brackets, Chinese characters or capitals, {generation.digit_run_chars} of digits), a unit"
+        " {generation.cycle_repeats} times over {generation.cycle_chars} characters at the end, character seq-rep-4"
+        " over {generation.repetition}, zlib ratio over {generation.compression_ratio}",
+        "answers",
+        "over {generation.degenerate_answers}",
+        "over 0",
+        "seed 000 §2.1; facts.md",
+    ),
+    "generation.stops": GateName(
+        "answers that end by themselves, with their interval", "share", "under {generation.stop_share}", "", "gates.md"
+    ),
+    "generation.copies": GateName(
+        "answers that are training rows word for word", "share", "", "over {generation.copy_share_warn}", "gates.md"
+    ),
+    "generation.language": GateName(
+        "answers that are not Japanese, among them those with a share of Latin words over {generation.foreign_letters}",
+        "share",
+        "over {generation.wrong_language_share}",
+        "",
+        "gates.md",
+    ),
+    "generation.echo": GateName(
+        "answers that repeat the prompt", "share", "over {generation.echo_share}", "", "gates.md"
+    ),
+    "generation.special-tokens": GateName(
+        "answers with leftover special tokens or broken characters",
+        "share",
+        "over {generation.special_share}",
+        "",
+        "gates.md",
+    ),
     "generation.variety": GateName(
-        "distinct answers to distinct prompts", "fail under 0.5, warn under 0.8", "recipe value; seed 001 §5"
+        "distinct greedy answers to distinct prompts",
+        "distinct answers / prompts",
+        "under {generation.distinct_fail}",
+        "under {generation.distinct_warn}",
+        "recipe value; seed 001 §5",
+    ),
+    # -- merge ------------------------------------------------------------------------------------
+    "merge.tensors": GateName(
+        "the adapter's targets changed, and no other tensor", "tensors wrong", "over 0", "", "gates.md, parity"
+    ),
+    "merge.values": GateName(
+        "the largest weight: finite, and within F16",
+        "absolute value",
+        "65504 or more, or not finite",
+        "",
+        "IEEE 754 half precision",
+    ),
+    "merge.files": GateName("adapter files beside the merged weights", "files", "over 0", "", "gates.md, parity"),
+    "merge.embedding": GateName("embedding rows less tokens of the tokenizer", "rows", "under 0", "", "seed 003"),
+    # -- quantize -----------------------------------------------------------------------------------
+    "quantization.fallback": GateName(
+        "tensors of another type than was asked for",
+        "tensors of another type",
+        "over 0",
+        "",
+        "facts.md; llama.cpp src/llama-quant.cpp",
     ),
     # -- the GGUF file against the tokenizer (verify-f16, verify-quant) ----------------------------
-    "tokenizer.ids": GateName("llama.cpp's ids are the tokenizer's", "0 texts differ", "gates.md"),
-    "tokenizer.round-trip": GateName("ids decode to the text", "0 texts change", "gates.md"),
-    "tokenizer.bos": GateName("one BOS at most, as in training", "fail over 1", "gates.md"),
-    "metadata.special-tokens": GateName("EOS, BOS, PAD and stop tokens", "0 differ", "gates.md; axolotl #2073"),
-    "metadata.chat-template": GateName("the chat template of training", "equal", "gates.md; seed 002"),
-    "metadata.sizes": GateName("vocabulary and context length", "0 differ", "gates.md"),
+    "tokenizer.ids": GateName(
+        "llama.cpp's ids against the tokenizer's, of prompts and awkward strings",
+        "texts that differ",
+        "over 0",
+        "prompts or titles outside Unicode's form C",
+        "gates.md, parity",
+    ),
+    "tokenizer.round-trip": GateName(
+        "texts that their ids do not decode to", "texts that change", "over 0", "", "gates.md, parity"
+    ),
+    "tokenizer.bos": GateName(
+        "BOS tokens at the start of a prompt", "BOS tokens", "over 1", "1 that training never saw", "gates.md, parity"
+    ),
+    "metadata.special-tokens": GateName(
+        "EOS, BOS, PAD and stop tokens of the file", "ids that differ", "over 0", "", "gates.md; axolotl #2073"
+    ),
+    "metadata.chat-template": GateName(
+        "the file's chat template is training's", "sha256", "another", "", "gates.md, parity; seed 002"
+    ),
+    "metadata.sizes": GateName(
+        "vocabulary and context length of the file", "sizes that differ", "over 0", "", "gates.md, parity"
+    ),
     # -- parity and improvement (compare) ----------------------------------------------------------
-    "parity.text": GateName("positions compared", "warn under 4,096", "recipe value"),
+    "parity.text": GateName(
+        "positions compared", "tokens", "", "under {parity.text_tokens_warn}", "recipe value; gates.md, parity"
+    ),
     "parity.merged": GateName(
-        "adapter on its base against merged", "mean KL 0.01, warn 0.002; top token 0.97, warn 0.99", "recipe value"
+        "adapter on its base against merged: mean KL; same top token",
+        "nats, share",
+        "over {parity.merged_kl_fail}; under {parity.merged_top1_fail}",
+        "over {parity.merged_kl_warn}; under {parity.merged_top1_warn}",
+        "recipe value",
     ),
     "parity.f16": GateName(
-        "merged against the F16 file",
-        "mean KL 0.005, warn 0.0005; top token 0.98, warn 0.995; a logit 0.5",
-        "llama.cpp perplexity README; facts.md",
+        "merged against the F16 file: mean KL; same top token; largest difference of a logit",
+        "nats, share, logit",
+        "over {parity.f16_kl_fail}; under {parity.f16_top1_fail}",
+        "over {parity.f16_kl_warn}; under {parity.f16_top1_warn}; over {parity.f16_difference_warn}",
+        "llama.cpp tools/perplexity/README.md; facts.md",
     ),
     "parity.quantized": GateName(
-        "F16 against a quantized file",
-        "by type; Q4_K_M: mean KL 0.06, top token 0.88, perplexity 1.06; wider under 7B",
-        "llama.cpp perplexity README",
+        "F16 against each quantized file: mean KL (as evidence: of 99 % of the positions); same top token;"
+        " perplexity ratio",
+        "nats, share, ratio",
+        "by type, below; {parity.small_model_factor} times as wide under {parity.small_model_parameters:,.0f}"
+        " parameters",
+        "the same",
+        "llama.cpp tools/perplexity/README.md",
     ),
-    "improvement.held-out-loss": GateName("loss on held-out text, base and tuned", "fail under 1 %", "recipe value"),
-    "improvement.changed": GateName("answers that are the base's", "fail over 0.5", "recipe value"),
-    "improvement.answers": GateName("tuned answers better than the base's", "over 0.5, with its interval", "sign test"),
+    "improvement.held-out-loss": GateName(
+        "loss on held-out text, tuned against base",
+        "relative gain",
+        "under {training.held_out_gain_fail}",
+        "",
+        "recipe value",
+    ),
+    "improvement.changed": GateName(
+        "unseen prompts answered as by the base", "share", "over {training.same_answers_fail}", "", "recipe value"
+    ),
+    "improvement.answers": GateName(
+        "unseen prompts on which the tuned answer is better",
+        "share of those decided",
+        "at most {training.answer_wins}; with many prompts, an interval that reaches down to it",
+        "with few prompts, an interval that reaches down to it",
+        "sign test",
+    ),
 }
 """By stage, in the order in which they run."""

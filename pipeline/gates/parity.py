@@ -197,7 +197,7 @@ class _Judge:
 
     def _verdict(self, name: str, unit: str, limit: str, value: Any, *, fails: bool, warns: bool) -> Verdict:
         check = Check(self._gate, f"{self._subject}: {name}", unit, limit, self._source)
-        evidence = (f"{self._pair.get('positions')} positions",)
+        evidence = (f"{self._pair.get('positions')} positions", *self._tail())
         if self._broken:
             broken = f"{self._broken} positions have a logit that is not finite"
             return check.failed(float(value) if finite(value) else str(value), broken, self._advice, evidence)
@@ -206,6 +206,11 @@ class _Judge:
         return check.judged(
             float(value), fails=fails, warns=warns, cause=self._cause, advice=self._advice, evidence=evidence
         )
+
+    def _tail(self) -> tuple[str, ...]:
+        """Tell how far the worst positions are. Nobody publishes this by type, so there is no limit on it."""
+        worst = self._pair.get("p99_kl")
+        return (f"KL of 99 % of them: at most {worst:.4g} nats",) if finite(worst) else ()
 
 
 def merged_tensors(evidence: Evidence) -> Sequence[Verdict]:

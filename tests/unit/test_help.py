@@ -21,6 +21,7 @@ OPTIONS = {
     "run": {*RECIPE, *EXECUTOR, "--to", "--verify", "--jobs"},
     "status": {*RECIPE, *EXECUTOR},
     "why": {*RECIPE, *EXECUTOR, "STAGE"},
+    "gates": {*RECIPE, "--stage", "--only", "--verbose"},
     "verify": RECIPE,
     "stages": RECIPE,
     "gc": {"RUN", "--dry-run", "--scratch"},

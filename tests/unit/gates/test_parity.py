@@ -89,6 +89,12 @@ def test_a_pair_without_a_finite_position_fails(tmp_path: Path) -> None:
     assert {verdict.outcome for verdict in compared(tmp_path, 2, empty)["parity.quantized"]} == {"failed"}
 
 
+def test_the_worst_positions_are_told(tmp_path: Path) -> None:
+    """The KL of 99 % of the positions is evidence, beside how many there are."""
+    verdict = compared(tmp_path, 2, {"p99_kl": 0.1234567})["parity.quantized"][0]
+    assert verdict.evidence == ("8192 positions", "KL of 99 % of them: at most 0.1235 nats")
+
+
 def test_limits_of_a_small_model_are_wider(tmp_path: Path) -> None:
     """A KL of 0.065 passes for the seedling and fails for a model of unknown size, judged as a large one."""
     assert outcome(compared(tmp_path, 2, {"mean_kl": 0.065}), "parity.quantized", "mean KL") == "passed"

@@ -1,21 +1,21 @@
-"""Written exceptions, and the registry of gate names that they refer to."""
+"""Written exceptions: what they change, and where they show."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pipeline.gates.generation import generation_gates
-from pipeline.gates.names import NAMES
-from pipeline.gates.parity import merge_gates, metadata_gates, parity_gates, tokenizer_gates
-from pipeline.gates.training import training_gates
+from pipeline.artifact import Manifest
 from pipeline.gates.verdict import Outcome, Verdict
 from pipeline.gates.waivers import apply_waivers, unused_waivers
 from pipeline.recipe import Waiver
-from tests.support.healthy_build import judge, recipe, write_build
+from pipeline.report.artifacts import Artifacts
+from pipeline.report.document import render
+from pipeline.runs import read_state
+from pipeline.stages.release import chain
+from tests.support.workplace import Workplace
 
 FAILED = Verdict("generation.stops", "greedy answers", "failed", 0.5, "share", "at least 0.9", "gates.md")
 REASON = "133 rows were all that the company had in 2025"
@@ -48,34 +48,47 @@ def test_unused_waivers_are_listed() -> None:
     assert unused_waivers([replace(FAILED, outcome="passed").to_json()], [WAIVER]) == ["generation.stops"]
 
 
-def test_every_verdict_of_these_gates_has_a_registered_name(tmp_path: Path) -> None:
-    """What the gates answer, on a whole build and on an empty one, is in the registry."""
-    build = write_build(tmp_path / "build")
-    (tmp_path / "empty").mkdir()
-    gates = (*training_gates, *generation_gates, *merge_gates, *tokenizer_gates, *metadata_gates, *parity_gates)
-    found = {name for folder in (*build.values(), tmp_path / "empty") for name in judge(gates, folder, {}, recipe())}
-    assert len(found) > 30
-    assert found <= set(NAMES)
+@pytest.fixture
+def waived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Manifest:
+    """The manifest of rows that are too few, by a recipe that says why they may be."""
+    workplace = Workplace(tmp_path, monkeypatch)
+    workplace.change("rows_fail = 10", "rows_fail = 500")
+    workplace.waive("data.clean-rows", REASON)
+    workplace.prepare()
+    context = workplace.context()
+    manifest = context.store().manifest(read_state(context.build, context.recipe.name)["stages"]["prepare"])
+    assert manifest is not None
+    return manifest
 
 
-def test_every_name_in_the_gates_code_is_registered_and_the_reverse() -> None:
-    """Names are written as literals in calls of `Check`; none is missing in the registry, none is left over."""
-    folder = Path(__file__).parents[3] / "pipeline" / "gates"
-    code = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.py") if path.name != "names.py")
-    areas = {name.split(".")[0] for name in NAMES}
-    used = {
-        name
-        for name in re.findall(rf'"((?:{"|".join(sorted(areas))})\.[a-z0-9-]+)"', code)
-        if not name.endswith(".json")
+def test_a_waiver_shows_in_the_manifest(waived: Manifest) -> None:
+    """Verdict and reason are written down; every other gate stands without."""
+    assert {gate["gate"]: gate["waiver"] for gate in waived.gates if gate["outcome"] == "waived"} == {
+        "data.clean-rows": REASON
     }
-    used |= {f"preflight.{gate}" for gate in re.findall(r'_counted\(\s*evidence,\s*"([a-z-]+)"', code)}
-    assert used == set(NAMES)
 
 
-def test_names_are_of_one_form() -> None:
-    """An area, a point, words joined by hyphens; each with a description, a limit and a source."""
-    for name, entry in NAMES.items():
-        assert re.fullmatch(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*", name)
-        assert entry.what
-        assert entry.limit
-        assert entry.source
+def test_a_waiver_shows_in_the_report(waived: Manifest) -> None:
+    """In the sentence at the top, with its reason in what needs attention, and in the table of its stage."""
+    artifacts = Artifacts({}, {}, {"prepare": waived.gates})
+    report = render(artifacts, {"name": "few", "description": "titles", "show_data_rows": False})
+    assert "**Healthy but for written exceptions.**" in report.split("\n## ", maxsplit=1)[0]
+    assert f"  - waived because: {REASON}" in report
+    assert "| **waived**" in report.split("\n## Gates\n", maxsplit=1)[1]
+
+
+def test_a_waiver_shows_in_the_release(waived: Manifest) -> None:
+    """The chain beside the models names the exception and the verdict that it lets stand."""
+    waiver = {"gate": "data.clean-rows", "reason": REASON}
+    papers = chain(
+        {
+            "name": "few",
+            "show_data_rows": False,
+            "waivers": [waiver],
+            "digests": {"prepare": {}},
+            "verdicts": {"prepare": waived.gates},
+        }
+    )
+    assert papers["waivers"] == [waiver]
+    verdicts = papers["stages"]["prepare"]["verdicts"]
+    assert [one["waiver"] for one in verdicts if one["outcome"] == "waived"] == [REASON]
