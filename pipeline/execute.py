@@ -174,6 +174,8 @@ class Run:
             for name, stage in sorted(walk.todo.items(), key=lambda item: self._turn(item[1])):
                 if not self._is_ready(stage) or not self._has_slot(stage, walk.running):
                     continue
+                if stage.heavy and self._failures():
+                    continue  # the run is going to stop: nobody waits minutes for what it says already
                 del walk.todo[name]
                 progressed = True
                 parts = self._components(stage)

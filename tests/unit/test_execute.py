@@ -271,6 +271,15 @@ def test_a_heavy_stage_runs_alone(kitchen: Kitchen) -> None:
     assert kitchen.calls.index("clean") < kitchen.calls.index("side")  # light work can go later, beside something else
 
 
+def test_cheap_checks_come_before_what_fills_the_machine(kitchen: Kitchen) -> None:
+    """Rows that are no use are found before the base model is trained, though that needs no rows."""
+    kitchen.heavy = {"side", "model"}
+    kitchen.gates["clean"] = (lambda _: (verdict("failed"),),)
+    with pytest.raises(GateError):
+        kitchen.run(jobs=2)
+    assert kitchen.calls == ["raw", "clean"]
+
+
 @pytest.mark.parametrize(
     ("stages", "heavy", "jobs", "alone"),
     [(2, False, 2, False), (2, True, 2, True), (2, False, 1, True), (1, False, 2, True)],
