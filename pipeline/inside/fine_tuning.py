@@ -123,8 +123,11 @@ def dataset(samples: Sequence[Sample]) -> Dataset:
     return Dataset.from_list([{"input_ids": ids, "completion_mask": mask} for ids, mask in samples])
 
 
-def settings(train: Mapping[str, Any], folder: Path, *, resumed: bool) -> SFTConfig:
-    """Return the trainer's arguments for the recipe's table `[train]`; checkpoints go to `folder`."""
+def settings(train: Mapping[str, Any], folder: Path, *, resumed: bool, blind: bool = False) -> SFTConfig:
+    """Return the trainer's arguments for the recipe's table `[train]`; checkpoints go to `folder`.
+
+    A `blind` run has no validation rows: nothing is evaluated, and its last state is its result.
+    """
     cuda = torch.cuda.is_available()
     return SFTConfig(
         output_dir=str(folder),
@@ -143,13 +146,13 @@ def settings(train: Mapping[str, Any], folder: Path, *, resumed: bool) -> SFTCon
         completion_only_loss=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
-        eval_strategy="steps",
+        eval_strategy="no" if blind else "steps",
         eval_steps=train["eval_every_steps"],
         # A resumed run has this evaluation in its state already; another would count against the patience.
-        eval_on_start=not resumed,
+        eval_on_start=not resumed and not blind,
         save_strategy="steps",
         save_steps=train["eval_every_steps"],
-        load_best_model_at_end=True,
+        load_best_model_at_end=not blind,
         metric_for_best_model=METRIC,
         greater_is_better=False,
         # Without it a resumed run forgets how often the loss had not improved.
@@ -196,12 +199,13 @@ def build(
     """Return the trainer, ready to train, and the callback that watches it."""
     disable_progress_bars()
     watch = Watch()
-    patience = train["patience_evals"]
+    validation = samples["validation"]
+    patience = train["patience_evals"] if validation else 0
     trainer = Trainer(
         model=model,
-        args=settings(train, folder, resumed=resumed),
+        args=settings(train, folder, resumed=resumed, blind=not validation),
         train_dataset=dataset(samples["train"]),
-        eval_dataset=dataset(samples["validation"]),
+        eval_dataset=dataset(validation) if validation else None,
         processing_class=tokenizer,
         peft_config=lora(train),
         callbacks=[watch, *([EarlyStoppingCallback(patience)] if patience else [])],
