@@ -40,9 +40,9 @@ def qwen_folder(vendor_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def _loaded_qwen(qwen_folder: Path) -> Any:
-    from transformers import AutoTokenizer
+    from pipeline.inside.tokenizer_loading import load_tokenizer
 
-    return AutoTokenizer.from_pretrained(str(qwen_folder), local_files_only=True)
+    return load_tokenizer(qwen_folder)
 
 
 @pytest.fixture(scope="session")
@@ -54,9 +54,9 @@ def llama_folder(vendor_tree: Path, tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="session")
 def llama(llama_folder: Path) -> Any:
     """The real Llama tokenizer."""
-    from transformers import AutoTokenizer
+    from pipeline.inside.tokenizer_loading import load_tokenizer
 
-    return AutoTokenizer.from_pretrained(str(llama_folder), local_files_only=True)
+    return load_tokenizer(llama_folder)
 
 
 @pytest.fixture

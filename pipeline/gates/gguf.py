@@ -35,18 +35,19 @@ def _token_pairs(evidence: Evidence) -> list[tuple[Mapping[str, Any], Mapping[st
 def token_ids(evidence: Evidence) -> Sequence[Verdict]:
     """Fail unless both tokenizers give the same ids for every prompt and awkward string.
 
-    On a text outside Unicode's form C a tokenizer that normalizes (Qwen's) and a runtime that does not (llama.cpp)
-    cannot agree: the awkward strings of this kind are only told of, a prompt or title of this kind warns.
+    On two kinds of text they cannot agree: outside Unicode's form C, which a tokenizer (Qwen's) normalizes and
+    llama.cpp does not; and with an ordinary token that llama.cpp reads as a control token for what it looks like
+    (`</s>` of Qwen's vocabulary). The awkward strings of these kinds are only told of, a prompt or title warns.
     """
     check = Check("tokenizer.ids", "prompts and awkward strings", "texts that differ", "0", _SOURCE)
     pairs = _token_pairs(evidence)
     if pairs is None:
         return (check.not_measured(_NO_TOKENS),)
     wrong = [(row, other) for row, other in pairs if other is None or row["ids"] != other["ids"]]
-    fatal = [pair for pair in wrong if pair[0].get("nfc", True) or pair[1] is None]
-    own = [pair for pair in wrong if pair not in fatal and pair[0].get("kind") != "awkward"]
+    excused = [pair for pair in wrong if _cannot_agree(*pair)]
+    fatal = [pair for pair in wrong if pair not in excused]
+    own = [pair for pair in excused if pair[0].get("kind") != "awkward"]
     counted = fatal + own
-    told = f"{len(pairs)} texts; {len(wrong) - len(counted)} awkward ones outside Unicode's form C differ"
     return (
         check.judged(
             len(counted),
@@ -54,11 +55,24 @@ def token_ids(evidence: Evidence) -> Sequence[Verdict]:
             warns=bool(own),
             cause="another pre-tokenizer, other merges or other special tokens than in the Hugging Face tokenizer"
             if fatal
-            else "prompts or titles outside Unicode's form C, which only one of the two normalizes",
+            else "prompts or titles outside Unicode's form C, which only one of the two normalizes, or with text that"
+            " llama.cpp takes for a control token",
             advice="set base.pre_tokenizer to the one that fits, or normalize texts before they reach the runtime",
-            evidence=[told, *(_difference(row, other) for row, other in counted)],
+            evidence=[_told(pairs, excused), *(_difference(row, other) for row, other in counted)],
         ),
     )
+
+
+def _cannot_agree(expected: Mapping[str, Any], found: Mapping[str, Any] | None) -> bool:
+    return found is not None and (not expected.get("nfc", True) or bool(found.get("read_as_control")))
+
+
+def _told(pairs: Sequence[Any], excused: Sequence[Any]) -> str:
+    """Say how many awkward texts differ that must differ."""
+    awkward = [row.get("nfc", True) for row, _ in excused if row.get("kind") == "awkward"]
+    told = f"{len(pairs)} texts; {awkward.count(False)} awkward ones outside Unicode's form C differ"
+    looks = awkward.count(True)
+    return f"{told}, {looks} with text that llama.cpp takes for a control token" if looks else told
 
 
 def _difference(expected: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
@@ -71,7 +85,10 @@ def _difference(expected: Mapping[str, Any], found: Mapping[str, Any] | None) ->
 
 
 def round_trip(evidence: Evidence) -> Sequence[Verdict]:
-    """Fail when the ids of a text do not decode to it again. Texts outside Unicode's form C do not count."""
+    """Fail when the ids of a text decode neither to it again nor to what the tokenizer itself makes of them.
+
+    Texts outside Unicode's form C do not count.
+    """
     check = Check("tokenizer.round-trip", "prompts and awkward strings", "texts that change", "0", _SOURCE)
     pairs = _token_pairs(evidence)
     if pairs is None:

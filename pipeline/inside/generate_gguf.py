@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from .gguf_forward import checks, write_logits
 from .gguf_header import read_header
 from .job import Job, JobError, measured, progress, read_json, read_jsonl, write_json, write_jsonl
 from .llama_runtime import Model, adds_bos, detokenize, end_tokens, is_special, open_model, tokenize
+
+_ORDINARY = 1  # enum llama_token_type
 
 
 def main(job: Job) -> None:
@@ -30,8 +33,10 @@ def main(job: Job) -> None:
     started = time.perf_counter()
     with open_model(path, job.threads) as model:
         measured("verify.load", time.perf_counter() - started, "s")
-        write_jsonl(job.output / "tokens.jsonl", token_rows(model, read_jsonl(job.inputs["prompts"] / "tokens.jsonl")))
-        write_json(job.output / "metadata.json", metadata(model, path))
+        keys = read_header(path).keys
+        texts = read_jsonl(job.inputs["prompts"] / "tokens.jsonl")
+        write_jsonl(job.output / "tokens.jsonl", token_rows(model, texts, made_control(model, keys)))
+        write_json(job.output / "metadata.json", metadata(model, keys))
         terminator = job.parameters["terminator"]
         terminator = only_id(tokenize(model, terminator), terminator, "llama.cpp")
         prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
@@ -53,24 +58,38 @@ def the_file(folder: Path) -> Path:
     return found[0]
 
 
-def token_rows(model: Model, texts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the rows of `tokens.jsonl`: each text with llama.cpp's ids, and whether they decode to it again."""
+def made_control(model: Model, keys: dict[str, Any]) -> set[int]:
+    """Return the tokens that are ordinary in the file and control tokens to llama.cpp: `</s>` of Qwen's vocabulary.
+
+    It goes by their text ("control-looking token ... will be overridden" in its log).
+    """
+    kinds = enumerate(keys.get("tokenizer.ggml.token_type", ()))
+    return {token for token, kind in kinds if kind == _ORDINARY and is_special(model, token)}
+
+
+def token_rows(model: Model, texts: Sequence[dict[str, Any]], made: AbstractSet[int]) -> list[dict[str, Any]]:
+    """Return the rows of `tokens.jsonl`: each text with llama.cpp's ids, and whether they decode to it again.
+
+    Where the trained tokenizer itself decodes to another text (`decoded`: a space after each special token of
+    SentencePiece), that text is as good. `read_as_control` stands where one of the tokens `made` control occurs.
+    """
     rows = []
-    for number, text in enumerate((line["text"] for line in texts), start=1):
-        ids = tokenize(model, text)
-        rows.append({"text": text, "ids": ids, "round_trip": detokenize(model, ids) == text})
+    for number, line in enumerate(texts, start=1):
+        text, ids = line["text"], tokenize(model, line["text"])
+        same = detokenize(model, ids) in (text, line.get("decoded", text))
+        mark = {"read_as_control": True} if not made.isdisjoint(ids) else {}
+        rows.append({"text": text, "ids": ids, "round_trip": same, **mark})
         if number % 100 == 0 or number == len(texts):
             progress("verify.tokens", number, len(texts))
     return rows
 
 
-def metadata(model: Model, path: Path) -> dict[str, Any]:
+def metadata(model: Model, keys: dict[str, Any]) -> dict[str, Any]:
     """Return the file's own keys that tokenizer and configuration must agree with.
 
     `stop_ids` are the tokens on which llama.cpp by itself ends a generation, `adds_bos` says whether it
     by itself puts a BOS before a text.
     """
-    keys = read_header(path).keys
     architecture = keys["general.architecture"]
     return {
         "architecture": architecture,

@@ -19,6 +19,7 @@ from .answers import asked, only_id, row
 from .decoding import decode
 from .job import Job, measured, progress, read_json, read_jsonl, write_json, write_jsonl
 from .teacher_forcing import checks, write_logits
+from .tokenizer_loading import load_tokenizer
 
 ROWS = 128
 """Sequences that are generated at once, at most."""
@@ -28,7 +29,7 @@ def main(job: Job) -> None:
     """Write `generations.jsonl`, `logits.npy` and `forward.json`."""
     numerics.hold(job.parameters["generate"]["seed"])
     model, folder = load(job)
-    tokenizer = weights.load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     terminator = job.parameters["terminator"]
     terminator = only_id(tokenizer.encode(terminator, add_special_tokens=False), terminator, "this tokenizer")
     prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")

@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 
 from . import numerics, weights
 from .job import Job, JobError, measured, progress, write_json
+from .tokenizer_loading import load_tokenizer
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 COPIED = re.compile(
@@ -51,7 +52,7 @@ def main(job: Job) -> None:
             **result,
             "dtype": str(dtype).removeprefix("torch."),
             "embedding_rows": rows,
-            "tokenizer_size": len(weights.load_tokenizer(folder)),
+            "tokenizer_size": len(load_tokenizer(folder)),
             "adapter_files_left": sorted(path.name for path in folder.rglob("adapter_*")),
         },
     )

@@ -63,19 +63,20 @@ def token_rows(tokenizer: Any, prompts: Sequence[Mapping[str, Any]]) -> list[dic
     """Return the lines of tokens.jsonl: awkward strings, every prompt, every reference title.
 
     `nfc` says whether the text is in Unicode's form C already: a tokenizer that normalizes (Qwen's does) and a
-    runtime that does not (llama.cpp) can agree on no other text.
+    runtime that does not (llama.cpp) can agree on no other text. `decoded` stands where the ids of a text in form C
+    decode to another one: SentencePiece puts a space after each special token.
     """
     texts = [("awkward", text) for text in AWKWARD]
     texts += [("prompt", line["text"]) for line in prompts] + [("reference", line["reference"]) for line in prompts]
-    return [
-        {
-            "kind": kind,
-            "text": text,
-            "ids": rendering.encode(tokenizer, text),
-            "nfc": unicodedata.is_normalized("NFC", text),
-        }
-        for kind, text in texts
-    ]
+    return [token_row(tokenizer, kind, text) for kind, text in texts]
+
+
+def token_row(tokenizer: Any, kind: str, text: str) -> dict[str, Any]:
+    """Return one line of tokens.jsonl."""
+    ids, composed = rendering.encode(tokenizer, text), unicodedata.is_normalized("NFC", text)
+    row = {"kind": kind, "text": text, "ids": ids, "nfc": composed}
+    decoded = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return {**row, "decoded": decoded} if composed and decoded != text else row
 
 
 def parity_windows(samples: Sequence[Sequence[int]], tokens: int, window_tokens: int) -> list[list[int]]:

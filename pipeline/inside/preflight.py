@@ -11,9 +11,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoTokenizer
-
-from . import parity_text, same_base, sample_checks, tensor_headers, tokenizer_facts, training_plan
+from . import (
+    parity_text,
+    same_base,
+    sample_checks,
+    tensor_headers,
+    tokenizer_facts,
+    tokenizer_loading,
+    training_plan,
+)
 from .job import Job, JobError, progress, read_jsonl, write_json, write_jsonl
 from .rendering import encode
 from .vendored import convert_vocabulary, load_converter
@@ -97,7 +103,7 @@ def read_rows(data: Path) -> dict[str, list[dict[str, Any]]]:
 def load_tokenizer(base: Path) -> Any:
     """Load the tokenizer of the base model. Raises `JobError` when its files do not make one."""
     try:
-        return AutoTokenizer.from_pretrained(str(base), trust_remote_code=False, local_files_only=True)
+        return tokenizer_loading.load_tokenizer(base)
     except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
         raise JobError(
             f"The tokenizer of the base model cannot be loaded: {_FOLDERS.sub('', str(error).splitlines()[0])}",

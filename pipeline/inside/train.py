@@ -18,6 +18,7 @@ from transformers import TrainerState
 
 from . import checkpoints, fine_tuning, numerics, rendering, weights
 from .job import Job, JobError, measured, read_json, read_jsonl, write_json
+from .tokenizer_loading import load_tokenizer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -29,7 +30,7 @@ def main(job: Job) -> None:
     started = time.perf_counter()
     numerics.hold(train["seed"])
     base = job.inputs["base"]
-    tokenizer = weights.load_tokenizer(base)
+    tokenizer = load_tokenizer(base)
     samples = {split: read_samples(job, tokenizer, split) for split in ("train", "validation")}
     model = weights.load_model(base, DTYPES[train["precision"]], train["attention"])
     folder = job.scratch / "checkpoints"

@@ -12,7 +12,7 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from .gguf_header import read_header
-from .job import JobError, emit, progress, write_json
+from .job import JobError, emit, progress, read_json, write_json
 
 VOCABULARY_FILES = ("*.json", "*.jinja", "*.txt", "*.model")
 """What a vocabulary-only conversion may see of a model's folder: no weights."""
@@ -244,7 +244,7 @@ def convert_vocabulary(vendor: Path, model: Path, declared: str | None) -> dict[
 
     Returns {"tokens", "model" (llama.cpp's kind of tokenizer), "pre_tokenizer" {"name", "source",
     "fingerprint"}, "eos", "bos", "pad" (ids or None), "chat_template" (text or None)}. Raises
-    `JobError` when the converter does not recognise tokenizer or architecture.
+    `JobError` when the converter does not recognise tokenizer or architecture, or loses a part of the vocabulary.
     """
     converter = load_converter(vendor)
     torch = importlib.import_module("torch")
@@ -257,7 +257,37 @@ def convert_vocabulary(vendor: Path, model: Path, declared: str | None) -> dict[
                     (folder / path.name).symlink_to(path.resolve())
         with _reporting(), _mendable(model), pre_tokenizer(converter, declared) as found, torch.inference_mode():
             _model(converter, folder, output, Path(name) / "none.json").write_vocab()
-        return {**_vocabulary(read_header(output).keys), "pre_tokenizer": found.to_json()}
+        keys = read_header(output).keys
+    refuse_losses(keys, model)
+    return {**_vocabulary(keys), "pre_tokenizer": found.to_json()}
+
+
+def refuse_losses(keys: dict[str, Any], model: Path) -> None:
+    """Raise `JobError` where the converter dropped a part of the vocabulary without a word: ids would differ.
+
+    It takes SentencePiece's scores, which say what is merged first, from tokenizer.model alone, and added tokens of
+    SentencePiece not from tokenizer.json, where transformers 5 saves them, but from the two other files.
+    """
+    if keys.get("tokenizer.ggml.model") == "llama" and len(set(keys.get("tokenizer.ggml.scores", ()))) < 2:  # noqa: PLR2004 - all are the same
+        raise JobError(
+            "llama.cpp's converter finds no scores for this SentencePiece vocabulary",
+            where="tokenizer.model",
+            advice="put the tokenizer.model of the model family into the base's folder, beside tokenizer.json",
+        )
+    lost = _lost_tokens(keys.get("tokenizer.ggml.tokens", ()), model / "tokenizer.json")
+    if lost:
+        raise JobError(
+            f"llama.cpp's converter does not find {len(lost)} added tokens: {', '.join(lost[:5])}",
+            where="tokenizer_config.json",
+            advice="name them in the base's added_tokens_decoder (tokenizer_config.json), as tokenizer.json does",
+        )
+
+
+def _lost_tokens(tokens: Sequence[str], description: Path) -> list[str]:
+    """Return the added tokens of a tokenizer.json in whose place the converter wrote a placeholder."""
+    added = read_json(description).get("added_tokens", ()) if description.is_file() else ()
+    places = ((one["content"], f"[PAD{one['id']}]", one["id"]) for one in added)
+    return [text for text, empty, at in places if at < len(tokens) and tokens[at] == empty != text]
 
 
 def _vocabulary(keys: dict[str, Any]) -> dict[str, Any]:

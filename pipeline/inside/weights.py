@@ -1,4 +1,4 @@
-"""Load a base model, its tokenizer and an adapter, each checked to be what it should be.
+"""Load a base model and an adapter, each checked to be what it should be.
 
 Weights are read from safetensors files only: no pickle, and no code of a model folder ever runs.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from .job import JobError
@@ -48,11 +48,6 @@ def weights_digest(folder: Path) -> str:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         whole.update(f"{path.name}:{digest}\n".encode())
     return whole.hexdigest()
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """Load the tokenizer of a model folder."""
-    return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
 
 
 def load_model(folder: Path, dtype: torch.dtype | str, attention: str = "sdpa") -> Any:

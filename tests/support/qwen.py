@@ -13,8 +13,40 @@ from tests.support.gguf_vocabulary import read_metadata
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-CONTROL = 3
-"""Token type of GGUF for special tokens."""
+FIRST_ADDED = 151643
+"""Id of the first token that is no piece of text; the vocabulary file names only three of them."""
+
+SPECIAL = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|object_ref_start|>",
+    "<|object_ref_end|>",
+    "<|box_start|>",
+    "<|box_end|>",
+    "<|quad_start|>",
+    "<|quad_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|vision_pad|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+ADDED = (
+    "<tool_call>",
+    "</tool_call>",
+    "<|fim_prefix|>",
+    "<|fim_middle|>",
+    "<|fim_suffix|>",
+    "<|fim_pad|>",
+    "<|repo_name|>",
+    "<|file_sep|>",
+    "<tool_response>",
+    "</tool_response>",
+    "<think>",
+    "</think>",
+)
+"""What Qwen3 publishes: special tokens, and after them tokens that are not special: thinking is one of these."""
 
 HIDDEN = 2
 """Width of the stand-in embedding: only its rows matter here."""
@@ -25,9 +57,7 @@ def tokenizer_of(vendor_tree: Path) -> Any:
     from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     metadata = read_metadata(vendor_tree / "models" / "ggml-vocab-qwen2.gguf")
-    tokens, kinds = metadata["tokenizer.ggml.tokens"], metadata["tokenizer.ggml.token_type"]
-    specials = [token for token, kind in zip(tokens, kinds, strict=True) if kind == CONTROL]
-    vocabulary = {token: number for number, token in enumerate(tokens[: tokens.index(specials[0])])}
+    vocabulary = {token: number for number, token in enumerate(metadata["tokenizer.ggml.tokens"][:FIRST_ADDED])}
     merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
     tokenizer.normalizer = normalizers.NFC()
@@ -38,7 +68,8 @@ def tokenizer_of(vendor_tree: Path) -> Any:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in specials])
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in ADDED])
     return tokenizer
 
 
@@ -79,10 +110,26 @@ def write_header(path: Path, shapes: dict[str, list[int]]) -> None:
         stream.truncate(8 + len(text) + offset)
 
 
+def added_token(content: str, *, special: bool) -> dict[str, Any]:
+    """Return an entry of `added_tokens_decoder`, as published configurations have it."""
+    flags = dict.fromkeys(("lstrip", "normalized", "rstrip", "single_word"), False)
+    return {"content": content, **flags, "special": special}
+
+
 TOKENIZER_CONFIG = {
-    "tokenizer_class": "PreTrainedTokenizerFast",
+    "tokenizer_class": "Qwen2Tokenizer",
+    "add_bos_token": False,
+    "add_prefix_space": False,
+    "added_tokens_decoder": {
+        str(FIRST_ADDED + at): added_token(content, special=content in SPECIAL)
+        for at, content in enumerate((*SPECIAL, *ADDED))
+    },
+    "bos_token": None,
     "eos_token": "<|im_end|>",
     "pad_token": "<|endoftext|>",
+    "unk_token": None,
+    "errors": "replace",
+    "split_special_tokens": False,
     "model_max_length": 131072,
     "clean_up_tokenization_spaces": False,
 }

@@ -90,6 +90,22 @@ def test_a_prompt_outside_form_c_warns(tmp_path: Path) -> None:
     assert outcomes(found) == {"tokenizer.ids": {"warned"}}
 
 
+def test_an_awkward_text_with_a_look_alike_is_told_of(tmp_path: Path) -> None:
+    """llama.cpp reads `</s>`, an ordinary token of Qwen's vocabulary, as a control token."""
+    rows = file_token_rows()
+    rows[0] |= {"ids": [13], "read_as_control": True}
+    found = judged(tmp_path, rows)
+    assert outcomes(found) == {}
+    assert "1 with text that llama.cpp takes for a control token" in found["tokenizer.ids"][0].evidence[0]
+
+
+def test_a_prompt_with_a_look_alike_warns(tmp_path: Path) -> None:
+    """The user's own data would end the turn."""
+    rows = file_token_rows()
+    rows[2] |= {"ids": [13, 14], "read_as_control": True}
+    assert outcomes(judged(tmp_path, rows)) == {"tokenizer.ids": {"warned"}}
+
+
 def test_a_lost_character_fails(tmp_path: Path) -> None:
     """The ids are right and decode to another text."""
     rows = file_token_rows()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +27,18 @@ def conversion(merged: Path, vendor_tree: Path, tmp_path_factory: pytest.TempPat
 def converted(conversion: Conversion) -> Path:
     """What stage `convert` publishes for it. Not to be changed."""
     return conversion.output
+
+
+@pytest.fixture(scope="module")
+def pinned_gguf() -> Iterator[None]:
+    """Keep the tree's `gguf` and `conversion` apart from a `gguf` of the environment that other tests import."""
+    owned = ("gguf", "conversion")
+    path, kept = (
+        list(sys.path),
+        {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in owned},
+    )
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] in owned]:
+        del sys.modules[name]
+    sys.modules.update(kept)
+    sys.path[:] = path

@@ -25,10 +25,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def prompts(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     """Six prompts of different lengths, and four windows of text."""
-    from pipeline.inside import rendering, weights
+    from pipeline.inside import rendering
+    from pipeline.inside.tokenizer_loading import load_tokenizer
 
     folder = tmp_path_factory.mktemp("prompts")
-    tokenizer = weights.load_tokenizer(base)
+    tokenizer = load_tokenizer(base)
     rows = []
     for number, row in enumerate(tiny_model.rows(6)):
         text = rendering.prompt_text(tokenizer, tiny_model.PROMPT, {"theme": row["input"]["theme"] * (1 + number)})

@@ -75,3 +75,10 @@ def test_token_rows_say_which_texts_are_composed(qwen: Any) -> None:
     assert [line["kind"] for line in lines[-2:]] == ["prompt", "reference"]
     assert [line["nfc"] for line in lines[-2:]] == [True, False]
     assert all(line["ids"] == rendering.encode(qwen, line["text"]) for line in lines)
+
+
+def test_token_rows_say_what_a_tokenizer_makes_of_a_text(llama: Any) -> None:
+    """SentencePiece puts a space after a special token, which decoding does not take away again."""
+    rows = {line["text"]: line for line in parity_text.token_rows(llama, [])}
+    assert [text for text, line in rows.items() if "decoded" in line] == [text for text in rows if "</s>" in text]
+    assert parity_text.token_row(llama, "prompt", "a</s>\nb")["decoded"] == "a</s> \nb"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,22 +39,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def _pinned_gguf() -> Iterator[None]:
-    """Keep the tree's `gguf` and `conversion` apart from a `gguf` of the environment that other tests import."""
-    owned = ("gguf", "conversion")
-    path, kept = (
-        list(sys.path),
-        {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in owned},
-    )
-    yield
-    for name in [name for name in sys.modules if name.split(".")[0] in owned]:
-        del sys.modules[name]
-    sys.modules.update(kept)
-    sys.path[:] = path
-
-
-@pytest.fixture(scope="module")
-def run(vendor_tree: Path, data: Path, tmp_path_factory: pytest.TempPathFactory, _pinned_gguf: None) -> Run:
+def run(vendor_tree: Path, data: Path, tmp_path_factory: pytest.TempPathFactory, pinned_gguf: None) -> Run:
     """Run the program on a base model, with the parameters that the stage gives it; return its output folder."""
     from pipeline.inside import preflight
 

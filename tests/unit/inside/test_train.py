@@ -201,8 +201,9 @@ def test_a_gradient_that_is_not_a_number_stops_the_run() -> None:
 def test_only_the_completion_is_learned(tmp_path: Path, base: Path) -> None:
     """Labels are -100 up to the answer's first token and the ids from there, the terminator included."""
     from pipeline.inside import fine_tuning, rendering, weights
+    from pipeline.inside.tokenizer_loading import load_tokenizer
 
-    tokenizer = weights.load_tokenizer(base)
+    tokenizer = load_tokenizer(base)
     rows = tiny_model.rows(4)
     samples = [rendering.sample_ids(tokenizer, tiny_model.PROMPT, row) for row in rows]
     trainer, _ = fine_tuning.build(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -10,7 +11,13 @@ from typing import Any
 import pytest
 
 from pipeline.inside.job import JobError
-from pipeline.inside.vendored import Converter, known_pre_tokenizers, load_converter, pre_tokenizer
+from pipeline.inside.vendored import (
+    Converter,
+    known_pre_tokenizers,
+    load_converter,
+    pre_tokenizer,
+    refuse_losses,
+)
 from tests.support.gguf_file import run_job
 
 KNOWN = "tokenizer that the converter knows"
@@ -87,6 +94,28 @@ def test_a_folder_without_the_converter_is_refused(tmp_path: Path) -> None:
     """The error says how to get the tree again."""
     with pytest.raises(JobError, match="no converter"):
         load_converter(tmp_path)
+
+
+def test_a_vocabulary_without_scores_is_refused(tmp_path: Path) -> None:
+    """Without tokenizer.model the converter writes the same score for all, and llama.cpp merges at random."""
+    keys = {"tokenizer.ggml.model": "llama", "tokenizer.ggml.tokens": ["a", "b"]}
+    refuse_losses({**keys, "tokenizer.ggml.scores": [-1.0, -2.0]}, tmp_path)
+    with pytest.raises(JobError, match="no scores"):
+        refuse_losses({**keys, "tokenizer.ggml.scores": [-1000.0, -1000.0]}, tmp_path)
+
+
+def test_byte_level_vocabularies_need_no_scores(tmp_path: Path) -> None:
+    """They have merges."""
+    refuse_losses({"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.tokens": ["a"]}, tmp_path)
+
+
+def test_added_tokens_that_the_converter_lost_are_named(tmp_path: Path) -> None:
+    """A placeholder stands where tokenizer.json has a token; a token beyond the rows is another gate's."""
+    added = [{"id": 1, "content": "<x>"}, {"id": 2, "content": "[PAD2]"}, {"id": 9, "content": "<y>"}]
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"added_tokens": added}))
+    refuse_losses({"tokenizer.ggml.tokens": ["a", "<x>", "[PAD2]"]}, tmp_path)
+    with pytest.raises(JobError, match="1 added tokens: <x>"):
+        refuse_losses({"tokenizer.ggml.tokens": ["a", "[PAD1]", "[PAD2]"]}, tmp_path)
 
 
 @pytest.mark.slow
