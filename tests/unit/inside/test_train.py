@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
+from pipeline.gates.training import training_gates
+from pipeline.gates.verdict import Evidence
 from pipeline.inside.job import Job, JobError
+from pipeline.loading import load_recipe
 from tests.support import tiny_model
 
 Runs = dict[str, Path]
@@ -227,10 +230,21 @@ def test_an_overlong_sample_is_refused(tmp_path: Path, base: Path, data: Path) -
     assert "train.jsonl, row 0000000000000000 (rows.jsonl, line 1)" in caught.value.where
 
 
-def test_an_empty_validation_split_is_refused(tmp_path: Path, base: Path) -> None:
-    """Without validation rows early stopping would be blind."""
-    with pytest.raises(JobError, match="validation split is empty"):
-        train_here(tmp_path, base, tiny_model.write_data(tmp_path / "data", validation=0))
+def test_without_validation_rows_the_run_is_blind_and_says_so(tmp_path: Path, base: Path) -> None:
+    """It trains to its end, evaluates nothing, restores nothing: the gates read that, and a waiver can ask for it."""
+    history = train_here(tmp_path, base, tiny_model.write_data(tmp_path / "data", validation=0))
+    assert history["steps"] == history["planned_steps"] > 0
+    assert history["evaluations"] == []
+    assert (history["early_stopping_armed"], history["best_restored"]) == (False, False)
+    evidence = Evidence(tmp_path / "output", {}, load_recipe("seedling"))
+    failed = {verdict.gate for gate in training_gates for verdict in gate(evidence) if verdict.outcome == "failed"}
+    assert "training.early-stopping" in failed
+
+
+def test_an_empty_train_split_is_refused(tmp_path: Path, base: Path) -> None:
+    """Nothing would be learned."""
+    with pytest.raises(JobError, match="train split is empty"):
+        train_here(tmp_path, base, tiny_model.write_data(tmp_path / "data", train=0))
 
 
 @pytest.mark.parametrize(
