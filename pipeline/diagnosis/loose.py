@@ -109,11 +109,16 @@ def _with_untested(found: Sequence[Form]) -> list[Form]:
 _CHAIN: Final = {"adapter": "training", "merged": "merge", "F16": "conversion"}
 
 
-def _ids_differ(tokens: Mapping[str, list[list[int]]]) -> bool | None:
-    """Whether a GGUF file splits the same texts otherwise than the tokenizer does; None without both."""
+def _ids_differ(tokens: Mapping[str, list[list[int] | None]]) -> bool | None:
+    """Whether a GGUF file splits the same texts otherwise than the tokenizer does; None without both.
+
+    A text without ids holds a token that llama.cpp takes for another kind of token: it is not compared.
+    """
     ours = [ids for name, ids in tokens.items() if not name.endswith(".gguf")]
     theirs = [ids for name, ids in tokens.items() if name.endswith(".gguf")]
-    return any(ids != ours[0] for ids in theirs) if ours and theirs else None
+    if not (ours and theirs):
+        return None
+    return any(mine != ids for other in theirs for mine, ids in zip(ours[0], other, strict=True) if ids is not None)
 
 
 @contextmanager
@@ -129,7 +134,7 @@ class _Probes:
     def __init__(self, recipe: Recipe, files: Files, backend: Backend, emit: Callable[..., None], store: Store) -> None:
         self._recipe, self._files, self._backend, self._emit, self._store = recipe, files, backend, emit, store
         self.names: list[str] = []
-        self.tokens: dict[str, list[list[int]]] = {}
+        self.tokens: dict[str, list[list[int] | None]] = {}
         self.verdicts: list[Verdict] = []
 
     def adapter(self) -> Form | None:
@@ -187,7 +192,8 @@ class _Probes:
         self.names.append(file)
         parameters = {"conversations": self._conversations(), "max_new_tokens": ANSWER_TOKENS}
         folder = self._run(f"ask {file}", program, environment, inputs, parameters)
-        self.tokens[file] = [row["ids"] for row in read_rows(folder, "tokens.jsonl") or []]
+        rows = read_rows(folder, "tokens.jsonl") or []
+        self.tokens[file] = [None if row.get("read_as_control") else row["ids"] for row in rows]
         self._file_type = (read_mapping(folder, "metadata.json") or {}).get("file_type", -1)
         evidence = Evidence(folder, {}, self._recipe)
         verdicts = [{**item.to_json(), "stage": file} for gate in _GATES for item in gate(evidence)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .generate_gguf import metadata, the_file, token_rows
+from .generate_gguf import made_control, metadata, the_file, token_rows
 from .gguf_decoding import decode
+from .gguf_header import read_header
 from .job import Job, write_json, write_jsonl
 from .llama_runtime import Model, detokenize, is_special, open_model, tokenize
 from .probing import answer_rows, rendered, texts_to_split
@@ -20,13 +21,15 @@ def main(job: Job) -> None:
     """
     path = the_file(job.inputs["gguf"])
     with open_model(path, job.threads) as model:
-        known = metadata(model, path)
+        keys = read_header(path).keys
+        known = metadata(model, keys)
         write_json(job.output / "metadata.json", known)
-        write_jsonl(job.output / "tokens.jsonl", token_rows(model, [{"text": text} for text in texts_to_split()]))
+        texts = [{"text": text} for text in texts_to_split()]
+        write_jsonl(job.output / "tokens.jsonl", token_rows(model, texts, made_control(model, keys)))
         bos, eos = (_token_text(model, known[key]) for key in ("bos_id", "eos_id"))
         conversations = job.parameters["conversations"]
-        texts = [rendered(known["chat_template"], conversation, bos, eos) for conversation in conversations]
-        prompts = [_ids(model, text, known, bos) for text in texts]
+        asked = [rendered(known["chat_template"], conversation, bos, eos) for conversation in conversations]
+        prompts = [_ids(model, text, known, bos) for text in asked]
         terminator = known["eos_id"] if known["eos_id"] is not None else next(iter(known["stop_ids"]), -1)
         choices = [greedy] * len(prompts)
         written = decode(model, prompts, choices, terminator, job.parameters["max_new_tokens"])

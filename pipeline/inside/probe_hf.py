@@ -14,6 +14,7 @@ from .decoding import decode
 from .job import Job, JobError, write_jsonl
 from .probing import answer_rows, rendered, texts_to_split
 from .sampling import greedy
+from .tokenizer_loading import load_tokenizer
 
 SEED = 0
 
@@ -25,7 +26,7 @@ def main(job: Job) -> None:
     """
     numerics.hold(SEED)
     folder = job.inputs["model"]
-    tokenizer = weights.load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder)
     split = [{"text": text, "ids": tokenizer.encode(text, add_special_tokens=False)} for text in texts_to_split()]
     write_jsonl(job.output / "tokens.jsonl", split)
     place = weights.device()
