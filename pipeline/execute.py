@@ -19,6 +19,7 @@ from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, Int
 from pipeline.executors.contract import Executor, Request
 from pipeline.files import explained
 from pipeline.judge import failed, gate_error, judge
+from pipeline.outcome import Outcome
 from pipeline.plan import Pins, Plan, components, differences, input_digests, key_of
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import HostJob, Stage
@@ -40,22 +41,6 @@ class Settings:
     jobs: int = 2
     verify: bool = False
     processors: int = field(default_factory=processor_count)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What happened to one stage: `hit` or `built`, in `wall_s` seconds; `changed` says why it was built.
-
-    Of a built stage's time its program took `work_s`, and its gates `gates_s`; the rest is ours.
-    """
-
-    stage: str
-    status: str
-    manifest: Manifest
-    wall_s: float
-    work_s: float = 0.0
-    gates_s: float = 0.0
-    changed: tuple[str, ...] = ()
 
 
 class DamagedInputError(CorruptArtifactError):

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RecipeError, StoreError, UsageError
-from pipeline.execute import Outcome
 from pipeline.files import explained, locked, write_json_atomic
+from pipeline.outcome import Outcome
 
 _RESERVED = {"store", "runs", "unchanged", "diagnosis"}
 """Folders of the build folder that are no recipe's."""

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.artifact import Manifest
 from pipeline.errors import RecipeError, StoreError, UsageError
-from pipeline.execute import Outcome
+from pipeline.outcome import Outcome
 from pipeline.runs import claim, keys_to_keep, read_state, state_file, write_state
 from tests.support.killed import killed_at_every_step
 

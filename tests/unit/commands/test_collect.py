@@ -10,7 +10,7 @@ import pytest
 from pipeline.arguments import parse
 from pipeline.artifact import Manifest
 from pipeline.commands import collect
-from pipeline.execute import Outcome
+from pipeline.outcome import Outcome
 from pipeline.runs import write_state
 from pipeline.store import Store
 

@@ -18,8 +18,8 @@ from pipeline.arguments import parse
 from pipeline.artifact import Manifest
 from pipeline.commands.run import _execute, main
 from pipeline.errors import StoreBusyError
-from pipeline.execute import Outcome
 from pipeline.files import try_lock, write_json_atomic
+from pipeline.outcome import Outcome
 from pipeline.runs import keys_to_keep, read_state, state_file, write_state
 from pipeline.store import Store
 from tests.support.killed import killed_at_every_step
