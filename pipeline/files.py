@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,6 +115,18 @@ def link_atomic(link: Path, target: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(relative)
     temporary.replace(link)
+
+
+_TEMPORARY = re.compile(r"\..+?\.(\d+)(?:\.\d+)?")
+"""Name of a file that `write_atomic` or `link_atomic` is making, with the number of its process."""
+
+
+def drop_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed left half made in a folder; what a living one is making stays."""
+    for path in folder.glob(".*"):
+        made_by = _TEMPORARY.fullmatch(path.name)
+        if made_by is not None and not Path(f"/proc/{made_by[1]}").exists():
+            path.unlink(missing_ok=True)
 
 
 def try_lock(path: Path, *, shared: bool = False) -> int | None:

@@ -264,7 +264,7 @@ class Store:
                 for path in self._entries("locks"):
                     if path.name != "store":  # held right now; the others are taken only under it
                         path.unlink()
-        removed = sum(path.parent.name == "manifests" for path in doomed)
+        removed = sum(path.parent.name == "manifests" and not path.name.startswith(".") for path in doomed)
         return {"artifacts_removed": removed, "artifacts_kept": kept, "bytes_freed": freed}
 
     def _entries(self, kind: str) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.artifact import Manifest
-from pipeline.files import explained, link_atomic, locked, write_atomic, write_json_atomic
+from pipeline.files import drop_leftovers, explained, link_atomic, locked, write_atomic, write_json_atomic
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
 from pipeline.report.speeds import render_speeds
@@ -38,6 +38,8 @@ def show(
     with explained(folder):
         (folder / "stages").mkdir(parents=True, exist_ok=True)
         with locked(folder / ".lock", waiting=lambda: True):
+            for made in (folder, folder / "stages"):
+                drop_leftovers(made)
             written = [_link(folder / "stages" / name, store.folder(item)) for name, item in manifests.items()]
             if "release" in manifests:
                 _drop_stale(folder, manifests)

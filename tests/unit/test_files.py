@@ -5,12 +5,23 @@ from __future__ import annotations
 import errno
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
-from pipeline.files import explained, link_atomic, locked, sync_tree, try_lock, write_atomic, write_json_atomic
+from pipeline.files import (
+    drop_leftovers,
+    explained,
+    link_atomic,
+    locked,
+    sync_tree,
+    try_lock,
+    write_atomic,
+    write_json_atomic,
+)
 from tests.support.disks import small_disk
 
 
@@ -99,3 +110,15 @@ def test_what_need_not_last_is_written_without_waiting(tmp_path: Path, monkeypat
     write_json_atomic(tmp_path / "index.json", {"a": 1}, durable=False)
     assert json.loads((tmp_path / "index.json").read_text()) == {"a": 1}
     assert [path.name for path in tmp_path.iterdir()] == ["index.json"]
+
+
+def test_what_killed_processes_left_half_made_goes(tmp_path: Path) -> None:
+    """A file of a process that is gone goes; one that is being made now, locks and others' files stay."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    mine = os.getpid()
+    stays = {".lock", ".state.lock", f".report.md.{mine}.1", "report.md", ".hidden"}
+    for name in (*stays, f".report.md.{gone.pid}.123456", f".model-f16.gguf.{gone.pid}"):
+        (tmp_path / name).write_text("x")
+    drop_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == stays
