@@ -126,7 +126,7 @@ class Run:
     def _walk(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:
         """Start what can start and take in what has ended, until nothing runs."""
         while True:
-            if not walk.errors:
+            if not walk.errors and not self._failures():
                 self._start_ready(walk, pool)
             if not walk.running:
                 return
@@ -159,8 +159,6 @@ class Run:
             for name, stage in sorted(walk.todo.items(), key=lambda item: self._turn(item[1])):
                 if not self._is_ready(stage) or not self._has_slot(stage, walk.running):
                     continue
-                if stage.heavy and self._failures():
-                    continue  # the run is going to stop: nobody waits minutes for what it says already
                 del walk.todo[name]
                 progressed = True
                 parts = self._components(stage)

@@ -34,6 +34,8 @@ def held_out_loss(evidence: Evidence) -> Sequence[Verdict]:
     if base is None or tuned is None or base <= 0:
         reason = f"forward.json of {BASE} and {TUNED} is not among the stage's inputs, or has no loss"
         return (check.not_measured(reason),)
+    if (read_mapping(prompts_folder(evidence), "parity.json") or {}).get("held_out") is False:
+        return (check.not_measured("no row was held out: the text is that of the training"),)
     gain = 1 - tuned / base
     return (
         check.judged(

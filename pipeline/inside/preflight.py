@@ -48,7 +48,7 @@ def main(job: Job) -> None:
     everything = [row for split in SPLITS for row in parity_text.in_order(rows[split])]
     findings, samples = sample_checks.check_samples(tokenizer, rules(parameters, tokenizer), everything)
     prompts = write_prompts(job, tokenizer, rows)
-    windows = write_windows(job, samples[len(rows["train"]) :])
+    windows = write_windows(job, samples, len(rows["train"]))
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
     text = {
         "samples": findings.to_json(),
@@ -132,11 +132,15 @@ def write_prompts(job: Job, tokenizer: Any, rows: Mapping[str, Sequence[dict[str
     return prompts
 
 
-def write_windows(job: Job, samples: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Cut the held-out samples into parity.json."""
+def write_windows(job: Job, samples: Sequence[Sequence[int]], trained: int) -> list[list[int]]:
+    """Cut the held-out samples, those after the `trained` ones, into parity.json; return their windows.
+
+    Where nothing is held out the forms are compared on what was trained on, and the file says so.
+    """
     wanted = job.parameters["parity"]
-    windows = parity_text.parity_windows(samples, wanted["tokens"], wanted["window_tokens"])
-    write_json(job.output / "parity.json", {"windows": windows})
+    windows = parity_text.parity_windows(samples[trained:], wanted["tokens"], wanted["window_tokens"])
+    seen = [] if windows else parity_text.parity_windows(samples, wanted["tokens"], wanted["window_tokens"])
+    write_json(job.output / "parity.json", {"windows": windows} if windows else {"windows": seen, "held_out": False})
     return windows
 
 

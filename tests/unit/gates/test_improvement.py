@@ -62,6 +62,17 @@ def test_no_gain_on_held_out_text_fails(tmp_path: Path) -> None:
     assert outcomes(found) == {"improvement.held-out-loss": {"failed"}}
 
 
+def test_text_of_the_training_measures_no_gain(tmp_path: Path) -> None:
+    """Where nothing was held out, a lower loss says that rows were learned, not that the model is better."""
+    build = write_build(tmp_path)
+    write_form(build["verify-base"], base_answers(), 3.1)
+    write_form(build["verify-hf"], tuned_answers(), 2.0)
+    (build["preflight"] / "parity.json").write_text('{"windows": [[1]], "held_out": false}')
+    inputs = {name: build[name] for name in ("verify-base", "verify-hf", "preflight")}
+    (verdict,) = judge(improvement_gates, build["compare"], inputs, recipe())["improvement.held-out-loss"]
+    assert verdict.outcome == "not measured"
+
+
 def test_an_adapter_that_does_not_act_fails(tmp_path: Path) -> None:
     """Word for word the base's answers."""
     found = judged(tmp_path, base_answers(), losses=(3.0, 3.0))

@@ -158,6 +158,20 @@ def test_a_missing_validation_split_is_seen(run: Run, tiny: Path, data: Path, tm
     assert found == {"preflight.early-stopping"}
 
 
+def test_without_held_out_rows_the_forms_are_compared_on_those_of_the_training(
+    run: Run, tiny: Path, data: Path, tmp_path: Path
+) -> None:
+    """The file says so, and the gate counts no held-out text."""
+    folder = shutil.copytree(data, tmp_path / "rows")
+    for name in ("validation", "test"):
+        (folder / f"{name}.jsonl").write_text("", encoding="utf-8")
+    found = run(tiny, recipe(), folder)
+    parity = json.loads((found / "parity.json").read_text(encoding="utf-8"))
+    assert parity["held_out"] is False
+    assert parity["windows"]
+    assert "preflight.parity-text" in {one.gate for one in judge(found, recipe()) if one.outcome == "failed"}
+
+
 def test_without_training_rows_there_is_nothing_to_check(run: Run, tiny: Path, data: Path, tmp_path: Path) -> None:
     """An empty train split stops the stage with what to do."""
     folder = shutil.copytree(data, tmp_path / "rows")
