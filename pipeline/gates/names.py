@@ -67,7 +67,9 @@ NAMES: dict[str, GateName] = {
     "preflight.embedding-rows": GateName("embedding rows cover the tokenizer", "at least its size", "seed 003"),
     "preflight.converter": GateName("the converter knows the tokenizer", "always", "llama.cpp #7062, #22700"),
     "preflight.converter-metadata": GateName("the converted vocabulary agrees", "0 fields differ", "gates.md"),
-    "preflight.beginning": GateName("a BOS that is added is written by the template", "warn", "gates.md"),
+    "preflight.beginning": GateName(
+        "one BOS, which the template writes", "fail if added as well, warn if only added", "gates.md"
+    ),
     "preflight.same-base": GateName("the 4-bit base is the 16-bit base", "0 differences", "seed 000 §1"),
     "preflight.prompts": GateName("prompts, unseen and seen", "warn under 64", "gates.md"),
     "preflight.parity-text": GateName("held-out text for comparison", "warn under the recipe's", "gates.md"),
@@ -98,6 +100,7 @@ NAMES: dict[str, GateName] = {
     "merge.files": GateName("no adapter files beside the merged weights", "0", "gates.md"),
     "merge.embedding": GateName("embedding rows cover the tokenizer", "at least 0 spare", "seed 003"),
     # -- quantize -----------------------------------------------------------------------------------
+    "quantization.type": GateName("most matrices are of the type asked for", "the commonest", "llama.cpp llama-quant.cpp"),
     "quantization.fallback": GateName("every tensor got the type asked for", "0 others", "llama.cpp llama-quant.cpp"),
     # -- generation (verify-*) --------------------------------------------------------------------
     "generation.non-finite": GateName("logits over the parity text are finite", "0", "gates.md; unsloth #2860"),
