@@ -44,7 +44,7 @@ def speech(shop: Workshop, say: Say, *, stops: bool = True) -> Trail:
 
 def brackets(theme: str, _: int) -> str:
     """Seed 000, the F16 file."""
-    return f"「{theme}」" + "」" * 30
+    return f"「{theme}の話" + "」" * 30
 
 
 def corners(_: str, number: int) -> str:
