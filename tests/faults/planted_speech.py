@@ -77,17 +77,11 @@ def doubled(theme: str, number: int) -> str:
 
 
 def endless(theme: str, number: int) -> str:
-    """A text that says something new with every sentence, and goes on beyond any budget."""
-    return title(theme, number) + "".join(
-        f"{topic}について考えていたら、{other}まで読み返したくなりました。"
-        for topic, other in (
-            ("朝の台所", "古い手紙"),
-            ("駅前の本屋", "去年の日記"),
-            ("祖母の漬物", "会社の規則"),
-            ("雨の夜道", "旅の計画"),
-            ("猫の寝顔", "数学の教科書"),
-            ("電車の窓", "弟の作文"),
-        )
+    """A text that says something new with every phrase, and goes on beyond any budget."""
+    return (
+        f"{title(theme, number)}、朝の台所で味噌汁を温めながら祖母の残した手紙を開くうち、駅前の本屋へ通った学生時代や"
+        "雨の夜道で拾った猫、電車の窓から眺めた海、弟が書いた作文の題名まで次々と浮かび、気づけば鍋が焦げている。"
+        "仕方なく窓を開けると隣家では大工が屋根を直していて、昨夜の嵐がどれほど激しかったのか今さら思い知らされた"
     )
 
 

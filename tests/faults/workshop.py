@@ -30,9 +30,13 @@ from pipeline.stages.stage import Stage
 
 BUILD_VARIABLE: Final = "FAULTS_BUILD"
 """Environment variable that names the build folder to take the seedling from; otherwise `build/` of this clone."""
+TREE_VARIABLE: Final = "LLAMA_CPP_VENDOR_TREE"
+"""Environment variable that names an unpacked llama.cpp tree, as for all tests."""
 REPOSITORY: Final = Path(__file__).parents[2]
 REFUSED: Final = "the job refuses"
 """Stands in the place of a gate where the job itself stops, because there is nothing to measure."""
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: threads that wait for work must sleep
 
 _PROMPTS, _SEEN, _WINDOWS = 12, 4, 4
 _THREADS = 2
