@@ -100,7 +100,9 @@ NAMES: dict[str, GateName] = {
     "merge.files": GateName("no adapter files beside the merged weights", "0", "gates.md"),
     "merge.embedding": GateName("embedding rows cover the tokenizer", "at least 0 spare", "seed 003"),
     # -- quantize -----------------------------------------------------------------------------------
-    "quantization.type": GateName("most matrices are of the type asked for", "the commonest", "llama.cpp llama-quant.cpp"),
+    "quantization.type": GateName(
+        "most matrices are of the type asked for", "the commonest", "llama.cpp llama-quant.cpp"
+    ),
     "quantization.fallback": GateName("every tensor got the type asked for", "0 others", "llama.cpp llama-quant.cpp"),
     # -- generation (verify-*) --------------------------------------------------------------------
     "generation.non-finite": GateName("logits over the parity text are finite", "0", "gates.md; unsloth #2860"),

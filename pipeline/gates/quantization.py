@@ -10,7 +10,6 @@ from typing import Final
 from pipeline.gates.judging import Check
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
-
 _SOURCE: Final = "llama.cpp src/llama-quant.cpp: the other types are for single tensors"
 _FAMILIES: Final = {"IQ3_XS": "IQ3"}
 """The type that mixes two of a family; for all others the name without its size says what is commonest."""

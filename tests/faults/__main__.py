@@ -32,8 +32,8 @@ def main() -> int:
     named = os.environ.get(TREE_VARIABLE)
     vendor = Path(named) if named else vendor_tree(lambda *_, **__: None)
     with tempfile.TemporaryDirectory() as folder, Workshop(stages, vendor, Path(folder)).open() as shop:
-        results = list(planted(shop, short=options.short))
         alarms, sentences = sound(shop, short=options.short)
+        results = list(planted(shop, short=options.short))
     bad = [one.fault.name for one in results if one.shortcomings and not one.fault.missed]
     if not options.short:
         order = [stage.name for stage in stages_of(shop.recipe)]

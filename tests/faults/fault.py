@@ -41,7 +41,8 @@ class Catch:
 
 def follow(fault: Fault, shop: Workshop) -> Catch:
     """Run a fault's stages until one stops it."""
-    started, before = time.monotonic(), []
+    started = time.monotonic()
+    before: list[Judged] = []
     for judged in fault.plant(shop):
         if judged.failed:
             return Catch(judged, tuple(before), time.monotonic() - started)

@@ -101,9 +101,15 @@ def _merge(name: str, what: str, plant: Callable[[Workshop], Trail], gate: str, 
 TENSOR_FAULTS = (
     _merge("never-merged", "adapter saved but never merged", never_merged, "merge.tensors", "adapter was not merged"),
     _merge("wrong-base", "merge into the wrong base", wrong_base, REFUSED, "trained on another base model"),
-    _merge("adapter-left", "adapter files beside the merged weights", adapter_left, "merge.files", "over the adapter's"),
     _merge(
-        "one-tensor-nan", "one tensor NaN", partial(tensor_edit, edit=_not_a_number), "merge.values", "training diverged"
+        "adapter-left", "adapter files beside the merged weights", adapter_left, "merge.files", "over the adapter's"
+    ),
+    _merge(
+        "one-tensor-nan",
+        "one tensor NaN",
+        partial(tensor_edit, edit=_not_a_number),
+        "merge.values",
+        "training diverged",
     ),
     _merge(
         "one-tensor-too-large",

@@ -35,6 +35,11 @@ def settings_file(shop: Workshop, name: str, **changes: Any) -> Trail:
     yield shop.run("preflight", _base(shop, name, changes))
 
 
+def special_token(shop: Workshop, kind: str, text: str) -> Trail:
+    """Let the tokenizer name another special token."""
+    yield from settings_file(shop, "tokenizer_config.json", **{kind: text})
+
+
 def _base(shop: Workshop, name: str, changes: Mapping[str, Any]) -> dict[str, Path]:
     folder = shop.copy("fetch-base")
     write_json(folder / name, {**read_json(folder / name), **changes})
@@ -172,7 +177,7 @@ TEXT_FAULTS = (
     _preflight(
         "eos-is-endoftext",
         "EOS set to `<|endoftext|>`",
-        partial(settings_file, name="tokenizer_config.json", eos_token="<|endoftext|>"),
+        partial(special_token, kind="eos_token", text="<|endoftext|>"),
         "eos",
         "ends texts with <|endoftext|>",
     ),
@@ -186,7 +191,7 @@ TEXT_FAULTS = (
     _preflight(
         "pad-is-eos",
         "pad equal to EOS",
-        partial(settings_file, name="tokenizer_config.json", pad_token="<|im_end|>"),
+        partial(special_token, kind="pad_token", text="<|im_end|>"),
         "padding",
         "pad is the terminator",
     ),
@@ -269,8 +274,13 @@ TEXT_FAULTS = (
         "sample-length",
         "would be cut",
     ),
+    _preflight("epochs-50", "50 epochs", partial(settings, train={"epochs": 50.0}), "epochs", "learned by heart"),
     _preflight(
-        "epochs-50", "50 epochs", partial(settings, train={"epochs": 50.0}), "epochs", "learned by heart"
+        "early-stopping-off",
+        "early stopping switched off",
+        partial(settings, train={"patience_evals": 0}),
+        "early-stopping",
+        "switches early stopping off",
     ),
     _preflight(
         "blind-early-stopping",

@@ -27,9 +27,10 @@ _SPENT: Final = {
 }
 _INTRODUCTION: Final = """\
 # Planted faults
-Written by `nox -s faults`; `tests/faults/registry.py` holds the cases. Each plants one fault where it really arises (recipe, rows, tokenizer files, labels,
-weights, GGUF bytes, a stand-in that speaks), runs the real jobs on the seedling and judges them with the real gates. A case is good when exactly the
-named gate fails, with the right cause, and no earlier stage could have known. Time is what the suite needs, from planting to the verdict.
+Written by `nox -s faults`; `tests/faults/registry.py` holds the cases. Each plants one fault where it really arises
+(recipe, rows, tokenizer files, labels, weights, GGUF bytes, a stand-in that speaks), runs the real jobs on the
+seedling, and judges them with the real gates. A case is good when exactly the named gate fails, with the right cause,
+and every stage before was silent. Time is what the suite needs, from planting to the verdict.
 
 """
 _ROW: Final = re.compile(r"^\| `([\w-]+)` \|.*\| ([^|]+) \|$", re.MULTILINE)
