@@ -145,6 +145,13 @@ def golden(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Plant every known fault, see which gate stops it, write docs/faults.md; `-- --short` leaves trainings out."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
+    session.run(python_of(session, "dev"), "-m", "tests.faults", *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated documents anew: the recipes' reference, their JSON Schema, the gates' reference."""
     session.run(python_of(session, "host"), "-m", "pipeline.schema")

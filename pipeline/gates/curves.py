@@ -42,15 +42,13 @@ def read_curve(history: Mapping[str, Any]) -> Curve | None:
         return None
     rise, noise = _rise(losses)
     best = min(losses)
-    initial = history.get("initial_validation_loss")
-    start = losses.index(best) if not finite(initial) or best < initial else -1
     return Curve(
         losses=tuple(losses),
         best_steps=tuple(row["step"] for row in rows if row["loss"] == best),
         rise=rise,
         noise=noise,
         correlation=_correlation(history, rows),
-        evaluations_since_best=len(losses) - 1 - start,
+        evaluations_since_best=len(losses) - 1 - losses.index(best),  # the trainer counts from its first one too
     )
 
 

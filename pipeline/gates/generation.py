@@ -299,10 +299,16 @@ def special_tokens(evidence: Evidence) -> Sequence[Verdict]:
         evidence,
         check,
         limits.special_share,
-        lambda row: bool(row.get("leftover_special")) or answers.has_marks(row["text"]),
+        lambda row: bool(row.get("leftover_special")) or answers.has_marks(_whole_characters(row)),
         cause="special tokens as plain text in the training rows, another terminator, or bytes that make no character",
         advice="look at preflight's terminator gates and at the rows that hold such marks",
     )
+
+
+def _whole_characters(row: Row) -> str:
+    """Return an answer's text; one that the token budget cut may end within a character, which is no broken one."""
+    words = str(row["text"])
+    return words.rstrip("\ufffd") if row["stopped"] == "length" else words
 
 
 def _share_check(gate: str, subject: str, limit: float) -> Check:

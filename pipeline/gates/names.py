@@ -238,7 +238,7 @@ NAMES: dict[str, GateName] = {
         "the converted vocabulary against the tokenizer", "fields that differ", "over 0", "", "gates.md, parity"
     ),
     "preflight.beginning": GateName(
-        "a BOS that the tokenizer adds is written by the template", "", "", "added and not written", "gates.md"
+        "one BOS, which the template writes", "", "added by the tokenizer as well", "only added", "gates.md"
     ),
     "preflight.same-base": GateName(
         "the 4-bit base is the 16-bit base",
@@ -379,6 +379,13 @@ NAMES: dict[str, GateName] = {
     "merge.files": GateName("adapter files beside the merged weights", "files", "over 0", "", "gates.md, parity"),
     "merge.embedding": GateName("embedding rows less tokens of the tokenizer", "rows", "under 0", "", "seed 003"),
     # -- quantize -----------------------------------------------------------------------------------
+    "quantization.type": GateName(
+        "matrices of the type that was asked for",
+        "share of the matrices",
+        "another type is as common",
+        "",
+        "llama.cpp src/llama-quant.cpp",
+    ),
     "quantization.fallback": GateName(
         "tensors of another type than was asked for",
         "tensors of another type",

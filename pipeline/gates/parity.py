@@ -224,6 +224,9 @@ def merged_tensors(evidence: Evidence) -> Sequence[Verdict]:
     targets = sum(bool(tensor.get("target")) for tensor in report.get("tensors") or [])
     if not targets and not wrong:
         return (check.failed(0, "the adapter targets no tensor of this base", "check train.lora.targets"),)
+    if targets and len(report["unchanged_targets"]) == targets:
+        cause, advice = "the adapter was not merged: its targets are the base's", "look at train.lora, then merge again"
+        return (check.failed(len(wrong), cause, advice, wrong),)
     return (
         check.judged(
             len(wrong),
@@ -236,7 +239,7 @@ def merged_tensors(evidence: Evidence) -> Sequence[Verdict]:
 
 
 def merged_values(evidence: Evidence) -> Sequence[Verdict]:
-    """Fail on a weight that is not finite, or too large for F16."""
+    """Fail on a weight that is not finite or too large for F16, and on a tensor that the merge made all zeros."""
     check = Check(
         "merge.values", "largest weight", "absolute value", f"finite, under {F16_MAX:.0f}", "IEEE 754 half precision"
     )
@@ -244,7 +247,11 @@ def merged_values(evidence: Evidence) -> Sequence[Verdict]:
     if report is None or not isinstance(report.get("non_finite"), list):
         return (check.not_measured("merge.json is missing or does not count them"),)
     broken, largest = report["non_finite"], report.get("max_abs")
+    zeros = [one["name"] for one in report.get("tensors") or [] if one.get("changed") and one.get("max_abs") == 0]
     value = float(largest) if finite(largest) else "none is finite"
+    if zeros and not broken:
+        cause, advice = "a tensor was lost: the base has weights where all is zero now", "merge again on sound memory"
+        return (check.failed(value, cause, advice, [f"all zeros: {name}" for name in zeros]),)
     return (
         check.judged(
             value,

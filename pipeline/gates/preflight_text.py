@@ -241,12 +241,18 @@ def _differences(measured: dict[str, Any], result: dict[str, Any]) -> list[str]:
 
 
 def beginning(evidence: Evidence) -> Sequence[Verdict]:
-    """Runtimes that follow the tokenizer put a BOS first; training has one only where the template writes it."""
+    """Runtimes that follow the tokenizer put a BOS first; training has one only where the template writes it.
+
+    Where both do, `tokenizer.bos` would find two in the GGUF file, after training: so it fails here.
+    """
     measured = evidence.json("preflight.json")
-    check = Check(
-        "preflight.beginning", "BOS", "", "the template writes what the tokenizer adds", "gates.md: at most one BOS"
-    )
+    check = Check("preflight.beginning", "BOS", "", "template or tokenizer, not both", "gates.md: at most one BOS")
     added, written = measured["added_at_start"], measured["template_writes_bos"]
+    if added and written:
+        cause = "prompts would start with two BOS: the template writes one, and runtimes add what the tokenizer adds"
+        return [
+            check.failed(f"both, {added}", cause, "set add_bos_token to false in tokenizer_config.json of the base")
+        ]
     state = "written by the template" if written else f"added by the tokenizer: {added}" if added else "none"
     return [
         check.judged(

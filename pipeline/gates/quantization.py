@@ -1,11 +1,19 @@
-"""The gate of `quantize`: every tensor got the type that was asked for."""
+"""The gates of `quantize`: every tensor got the type that was asked for."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from pipeline.gates.judging import Check
 from pipeline.gates.verdict import Evidence, Gate, Verdict
+
+_SOURCE: Final = "llama.cpp src/llama-quant.cpp: the other types are for single tensors"
+_FAMILIES: Final = {"IQ3_XS": "IQ3"}
+"""The type that mixes two of a family; for all others the name without its size says what is commonest."""
+_PLAIN: Final = frozenset({"F32", "F16", "BF16"})
 
 
 def fallback(evidence: Evidence) -> Sequence[Verdict]:
@@ -35,4 +43,29 @@ def fallback(evidence: Evidence) -> Sequence[Verdict]:
     )
 
 
-quantization_gates: tuple[Gate, ...] = (fallback,)
+def main_type(evidence: Evidence) -> Sequence[Verdict]:
+    """Fail when most of the file's matrices are of another type than the one that was asked for.
+
+    A tensor that fell back counts as what it should have been: `fallback` judges it.
+    """
+    found = evidence.json("quantize.json")
+    kind = str(found["type"])
+    family = _FAMILIES.get(kind, re.sub(r"_[SML]$", "", kind))
+    fallen = {tensor["tensor"] for tensor in found["fallbacks"]}
+    whole = {name: one for name, one in found["tensors"].items() if name not in fallen}
+    stored = Counter(one for one in whole.values() if one not in _PLAIN - {family})
+    sound = len(fallen) + sum(count for one, count in stored.items() if one.startswith(family))
+    others = max((count for one, count in stored.items() if not one.startswith(family)), default=0)
+    check = Check("quantization.type", kind, "share of the matrices", f"{family} is the commonest", _SOURCE)
+    return (
+        check.judged(
+            sound / max(1, len(fallen) + sum(stored.values())),
+            fails=others >= sound,
+            cause=f"this is no {kind} file: it was quantized to another type",
+            advice="look at the type that the stage asked llama.cpp for",
+            evidence=[f"{one}: {count} tensors" for one, count in sorted(stored.items())],
+        ),
+    )
+
+
+quantization_gates: tuple[Gate, ...] = (fallback, main_type)

@@ -46,6 +46,9 @@ _TYPES = {
     35: ("TQ2_0", 256, 66),
 }
 
+TYPE_NUMBERS = {name: number for number, (name, _, _) in _TYPES.items()}
+"""ggml's number of a type."""
+
 BLOCK_LENGTHS = {name: length for name, length, _ in _TYPES.values()}
 """How many numbers of a row make one block of a type; 1 for plain numbers."""
 

@@ -48,6 +48,7 @@ def main(job: Job) -> None:
     everything = [row for split in SPLITS for row in parity_text.in_order(rows[split])]
     findings, samples = sample_checks.check_samples(tokenizer, rules(parameters, tokenizer), everything)
     prompts = write_prompts(job, tokenizer, rows)
+    sample_checks.check_prompts(findings, everything, samples, prompts)
     windows = write_windows(job, samples, len(rows["train"]))
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
     text = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import llama_cpp
 
+from .block_values import check_blocks
 from .gguf_header import BLOCK_LENGTHS, Header, read_header
 from .job import Job, JobError, progress, write_json
 from .llama_runtime import log_lines, report_problem
@@ -69,7 +70,9 @@ def main(job: Job) -> None:
     before = read_header(source)
     listener = quantize(source, output, kind, job.threads)
     after = read_header(output)
-    write_json(job.output / "quantize.json", describe(kind, before, after, listener))
+    found = describe(kind, before, after, listener)
+    check_blocks(source, output, before, after)
+    write_json(job.output / "quantize.json", found)
 
 
 def file_type(kind: str) -> int:

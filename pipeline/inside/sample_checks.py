@@ -88,6 +88,22 @@ def check_samples(tokenizer: Any, rules: Rules, rows: Sequence[dict[str, Any]]) 
     return findings, all_ids
 
 
+def check_prompts(
+    findings: Findings,
+    rows: Sequence[Mapping[str, Any]],
+    samples: Sequence[Sequence[int]],
+    prompts: Sequence[Mapping[str, Any]],
+) -> None:
+    """Count the prompts for inference whose ids are not the whole unlabelled start of their row's sample.
+
+    `rows`, `samples` and the findings' lengths are in one order; `prompts` are lines of prompts.jsonl.
+    """
+    starts = {row["id"]: ids[:size] for row, ids, size in zip(rows, samples, findings.prompt_lengths, strict=True)}
+    for line in prompts:
+        if list(line["ids"]) != list(starts[line["id"]]):
+            findings.add(line["id"], ["prompt_prefix_differs"])
+
+
 def label_faults(
     tokenizer: Any, rules: Rules, row: Mapping[str, Any], ids: Sequence[int], mask: Sequence[int]
 ) -> list[str]:

@@ -45,7 +45,8 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-OTHERS = {"pipeline", "tests", "lint", "lock", "bench", "docs", "golden", "clean", "images", "check_blackwell", "tools"}
+OTHERS = {"pipeline", "tests", "lint", "lock", "bench", "docs", "faults", "golden", "clean", "images", "tools"}
+OTHERS |= {"check_blackwell"}
 
 
 def test_sessions_are_there() -> None:

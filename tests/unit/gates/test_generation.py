@@ -200,6 +200,18 @@ def test_leftover_special_tokens_fail(build: dict[str, Path]) -> None:
     assert seen["generation.special-tokens"][0].outcome == "failed"
 
 
+def test_a_character_that_the_token_budget_cut_is_no_broken_one(build: dict[str, Path]) -> None:
+    """The answer that runs on is the other gate's matter; bytes that make no character elsewhere still count."""
+
+    def cut(rows: Rows) -> None:
+        for row in rows[::10]:
+            row.update(text=row["text"] + "\ufffd", stopped="length")
+
+    assert judged(build, cut)["generation.special-tokens"][0].outcome == "passed"
+    broken = judged(build, every(10, lambda row: "\ufffd" + row["text"]))
+    assert broken["generation.special-tokens"][0].outcome == "failed"
+
+
 @pytest.mark.parametrize(("distinct", "outcome"), [(8, "failed"), (40, "warned"), (60, "passed")])
 def test_variety(build: dict[str, Path], distinct: int, outcome: str) -> None:
     """64 prompts, and only so many different answers."""

@@ -210,6 +210,23 @@ def test_weights_beyond_f16_fail(tmp_path: Path, changes: dict[str, Any]) -> Non
     assert merged(tmp_path, **changes)["merge.values"][0].outcome == "failed"
 
 
+def test_a_tensor_that_became_all_zeros_fails(tmp_path: Path) -> None:
+    """A tensor that was zero in the base and stayed so is none of the merge's doing."""
+    kept, lost = ({**tensor, "max_abs": 0.0} for tensor in reversed(merge_report()["tensors"]))
+    (verdict,) = merged(tmp_path, tensors=[kept, lost])["merge.values"]
+    assert (verdict.outcome, verdict.evidence) == ("failed", (f"all zeros: {lost['name']}",))
+    assert merged(tmp_path, tensors=[merge_report()["tensors"][0], kept])["merge.values"][0].outcome == "passed"
+
+
+def test_an_adapter_that_was_never_merged_is_said_so(tmp_path: Path) -> None:
+    """All targets are the base's: that is no wrong base."""
+    (target, other) = merge_report()["tensors"]
+    changes = {"tensors": [{**target, "changed": False}, other], "unchanged_targets": [target["name"]]}
+    (verdict,) = merged(tmp_path, **changes)["merge.tensors"]
+    assert verdict.outcome == "failed"
+    assert "was not merged" in verdict.cause
+
+
 def test_leftover_adapter_files_fail(tmp_path: Path) -> None:
     """A loader would apply the adapter twice."""
     assert merged(tmp_path, adapter_files_left=["adapter_config.json"])["merge.files"][0].outcome == "failed"

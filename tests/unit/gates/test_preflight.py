@@ -189,9 +189,15 @@ def test_a_new_token_with_a_trained_embedding_is_silent(tmp_path: Path) -> None:
     assert verdicts(tmp_path, changes)["preflight.new-tokens"][0].outcome == "passed"
 
 
-def test_a_bos_that_the_template_writes_is_silent(tmp_path: Path) -> None:
-    """One BOS, by the template; the runtime recognises it."""
-    assert outcomes(verdicts(tmp_path, {"added_at_start": [1], "template_writes_bos": True})) == {}
+def test_a_bos_that_the_template_alone_writes_is_silent(tmp_path: Path) -> None:
+    """One BOS."""
+    assert outcomes(verdicts(tmp_path, {"template_writes_bos": True})) == {}
+
+
+def test_a_bos_from_template_and_tokenizer_fails(tmp_path: Path) -> None:
+    """What `tokenizer.bos` would find in the GGUF file can be known before training."""
+    found = verdicts(tmp_path, {"added_at_start": [1], "template_writes_bos": True})["preflight.beginning"]
+    assert [(one.outcome, one.cause[:11]) for one in found] == [("failed", "prompts wou")]
 
 
 def test_tied_embeddings_have_no_output_layer_to_judge(tmp_path: Path) -> None:

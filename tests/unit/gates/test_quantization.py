@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.gates.quantization import fallback
+from pipeline.gates.quantization import fallback, main_type
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.recipe import Recipe
 
@@ -43,3 +43,43 @@ def test_the_evidence_is_a_few_dozen_at_most(tmp_path: Path) -> None:
     verdict = judged(tmp_path, [fallen(f"blk.{number}.attn_q.weight") for number in range(200)])
     assert verdict.value == 200
     assert len(verdict.evidence) <= 24
+
+
+def typed(folder: Path, kind: str, tensors: dict[str, str], fallbacks: list[dict[str, Any]]) -> Verdict:
+    """Return the verdict of the other gate, on a file with tensors of these types."""
+    record = {"type": kind, "tensors": tensors, "fallbacks": fallbacks}
+    (folder / "quantize.json").write_text(json.dumps(record))
+    (verdict,) = main_type(Evidence(folder=folder, inputs={}, recipe=cast("Recipe", None)))
+    return verdict
+
+
+MIXED = {"a": "Q4_K", "b": "Q4_K", "c": "Q6_K", "norm": "F32"}
+
+
+def test_a_mixture_around_the_type_is_that_type(tmp_path: Path) -> None:
+    """Q4_K_M holds some Q6_K; vectors in F32 do not count."""
+    verdict = typed(tmp_path, "Q4_K_M", MIXED, [])
+    assert (verdict.outcome, verdict.value) == ("passed", 0.666667)
+
+
+def test_another_type_under_the_same_name_fails(tmp_path: Path) -> None:
+    """Q2_K where Q4_K_M was asked: its few Q4_K tensors do not excuse it."""
+    verdict = typed(tmp_path, "Q4_K_M", {"a": "Q2_K", "b": "Q2_K", "c": "Q4_K"}, [])
+    assert verdict.outcome == "failed"
+    assert "no Q4_K_M file" in verdict.cause
+
+
+def test_a_file_without_quantized_tensors_fails(tmp_path: Path) -> None:
+    """F16 called Q8_0."""
+    assert typed(tmp_path, "Q8_0", {"a": "F16"}, []).outcome == "failed"
+
+
+def test_what_fell_back_is_the_other_gates_matter(tmp_path: Path) -> None:
+    """Rows of 896 numbers: every tensor is Q5_0, and that can be waived."""
+    assert typed(tmp_path, "Q4_K_M", {"a": "Q5_0"}, [fallen("a")]).outcome == "passed"
+
+
+def test_types_of_small_blocks_and_of_two_kinds(tmp_path: Path) -> None:
+    """BF16 is a type like others, and IQ3_XS is half IQ3_XXS."""
+    assert typed(tmp_path, "BF16", {"a": "BF16", "b": "F32"}, []).outcome == "passed"
+    assert typed(tmp_path, "IQ3_XS", {"a": "IQ3_S", "b": "IQ3_XXS", "c": "Q6_K"}, []).outcome == "passed"

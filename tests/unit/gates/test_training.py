@@ -77,6 +77,14 @@ def test_early_stopping_that_did_not_act_fails(tmp_path: Path) -> None:
     assert "went on for 6 evaluations" in str(verdict.value)
 
 
+def test_a_loss_that_falls_and_stays_over_the_untrained_one_is_not_for_early_stopping(tmp_path: Path) -> None:
+    """The trainer counts from its first evaluation; that training made it worse is said by `training.improvement`."""
+    run = with_validation([9.0 - at / 10 for at in range(10)], initial_validation_loss=4.0)
+    found = judged(tmp_path, run)
+    assert found["training.early-stopping"][0].outcome == "passed"
+    assert found["training.improvement"][0].outcome == "failed"
+
+
 def test_early_stopping_that_acted_passes(tmp_path: Path) -> None:
     """Four evaluations after the best one the run ended."""
     run = with_validation([2.5, 2.2, 2.0, 1.9, 1.91, 1.92, 1.93, 1.93], stopped_early=True, planned_steps=100)

@@ -129,3 +129,28 @@ def test_lengths_are_spread_by_order() -> None:
     """Smallest, middle, 99 %, largest; nothing of nothing."""
     assert sample_checks.spread(list(range(1, 201))) == {"min": 1, "median": 100, "p99": 198, "max": 200}
     assert sample_checks.spread([]) == {}
+
+
+def inference_faults(tokenizer: Any, changed: list[int]) -> int:
+    """How many of two prompts are not the start of their samples, the second one having `changed` before it."""
+    given = rows(2, "朝活", 2)
+    findings, samples = sample_checks.check_samples(tokenizer, rules(), given)
+    starts = [ids[:size] for ids, size in zip(samples, findings.prompt_lengths, strict=True)]
+    prompts = [{"id": given[0]["id"], "ids": starts[0]}, {"id": given[1]["id"], "ids": [*changed, *starts[1]]}]
+    sample_checks.check_prompts(findings, given, samples, prompts)
+    return findings.counts["prompt_prefix_differs"]
+
+
+def test_prompts_for_inference_are_held_against_the_samples(qwen: Any) -> None:
+    """What is published for inference, and not only what the template would give."""
+    assert inference_faults(qwen, []) == 0
+    assert inference_faults(qwen, [198]) == 1
+
+
+def test_a_prompt_that_stops_short_of_the_answer_is_seen(qwen: Any) -> None:
+    """A prefix is not enough: without the opening of the assistant's turn the model would write that first."""
+    given = rows(1, "朝活", 1)
+    findings, samples = sample_checks.check_samples(qwen, rules(), given)
+    short = [{"id": given[0]["id"], "ids": samples[0][: findings.prompt_lengths[0] - 3]}]
+    sample_checks.check_prompts(findings, given, samples, short)
+    assert findings.rows["prompt_prefix_differs"] == [given[0]["id"]]

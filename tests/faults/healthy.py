@@ -1,0 +1,45 @@
+"""The same stages on sound material: no gate may fire."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from tests.faults.planted_speech import title, verify_with
+from tests.faults.planted_training import short_run
+from tests.faults.workshop import Trail, Workshop
+
+
+def finished(shop: Workshop) -> Trail:
+    """Judge everything that the finished seedling published, again."""
+    for name, folder in shop.made.items():
+        if name not in ("report", "release"):
+            yield shop.judge(name, folder)
+
+
+def made_again(shop: Workshop) -> Trail:
+    """Run the jobs in which faults are planted, without a fault."""
+    for name in ("prepare", "preflight", "merge", "quantize-Q4_K_M"):
+        yield shop.run(name)
+
+
+def converted_again(shop: Workshop) -> Trail:
+    """Convert, and ask the file."""
+    converted = shop.run("convert")
+    yield converted
+    yield shop.run("verify-f16", {**shop.small, "convert": converted.folder})
+
+
+def sound_speech(shop: Workshop) -> Trail:
+    """Answer as a person would."""
+    yield verify_with(shop, title)
+
+
+HEALTHY: Final[dict[str, Callable[[Workshop], Trail]]] = {
+    "finished": finished,
+    "made-again": made_again,
+    "converted-again": converted_again,
+    "sound-speech": sound_speech,
+}
+TRAINED: Final[dict[str, Callable[[Workshop], Trail]]] = {"short-training": short_run}
+"""As long as the faults that have to be trained for."""
