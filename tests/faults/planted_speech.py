@@ -18,11 +18,12 @@ Say = Callable[[str, int], str]
 
 def verify_with(shop: Workshop, say: Say, *, stops: bool = True) -> Judged:
     """Run `verify-hf` with answers that somebody else gives; `stops` says whether they end with the terminator."""
-    from pipeline.inside import generate_hf, weights
+    from pipeline.inside import generate_hf
+    from pipeline.inside.tokenizer_loading import load_tokenizer
 
     prompts = read_jsonl(shop.small["preflight"] / "prompts.jsonl")
     numbers = {tuple(prompt["ids"]): number for number, prompt in enumerate(prompts)}
-    tokenizer = weights.load_tokenizer(shop.made["fetch-base"])
+    tokenizer = load_tokenizer(shop.made["fetch-base"])
 
     def decode(_: Any, asked: Sequence[Sequence[int]], __: Any, terminator: int, limit: int) -> list[list[int]]:
         found = []

@@ -25,7 +25,9 @@ def build(tmp_path: Path) -> dict[str, Path]:
     build = write_build(tmp_path / "build")
     (build["prepare"] / "funnel.json").unlink()
     write_json(build["preflight"] / "preflight.json", HEALTHY)
-    write_json(build["quantize-Q4_K_M"] / "quantize.json", {"type": "Q4_K_M", "fallbacks": []})
+    write_json(
+        build["quantize-Q4_K_M"] / "quantize.json", {"type": "Q4_K_M", "fallbacks": [], "tensors": {"a": "Q4_K"}}
+    )
     return build
 
 
