@@ -61,7 +61,8 @@ def _row(result: Result, before: str) -> str:
     gate = f"`{fault.gate}`" if "." in fault.gate else fault.gate
     caught = gate if not result.shortcomings else f"**not caught**: {fault.missed or '; '.join(result.shortcomings)}"
     spent, time = _SPENT.get(fault.stage, "one training"), time_class(result.seconds, before)
-    return f"| `{fault.name}` | {fault.what} | {caught} | {fault.stage} | {spent} | {time} |"
+    cells = (f"`{fault.name}`", fault.what, caught, fault.stage, spent, time)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def time_class(seconds: float, before: str) -> str:

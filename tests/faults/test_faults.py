@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -45,6 +46,12 @@ def test_sound_material_raises_no_alarm(trail: Callable[[Workshop], Trail], shop
 def test_the_page_lists_exactly_these_faults() -> None:
     """A fault that is added is on the page after `nox -s faults`."""
     assert sorted(listed()) == sorted(fault.name for fault in FAULTS)
+
+
+def test_every_line_of_the_page_has_six_cells() -> None:
+    """A `|` of a special token is no border."""
+    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {7}
 
 
 def test_names_are_unique_and_gates_and_stages_exist() -> None:
