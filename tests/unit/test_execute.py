@@ -363,8 +363,13 @@ def test_ctrl_c_ends_a_host_stage_at_its_next_event(kitchen: Kitchen) -> None:
             job.emit("fetch.bytes", done=done, total=600)
             time.sleep(0.05)
 
-    with pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
-        run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
+    # As the command line does: a shell that starts the tests in the background leaves SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
+            run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - stopped[0] < 3  # a second, on a busy machine
     assert "run again" in caught.value.advice
     assert list((kitchen.store_root / "tmp").iterdir()) == []
