@@ -69,7 +69,7 @@ CAUSES: Final[tuple[Cause, ...]] = (
     Cause(
         "training",
         "too little training: the model is on its way from the base to the task",
-        ("training.improvement", "training.evaluations", "preflight.evaluations", "preflight.warm-up"),
+        ("training.improvement", "preflight.warm-up"),
         (*_ENDLESS, "generation.special-tokens"),
         "train a whole epoch; look whether the validation loss still falls at the end",
     ),
