@@ -232,8 +232,7 @@ class Run:
 
     def _input_folders(self, stage: Stage) -> dict[str, Path]:
         """Return the folder of each artifact that the stage or its gates read."""
-        named = stage.read_by_gates.items()
-        return {name: self.store.folder(self.outcomes[other].manifest) for name, other in named}
+        return self.store.folders(stage.read_by_gates, self._manifests())
 
     def _look_up(self, stage: Stage, key: str) -> Manifest | None:
         """Return the stored result of a key when its bytes are trusted and judged by today's limits."""

@@ -65,6 +65,6 @@ def forecast(context: Context, environments: Environments) -> list[Forecast]:
 def _judged(context: Context, stage: Stage, manifest: Manifest, manifests: Mapping[str, Manifest]) -> Manifest:
     """Return a manifest with the verdicts of today's limits, as a run would find them."""
     store = context.store()
-    inputs = {name: store.folder(manifests[other]) for name, other in stage.read_by_gates.items()}
+    inputs = store.folders(stage.read_by_gates, manifests)
     verdicts = judge(stage, context.recipe, store.folder(manifest), inputs)
     return manifest.judged([verdict.to_json() for verdict in verdicts])

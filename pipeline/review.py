@@ -58,7 +58,7 @@ def _review(context: Context, stage: Stage, manifests: Mapping[str, Manifest]) -
         return Review(stage.name, "not built")
     if problems := store.damage(manifest):
         return Review(stage.name, "damaged", problems[0])
-    inputs = {name: store.folder(manifests[other]) for name, other in stage.read_by_gates.items() if other in manifests}
+    inputs = store.folders(stage.read_by_gates, manifests)
     verdicts = tuple(judge(stage, context.recipe, store.folder(manifest), inputs))
     note = _outdated(stage, manifest, manifests)
     stopped = any(verdict.outcome == "failed" for verdict in verdicts)

@@ -121,16 +121,18 @@ def keys_to_keep(build: Path, runs: list[str]) -> set[str]:
     for path in sorted(build.glob("*/state.json")):
         state = read_state(build, path.parent.name, strict=True)
         keep |= {*state["stages"].values(), *state["released"].values()}
-    for run in runs:
-        record = build / "runs" / run / "record.json"
-        try:
-            stages = json.loads(record.read_bytes())["stages"]
-        except (OSError, ValueError, KeyError) as error:
-            known = ", ".join(sorted(path.parent.name for path in build.glob("runs/*/record.json"))[-5:])
-            message = f"there is no run {run!r}"
-            raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
-        keep |= {stage["key"] for stage in stages.values()}
-    return keep
+    return keep.union(*(run_keys(build, run).values() for run in runs))
+
+
+def run_keys(build: Path, run: str) -> dict[str, str]:
+    """Return the key of each stage of a run. Raises UsageError, with the latest runs, where there is no such run."""
+    record = build / "runs" / run / "record.json"
+    try:
+        return {name: stage["key"] for name, stage in json.loads(record.read_bytes())["stages"].items()}
+    except (OSError, ValueError, KeyError) as error:
+        known = ", ".join(sorted(path.parent.name for path in build.glob("runs/*/record.json"))[-5:])
+        message = f"there is no run {run!r}"
+        raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
 
 
 def _built_by_killed_runs(build: Path) -> set[str]:

@@ -52,6 +52,10 @@ class Store:
         """Return the folder that holds an artifact's files."""
         return self._path("contents", manifest.content)
 
+    def folders(self, named: Mapping[str, str], manifests: Mapping[str, Manifest]) -> dict[str, Path]:
+        """Return the folder for each name → stage whose manifest is there."""
+        return {name: self.folder(manifests[stage]) for name, stage in named.items() if stage in manifests}
+
     def manifest_path(self, key: str) -> Path:
         """Return where the manifest of a key is, or would be."""
         return self._path("manifests", f"{key}.json")

@@ -13,7 +13,7 @@ from pipeline.diagnosis.conclusion import Facts, conclude
 from pipeline.diagnosis.forms import STEPS, forms_of
 from pipeline.diagnosis.page import Diagnosis
 from pipeline.errors import UsageError
-from pipeline.runs import read_state
+from pipeline.runs import read_state, run_keys
 
 _NOT_PASSED: Final = ("failed", "waived", "warned")
 _STEP_OF: Final = {
@@ -71,13 +71,7 @@ def _keys(context: Context, run: str | None) -> dict[str, str]:
             advice = f"python -m pipeline run --recipe {context.path}, or name loose files with --gguf"
             raise UsageError(message, where=str(context.folder), advice=advice)
         return keys
-    record = context.build / "runs" / run / "record.json"
-    try:
-        return {name: stage["key"] for name, stage in json.loads(record.read_bytes())["stages"].items()}
-    except (OSError, ValueError, KeyError) as error:
-        known = ", ".join(sorted(path.parent.name for path in context.build.glob("runs/*/record.json"))[-5:])
-        message = f"there is no run {run!r}"
-        raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
+    return run_keys(context.build, run)
 
 
 def _facts(context: Context, verdicts: list[dict[str, Any]]) -> Facts:
