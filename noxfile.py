@@ -152,6 +152,24 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session
+def ablate(session: nox.Session) -> None:
+    """Try v1's suspects one at a time over three seeds, see which make a model babble, write docs/ablation.md."""
+    study(session, "ablate")
+
+
+@nox.session
+def calibrate(session: nox.Session) -> None:
+    """Run two sound recipes with five seeds each to the quantized file, write docs/calibration.md."""
+    study(session, "calibrate")
+
+
+def study(session: nox.Session, name: str) -> None:
+    """Take the finished seedling, and train many times. What was interrupted goes on where it was."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
+    session.run(python_of(session, "dev"), "-m", "tests.studies", name, *session.posargs)
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Write the generated documents anew: the recipes' reference, their JSON Schema, the gates' reference."""
     session.run(python_of(session, "host"), "-m", "pipeline.schema")
