@@ -17,6 +17,7 @@ FAMILIES = (
     "fetch",
     "prepare",
     "preflight",
+    "verify-tokenizer",
     "train",
     "verify-base",
     "verify-hf",

@@ -20,7 +20,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "generation": FORMS,
     "merge": ("merge",),
     "quantization": ("quantize",),
-    "tokenizer": FILES,
+    "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
     "parity": ("compare",),
     "improvement": ("compare",),
@@ -393,7 +393,7 @@ NAMES: dict[str, GateName] = {
         "",
         "facts.md; llama.cpp src/llama-quant.cpp",
     ),
-    # -- the GGUF file against the tokenizer (verify-f16, verify-quant) ----------------------------
+    # -- GGUF files against the tokenizer (verify-tokenizer, verify-f16, verify-quant) ---------------
     "tokenizer.ids": GateName(
         "llama.cpp's ids against the tokenizer's, of prompts and awkward strings",
         "texts that differ",

@@ -18,8 +18,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `release`. It takes every file of every stage for its digest only, and reads none."""
     types = recipe.quantize.types
     names = [
-        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-base", "train", "verify-hf", "merge"),
-        *("verify-merged", "convert", "verify-f16"),
+        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "train", "verify-hf"),
+        *("merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
         *(f"verify-quant-{kind}" for kind in types),
         *("compare", "report"),

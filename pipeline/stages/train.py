@@ -11,7 +11,7 @@ from pipeline.stages.stage import Input, Stage
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """Return the stage `train`. It waits for preflight's gates but reads nothing of preflight."""
+    """Return the stage `train`. It waits for the gates before it but reads nothing of their stages."""
     return (
         Stage(
             name="train",
@@ -21,7 +21,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             parameters={**recipe.slice("train", "prompt"), "base": _name(recipe)},
             summary=f"LoRA rank {recipe.train.lora.rank}, {recipe.train.epochs:g} epochs",
             program="train",
-            after=("preflight",),
+            after=("preflight", "verify-tokenizer"),
             inputs={
                 "base": Input("fetch-base", MODEL_FILES),
                 "data": Input("prepare", ("train.jsonl", "validation.jsonl")),
