@@ -167,7 +167,7 @@ NAMES: dict[str, GateName] = {
     "preflight.learning-rate": GateName(
         "learning rate of LoRA fine-tuning",
         "peak learning rate",
-        "",
+        "over {preflight.learning_rate_fail}",
         "outside {preflight.learning_rate_warn_min}–{preflight.learning_rate_warn_max}",
         "seed 001 §6",
     ),

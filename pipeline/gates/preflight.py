@@ -54,6 +54,12 @@ class PreflightLimits(BaseModel):
     learning_rate_warn_max: float = Field(
         5e-4, gt=0, description="Largest usual learning rate of LoRA fine-tuning. Source: seed 001 §6."
     )
+    learning_rate_fail: float = Field(
+        1e-2,
+        gt=0,
+        description="Learning rate over which nothing is trained. Source: recipe value, 20 times the largest usual one;"
+        " planted at 100 times, it spoils the seedling in its first steps.",
+    )
     warmup_share_warn_min: float = Field(
         0.03, ge=0, le=1, description="Smallest usual share of the steps for warm-up. Source: seed 001 §6."
     )
