@@ -1,4 +1,4 @@
-"""What share of a run is spent on checks?"""
+"""The share of a run that is spent on checks."""
 
 from __future__ import annotations
 
