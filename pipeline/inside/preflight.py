@@ -1,7 +1,7 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
 Publishes `prompts.jsonl`, `tokens.jsonl` and `parity.json` for the later stages, and `preflight.json`, what the gates
-judge. No weights are read: of the safetensors files only the headers.
+judge. Of the safetensors files only the headers are read, and a few rows where training loads a 4-bit copy.
 """
 
 from __future__ import annotations

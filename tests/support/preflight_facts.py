@@ -11,6 +11,29 @@ from pipeline.gates.preflight import preflight_gates
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.recipe import Recipe
 
+WEIGHT: dict[str, Any] = {
+    "name": "model.layers.0.mlp.down_proj.weight",
+    "relative_error": 0.092,
+    "codes_differ": 0.0,
+    "elements": 81920,
+}
+DISTANCE: dict[str, Any] = {
+    "compared": 1,
+    "elements": 81920,
+    "relative_error": 0.092,
+    "codes_differ": 0.0,
+    "tensors": [WEIGHT],
+    "unlike": [],
+}
+"""How far a sound 4-bit copy is from its base, by one of its weights."""
+
+COPY: dict[str, Any] = {
+    "quantization": "bitsandbytes",
+    "settings_differ": [],
+    "tokenizer_files_differ": [],
+    "weights": DISTANCE,
+}
+
 HEALTHY: dict[str, Any] = {
     "rows": {"train": 1000, "validation": 120, "test": 120},
     "plan": {
@@ -56,7 +79,7 @@ HEALTHY: dict[str, Any] = {
     "chat_template_sha256": "0" * 64,
     "context_tokens": 40960,
     "vocabulary": {"tokenizer": 151669, "largest_id": 151645, "embedding": 151936, "output": 151936, "config": 151936},
-    "base": {"architecture": "Qwen3ForCausalLM", "quantization": None, "load_in_4bit": True, "training": None},
+    "base": {"architecture": "Qwen3ForCausalLM", "quantization": None, "load_in_4bit": True, "training": COPY},
     "samples": {
         "samples": 1240,
         "counts": dict.fromkeys(

@@ -106,29 +106,16 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
     ("converter-metadata", "failed", {"converter.same_chat_template": False}),
     ("beginning", "warned", {"added_at_start": [1]}),
     ("same-base", "failed", {"base.quantization": "bitsandbytes"}),
-    ("same-base", "not measured", {"base.load_in_4bit": False}),
-    (
-        "same-base",
-        "failed",
-        {
-            "base.training": {
-                "quantization": "bitsandbytes",
-                "settings_differ": ["hidden_size"],
-                "tokenizer_files_differ": [],
-            }
-        },
-    ),
-    (
-        "same-base",
-        "warned",
-        {
-            "base.training": {
-                "quantization": "bitsandbytes",
-                "settings_differ": [],
-                "tokenizer_files_differ": ["tokenizer.json"],
-            }
-        },
-    ),
+    ("same-base", "not measured", {"base.load_in_4bit": False, "base.training": None}),
+    ("same-base", "not measured", {"base.training.weights": {"reason": "the copy holds no weight in 4 bits"}}),
+    ("same-base", "failed", {"base.training.settings_differ": ["hidden_size"]}),
+    ("same-base", "warned", {"base.training.tokenizer_files_differ": ["tokenizer.json"]}),
+    ("same-base", "failed", {"base.training.weights.relative_error": 1.41}),
+    ("same-base", "failed", {"base.training.weights.relative_error": None}),
+    ("same-base", "warned", {"base.training.weights.relative_error": 0.2}),
+    ("same-base", "failed", {"base.training.weights.codes_differ": 0.06}),
+    ("same-base", "warned", {"base.training.weights.codes_differ": 0.02}),
+    ("same-base", "failed", {"base.training.weights.unlike": ["lm_head.weight"]}),
     ("prompts", "warned", {"prompts.unseen": 10}),
     ("prompts", "warned", {"prompts.unseen": 0, "prompts.seen": 64}),
     ("prompts", "failed", {"prompts.unseen": 0, "prompts.seen": 0}),

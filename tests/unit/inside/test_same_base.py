@@ -18,10 +18,16 @@ def test_a_copy_of_another_size_is_seen(qwen_folder: Path, tmp_path: Path) -> No
         "quantization": "bitsandbytes",
         "settings_differ": ["num_hidden_layers"],
         "tokenizer_files_differ": ["tokenizer.json"],
+        "weights": {"reason": "The base model has no safetensors file. config.json"},
     }
 
 
 def test_an_equal_copy_differs_in_nothing(qwen_folder: Path) -> None:
     """The same files are the same base."""
     found = same_base.base_facts(qwen_folder, qwen_folder, load_in_4bit=True)
-    assert found["training"] == {"quantization": None, "settings_differ": [], "tokenizer_files_differ": []}
+    assert found["training"] == {
+        "quantization": None,
+        "settings_differ": [],
+        "tokenizer_files_differ": [],
+        "weights": {"reason": "the copy holds no weight in 4 bits of bitsandbytes"},
+    }
