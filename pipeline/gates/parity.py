@@ -12,7 +12,7 @@ from pipeline.gates.improvement import improvement_gates
 from pipeline.gates.judging import Check, finite, read_mapping
 from pipeline.gates.quantization_limits import LIMITS, QuantizedLimits, better_types, scaled
 from pipeline.gates.same_base import merged_base
-from pipeline.gates.two_merges import two_merges
+from pipeline.gates.two_merges import PLAIN, kept_merge, two_merges
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
 _README = "llama.cpp tools/perplexity/README.md"
@@ -97,6 +97,11 @@ def merged(evidence: Evidence) -> Sequence[Verdict]:
     pair = _pair(evidence, "verify-hf", "verify-merged")
     if pair is None:
         return (_no_pair("parity.merged", subject, source),)
+    if four_bit and kept_merge(evidence) == PLAIN:
+        cause = "the plain merge was kept: it has the base's own weights, the adapter was trained on rounded ones"
+        advice = (
+            "take merge.onto = 'closer'; or, where its answers are better, set the limits merged_kl_* and merged_top1_*"
+        )
     judge = _Judge("parity.merged", subject, source, cause, advice, pair)
     return (
         judge.at_most("mean_kl", "mean KL", "nats", limits.merged_kl_warn, limits.merged_kl_fail),

@@ -9,12 +9,14 @@ from pipeline.gates.judging import Check, finite, read_mapping
 from pipeline.gates.verdict import Evidence, Verdict
 
 _SOURCE = "gates.md, parity: merge; unsloth-zoo #810"
+PLAIN = "plain"
+"""The merge onto the base's own weights, as the job calls it."""
 _ADVICE = "compare the answers of both with merge.onto = 'plain' and 'quantization-aware', and decide by them"
 
 
 def two_merges(evidence: Evidence) -> Sequence[Verdict]:
     """Judge which merge was kept, and name its distance from the third reference, the adapter on the 16-bit base."""
-    found = (read_mapping(evidence.inputs.get("merge"), "merge.json") or {}).get("four_bit")
+    found = _report(evidence)
     check = Check("parity.merged", "the closer of two merges is kept", "nats", "at most the other's mean KL", _SOURCE)
     if not isinstance(found, Mapping):
         return (check.not_measured("merge.json does not say how near the two merges are", "run merge again"),)
@@ -31,6 +33,16 @@ def two_merges(evidence: Evidence) -> Sequence[Verdict]:
         evidence=shown,
     )
     return (closer, _third_reference(kept, merges[kept]), _loss(evidence, found, kept, other, shown))
+
+
+def kept_merge(evidence: Evidence) -> str | None:
+    """Return the name of the merge that was kept; None where merge.json does not say."""
+    found = _report(evidence)
+    return str(found["kept"]) if isinstance(found, Mapping) else None
+
+
+def _report(evidence: Evidence) -> Any:
+    return (read_mapping(evidence.inputs.get("merge"), "merge.json") or {}).get("four_bit")
 
 
 def _third_reference(kept: str, measured: Mapping[str, Any]) -> Verdict:

@@ -33,6 +33,7 @@ COPY: dict[str, Any] = {
     "tokenizer_files_differ": [],
     "weights": DISTANCE,
 }
+"""What stands in `base.training` where training loads a sound 4-bit copy."""
 
 HEALTHY: dict[str, Any] = {
     "rows": {"train": 1000, "validation": 120, "test": 120},
@@ -79,7 +80,7 @@ HEALTHY: dict[str, Any] = {
     "chat_template_sha256": "0" * 64,
     "context_tokens": 40960,
     "vocabulary": {"tokenizer": 151669, "largest_id": 151645, "embedding": 151936, "output": 151936, "config": 151936},
-    "base": {"architecture": "Qwen3ForCausalLM", "quantization": None, "load_in_4bit": True, "training": COPY},
+    "base": {"architecture": "Qwen3ForCausalLM", "quantization": None, "load_in_4bit": True, "training": None},
     "samples": {
         "samples": 1240,
         "counts": dict.fromkeys(

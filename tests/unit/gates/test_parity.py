@@ -228,6 +228,18 @@ def test_the_farther_merge_fails_unless_the_recipe_asked_for_it(tmp_path: Path) 
     assert (verdict.outcome, verdict.value) == ("warned", 0.024)
 
 
+def test_a_plain_merge_that_drifted_has_its_own_cause(tmp_path: Path) -> None:
+    """It is no wrong base: the adapter was trained on rounded weights."""
+    build = write_build(tmp_path)
+    write_json(build["merge"] / "merge.json", {**merge_report(), "four_bit": four_bit(kept="plain")})
+    content = comparison()
+    content["pairs"][0]["mean_kl"] = 0.024
+    write_json(build["compare"] / "comparison.json", content)
+    made = recipe(train={"load_in_4bit": True}, merge={"onto": "plain"})
+    verdict = judge(parity_gates, build["compare"], build, made)["parity.merged"][0]
+    assert (verdict.outcome, verdict.cause[:24]) == ("failed", "the plain merge was kept")
+
+
 def test_a_plain_merge_that_is_closer_passes(tmp_path: Path) -> None:
     """What counts is the measure, not which one it is."""
     assert after_4_bits(tmp_path, four_bit(kept="plain", closer="plain"))[2].outcome == "passed"
