@@ -25,6 +25,7 @@ from pipeline.recipe import (
     FileData,
     HubBase,
     Lora,
+    Merge,
     Parity,
     Prompt,
     Quantize,
@@ -201,12 +202,6 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
     train = _table(Train, raw, "train")
     if train is None:
         return
-    if train.trainer == "trl" and train.load_in_4bit:
-        yield Problem(
-            ("train", "load_in_4bit"),
-            "is true with trainer 'trl', which would train at full precision",
-            'trainer = "unsloth"',
-        )
     if train.trainer == "trl" and train.optimizer == "adamw_8bit":
         yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
     base = _sound(TypeAdapter(Base), raw.get("base"))
@@ -215,6 +210,13 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
             ("base", "training"),
             "names 4-bit weights, but train.load_in_4bit is false",
             "load_in_4bit = true, or no [base.training]",
+        )
+    merge = _table(Merge, raw, "merge")
+    if merge is not None and merge.onto != "closer" and not train.load_in_4bit:
+        yield Problem(
+            ("merge", "onto"),
+            f"is {merge.onto!r}, but training loads the base as it is: there is one merge",
+            "load_in_4bit = true, or no merge.onto",
         )
 
 

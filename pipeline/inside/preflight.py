@@ -1,7 +1,8 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
 Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json` and `vocabulary.gguf` for the later stages, and
-`preflight.json`, what the gates judge. No weights are read: of the safetensors files only the headers.
+`preflight.json`, what the gates judge. Of the safetensors files only the headers are read, and a few rows where
+training loads a 4-bit copy.
 """
 
 from __future__ import annotations

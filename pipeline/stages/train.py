@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.gates.training import training_gates
 from pipeline.recipe import HubBase, Recipe
+from pipeline.stages.four_bit import training_base
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 
@@ -25,6 +26,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             inputs={
                 "base": Input("fetch-base", MODEL_FILES),
                 "data": Input("prepare", ("train.jsonl", "validation.jsonl")),
+                **training_base(recipe),
             },
             gates=training_gates,
             heavy=True,
@@ -38,7 +40,7 @@ def _needs(recipe: Recipe) -> dict[str, str]:
     train = recipe.train
     asked = (
         ("unsloth", 'trainer = "unsloth"', train.trainer == "unsloth"),
-        ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit),
+        ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit and train.trainer == "unsloth"),
         ("bitsandbytes", 'optimizer = "adamw_8bit"', train.optimizer == "adamw_8bit"),
     )
     found: dict[str, str] = {}

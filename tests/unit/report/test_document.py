@@ -73,6 +73,16 @@ def test_the_verdict_stands_at_the_top(build: dict[str, Path]) -> None:
     assert "- base: for comparison, not judged" in top
 
 
+def test_the_kept_one_of_two_merges_is_named_with_its_reason(build: dict[str, Path]) -> None:
+    """After a training on 4 bits: which merge, why, and both distances."""
+    merges = {"plain": {"to_4_bit": {"mean_kl": 0.024}}, "quantization-aware": {"to_4_bit": {"mean_kl": 1e-6}}}
+    report = {"four_bit": {"kept": "quantization-aware", "closer": "quantization-aware", "merges": merges}}
+    write_json(build["merge"] / "merge.json", report)
+    (line,) = (line for line in rendered(build, verdicts={}).splitlines() if line.startswith("- merged:"))
+    assert "the quantization-aware merge, nearer to the adapter as it was trained" in line
+    assert "mean KL plain 0.024, quantization-aware 1e-06" in line
+
+
 def test_a_failure_is_named_first_with_cause_and_advice(build: dict[str, Path]) -> None:
     """A quantized form with one garbage answer."""
     rows = tuned_answers()
