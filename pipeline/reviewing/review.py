@@ -116,7 +116,7 @@ class Review:
         if overruled and _final(row):
             message = f"a row dropped as {row['kind']} cannot be kept: {FINAL[row['kind']]}"
             raise UsageError(message, where=place, advice="mend the raw row")
-        said = " ".join(reason.split())[:MAX_REASON_CHARS]
+        said = _encodable(" ".join(reason.split()))[:MAX_REASON_CHARS]
 
         def change(before: list[Overrule]) -> list[Overrule]:
             if not overruled:
@@ -186,8 +186,8 @@ class Review:
         columns = self.subject.columns
         try:
             found = json.loads(row["raw"])
-            asked = {name: str(found[name]) for name in columns["input"]}
-            return {"input": asked, "output": str(found[columns["output"]]), "raw": ""}
+            asked = {name: _encodable(str(found[name])) for name in columns["input"]}
+            return {"input": asked, "output": _encodable(str(found[columns["output"]])), "raw": ""}
         except (ValueError, KeyError, TypeError, RecursionError):
             return {"input": {}, "output": "", "raw": row["raw"]}
 
@@ -195,6 +195,11 @@ class Review:
 def _final(row: Mapping[str, Any]) -> str:
     """Say why a dropped row cannot be kept, if it cannot."""
     return FINAL.get(row["kind"], "") if "raw" in row else ""
+
+
+def _encodable(text: str) -> str:
+    """Return a text without halves of surrogate pairs, which JSON can hold and no file can."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text(row: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ PLACES = [*(f"b.jsonl:{line}" for line in range(1, 8)), "a.jsonl:1", "a.jsonl:2"
 
 def write_rows(folder: Path, files: dict[str, list[dict[str, Any]]] | None = None) -> Path:
     """Write the files of a prepared artifact."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, rows in (files or FILES).items():
         text = "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows)
         (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
@@ -63,4 +63,5 @@ def review_of(folder: Path, **changes: Any) -> Review:
     """Return a review that saves into `folder/overrules.jsonl`."""
     subject = Subject(recipe="few", note="", run_again="nox -s pipeline", columns=COLUMNS, language="ja", seed=42)
     target = Target(folder / "overrules.jsonl", folder / ".lock")
-    return Review(**{"rows": row_index(folder), "subject": subject, "target": target, **changes})
+    rows = changes.pop("rows", None) or row_index(folder)
+    return Review(**{"rows": rows, "subject": subject, "target": target, **changes})

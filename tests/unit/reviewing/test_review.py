@@ -13,7 +13,8 @@ from pipeline.errors import UsageError
 from pipeline.overrules import Overrule, raw_id, read_overrules
 from pipeline.reviewing.review import Review, Target
 from pipeline.reviewing.rows import Wanted
-from tests.support.review_rows import FILES, FIRST, review_of
+from pipeline.reviewing.static_page import page_copy
+from tests.support.review_rows import FILES, FIRST, dropped, review_of, row_index
 
 
 @pytest.fixture
@@ -135,6 +136,17 @@ def test_a_damaged_file_is_told_and_rows_are_still_shown(review: Review) -> None
     review.target.path.write_text("{\n")
     assert "line 1: not a JSON object" in review.summary()["overrules"]["problem"]
     assert review.page(Wanted(), 0, 50)["total"] == sum(map(len, FILES.values()))
+
+
+def test_half_a_surrogate_pair_can_be_shown_and_written(tmp_path: Path) -> None:
+    """JSON escapes can hold one, of a row as of a reason; no file can."""
+    files = {**FILES, "dropped": [{**dropped(2, "", "too-short"), "raw": r'{"theme": "\ud800", "title": "\udfff"}'}]}
+    review = review_of(tmp_path, rows=row_index(tmp_path / "other", files))
+    row = shown(review, "too-short")
+    assert (row["input"], row["output"]) == ({"theme": "?"}, "?")
+    assert review.decide(row["n"], overruled=True, reason="\ud800")["reason"] == "?"
+    assert "?" in page_copy(review)
+    review.rows.close()
 
 
 def test_a_broken_row_is_shown_raw(review: Review) -> None:
