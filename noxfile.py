@@ -70,6 +70,12 @@ for name in FAMILIES:
     add_family(name)
 
 
+@nox.session(default=False)
+def review(session: nox.Session) -> None:
+    """Show all prepared rows on a local page, and overrule. Arguments after `--` go to `python -m pipeline review`."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "review", "--prepare", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests. Arguments after `--` go to pytest."""

@@ -97,7 +97,19 @@ class HubBase(Section):
 Base = Annotated[SeedlingBase | FolderBase | HubBase, Field(discriminator="source")]
 
 
-class SeedlingData(Section):
+class Data(Section):
+    """What all kinds of data have in common."""
+
+    overrules: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the file's decisions count in the keys, not its name
+        description="JSONL file of rows that a person keeps or drops against the cleaning, relative to the recipe file;"
+        " `python -m pipeline review` writes it.",
+    )
+
+
+class SeedlingData(Data):
     """Made-up Japanese titles with planted faults, written by the pipeline itself."""
 
     source: Literal["seedling"] = Field(description="This kind of data.")
@@ -109,7 +121,7 @@ class SeedlingData(Section):
     licence: str = Field("CC0-1.0", description="SPDX identifier of the data's licence.")
 
 
-class FileData(Section):
+class FileData(Data):
     """The user's own rows."""
 
     source: Literal["files"] = Field(description="This kind of data.")

@@ -21,6 +21,7 @@ from pipeline.recipe import (
     Base,
     Cleaning,
     Columns,
+    Data,
     DataSource,
     FileData,
     HubBase,
@@ -153,8 +154,12 @@ def _lengths_in_order(raw: Mapping[str, Any]) -> Iterable[Problem]:
 
 def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
     data = _sound(TypeAdapter(DataSource), raw.get("data"))
+    if isinstance(data, Data) and data.overrules is not None and not data.overrules.endswith(".jsonl"):
+        yield Problem(("data", "overrules"), f"is {data.overrules!r}", "a file that ends in .jsonl")
     if not isinstance(data, FileData):
         return
+    if data.overrules in data.files:
+        yield Problem(("data", "overrules"), "is also a file of rows", "a file of its own")
     for name in data.files:
         if PurePosixPath(name).suffix.lower() not in ROW_FILES:
             yield Problem(("data", "files"), f"names {name!r}", f"files that end in {', '.join(ROW_FILES)}")

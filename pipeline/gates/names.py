@@ -132,6 +132,13 @@ NAMES: dict[str, GateName] = {
     "data.augmentation": GateName(
         "rows of validation and test that are no raw rows", "rows", "over 0", "", "seed 001 §3"
     ),
+    "data.overrules": GateName(
+        "a person's overrules that had no effect (recipes with `data.overrules`)",
+        "overrules without effect",
+        "an applied overrule that is not in the person's file",
+        "over 0",
+        "seed 001 §1",
+    ),
     # -- recipe and tokenizer (preflight) -----------------------------------------------------------
     "preflight.evaluations": GateName(
         "planned evaluations", "evaluations", "under {preflight.min_evaluations}", "", "seed 001 §10, seed 002"

@@ -18,6 +18,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `release`. It takes every file of every stage for its digest only, and reads none."""
     types = recipe.quantize.types
     names = [
+        *(("fetch-overrules",) if recipe.data.overrules is not None else ()),
         *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "train", "verify-hf"),
         *("merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
