@@ -17,6 +17,7 @@ FAMILIES = (
     "fetch",
     "prepare",
     "preflight",
+    "verify-tokenizer",
     "train",
     "verify-base",
     "verify-hf",
@@ -67,6 +68,12 @@ def add_family(family: str) -> None:
 
 for name in FAMILIES:
     add_family(name)
+
+
+@nox.session(default=False)
+def review(session: nox.Session) -> None:
+    """Show all prepared rows on a local page, and overrule. Arguments after `--` go to `python -m pipeline review`."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "review", "--prepare", *session.posargs)
 
 
 @nox.session

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.noop import HOST_PYTHON
 from bench.table import REPOSITORY, Table, seconds
+
+CHECKS: Final = ("preflight", "verify-", "compare")
+"""How the names of stages begin that make nothing and only check."""
 
 
 def measure(build: Path = REPOSITORY / "build") -> Table:
@@ -30,8 +34,18 @@ def measure(build: Path = REPOSITORY / "build") -> Table:
         for name, stage in stages.items()
         if stage["status"] == "built" and stage["work_s"]
     ]
-    note = f"Run {run}. An interpreter starts in {1000 * start:.0f} ms, which is part of each stage's overhead."
+    note = (
+        f"Run {run}. An interpreter starts in {1000 * start:.0f} ms, which is part of each stage's overhead."
+        f" What only checks (preflight, verify-*, compare, all gates) is {100 * checking(stages):.0f} % of the work."
+    )
     return Table("Orchestration", note, ("stage", "wall s", "own work s", "gates ms", "overhead ms"), tuple(rows))
+
+
+def checking(stages: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the share of all stages' wall time that is spent on checks: whole stages that only check, and gates."""
+    built = {name: stage for name, stage in stages.items() if stage["status"] == "built"}
+    checks = sum(stage["wall_s"] if name.startswith(CHECKS) else stage["gates_s"] for name, stage in built.items())
+    return float(checks / sum(stage["wall_s"] for stage in built.values()))
 
 
 def _latest_built(build: Path) -> tuple[str, dict[str, Any]]:

@@ -27,6 +27,7 @@ _EXAMPLES = {
     "gc": "--dry-run",
     "setup": "--recipe my.toml",
     "pin": "--recipe my.toml",
+    "review": "--recipe my.toml",
     "images": "training --variant cuda",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
@@ -77,6 +78,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
     _images(commands)
     _diagnose(commands)
+    _review(commands)
     return parser, commands
 
 
@@ -92,6 +94,15 @@ def _diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     loose.add_argument("--data", type=Path, metavar="FILE", help="training rows, in the columns that the recipe names")
     loose.add_argument("--system", metavar="TEXT", help="system prompt (default: the recipe's)")
     loose.add_argument("--prompt", action="append", metavar="TEXT", help="what to ask; may be given again")
+
+
+def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    review = _command(commands, "review", "show all prepared rows, kept and dropped, on a local page, and overrule")
+    _executor(review)
+    review.add_argument("run", nargs="?", metavar="RUN", help="a run's name (default: the recipe's last build)")
+    review.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page (default: a free one)")
+    review.add_argument("--html", type=Path, metavar="FILE", help="write a copy that can only be read, and stop")
+    review.add_argument("--prepare", action="store_true", help="prepare the rows first, where that was not done yet")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -188,6 +199,13 @@ def _outcomes(text: str) -> tuple[str, ...]:
             message = f"{word!r} is no verdict ({hint})"
             raise argparse.ArgumentTypeError(message)
     return tuple(outcome for outcome in OUTCOMES if outcome in wanted)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 1 << 16:
+        message = f"{text!r} is no port (1 to 65535, 0 for a free one)"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _positive(text: str) -> int:

@@ -22,6 +22,12 @@ def _images(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return images.main(options, sinks)
 
 
+def _review(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import review  # noqa: PLC0415 - a server and a database, which no other command needs
+
+    return review.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -34,6 +40,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "pin": pin.main,
     "images": _images,
     "diagnose": diagnose.main,
+    "review": _review,
 }
 
 

@@ -15,6 +15,7 @@ from pipeline.log import RunLog, Sink
 from pipeline.pins import gather
 from pipeline.plan import Pins, Plan
 from pipeline.recipe import Recipe
+from pipeline.runs import read_state, run_keys
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import Stage
 from pipeline.store import Store
@@ -47,6 +48,13 @@ class Context:
     def store(self, run: str = "reader") -> Store:
         """Return the store that all recipes of this build folder share; absolute, because jobs run in other folders."""
         return Store((self.build / "store").absolute(), run)
+
+    def built_keys(self, run: str | None) -> dict[str, str]:
+        """Return the key of each stage of the last build, or of a run. Raises UsageError for an unknown run."""
+        if run is not None:
+            return run_keys(self.build, run)
+        keys: dict[str, str] = read_state(self.build, self.recipe.name)["stages"]
+        return keys
 
     def pins(self, stages: list[Stage], environments: Environments, *, verify: bool = False) -> Pins:
         """Return the pins; makes the environments that are missing or out of date."""

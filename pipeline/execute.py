@@ -119,8 +119,8 @@ class Run:
             raise ExecutorError(
                 message,
                 where=f"recipe: {', '.join(dict.fromkeys(lacking.values()))}",
-                advice='run it in the training image on a GPU, or set trainer = "trl", load_in_4bit = false,'
-                ' optimizer = "adamw_torch" in [train]',
+                advice='run it in the training image on a GPU, or set trainer = "trl" and optimizer = "adamw_torch"'
+                " in [train]",
             )
 
     def _walk(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:

@@ -63,7 +63,7 @@ class FolderBase(Section):
 class HubWeights(Section):
     """A second copy of the base model, already quantized to 4 bits, for the training to load (QLoRA).
 
-    The adapter is merged into the 16-bit base all the same. Without this table `load_in_4bit`
+    The adapter is merged into 16 bits all the same. Without this table `load_in_4bit`
     quantizes the 16-bit base while it loads.
     """
 
@@ -97,7 +97,19 @@ class HubBase(Section):
 Base = Annotated[SeedlingBase | FolderBase | HubBase, Field(discriminator="source")]
 
 
-class SeedlingData(Section):
+class Data(Section):
+    """What all kinds of data have in common."""
+
+    overrules: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the file's decisions count in the keys, not its name
+        description="JSONL file of rows that a person keeps or drops against the cleaning, relative to the recipe file;"
+        " `python -m pipeline review` writes it.",
+    )
+
+
+class SeedlingData(Data):
     """Made-up Japanese titles with planted faults, written by the pipeline itself."""
 
     source: Literal["seedling"] = Field(description="This kind of data.")
@@ -109,7 +121,7 @@ class SeedlingData(Section):
     licence: str = Field("CC0-1.0", description="SPDX identifier of the data's licence.")
 
 
-class FileData(Section):
+class FileData(Data):
     """The user's own rows."""
 
     source: Literal["files"] = Field(description="This kind of data.")
@@ -186,7 +198,16 @@ class Train(Section):
     trainer: Literal["trl", "unsloth"] = Field(
         "trl", description="Library that trains; `unsloth` needs a GPU and its image."
     )
-    load_in_4bit: bool = Field(False, description="Train on 4-bit weights (QLoRA); needs `unsloth`.")
+    load_in_4bit: bool = Field(
+        False,
+        description="Train on the base rounded to NF4 (QLoRA). `unsloth` keeps the weights packed in 4 bits; `trl`"
+        " keeps the same values in `precision`, on any processor, which saves no memory.",
+    )
+    double_quantization: bool = Field(
+        True,
+        description="With `load_in_4bit`: the scales of the 4-bit weights are rounded to 8 bits as well, as Unsloth"
+        " does (bitsandbytes: `bnb_4bit_use_double_quant`). A 4-bit copy in `[base.training]` is taken as it is.",
+    )
     precision: Literal["float32", "bfloat16"] = Field("float32", description="Arithmetic of the training.")
     attention: Literal["eager", "sdpa"] = Field("sdpa", description="Implementation of attention; it moves bytes.")
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows, at most.")
@@ -212,6 +233,12 @@ class Merge(Section):
     """Adapter into base. The sum is made in float32 and stored as `dtype`."""
 
     dtype: Literal["base", "float32", "float16", "bfloat16"] = Field("base", description="Type of the merged weights.")
+    onto: Literal["closer", "plain", "quantization-aware"] = Field(
+        "closer",
+        description="After a training on 4 bits: which weights the adapter is added to. `plain`: the base's own;"
+        " `quantization-aware`: the rounded ones, which training saw. Both are made and measured; `closer` keeps the"
+        " one that is nearer to the adapter as it was trained.",
+    )
 
 
 class Quantize(Section):

@@ -21,10 +21,12 @@ from pipeline.recipe import (
     Base,
     Cleaning,
     Columns,
+    Data,
     DataSource,
     FileData,
     HubBase,
     Lora,
+    Merge,
     Parity,
     Prompt,
     Quantize,
@@ -152,8 +154,12 @@ def _lengths_in_order(raw: Mapping[str, Any]) -> Iterable[Problem]:
 
 def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
     data = _sound(TypeAdapter(DataSource), raw.get("data"))
+    if isinstance(data, Data) and data.overrules is not None and not data.overrules.endswith(".jsonl"):
+        yield Problem(("data", "overrules"), f"is {data.overrules!r}", "a file that ends in .jsonl")
     if not isinstance(data, FileData):
         return
+    if data.overrules in data.files:
+        yield Problem(("data", "overrules"), "is also a file of rows", "a file of its own")
     for name in data.files:
         if PurePosixPath(name).suffix.lower() not in ROW_FILES:
             yield Problem(("data", "files"), f"names {name!r}", f"files that end in {', '.join(ROW_FILES)}")
@@ -201,12 +207,6 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
     train = _table(Train, raw, "train")
     if train is None:
         return
-    if train.trainer == "trl" and train.load_in_4bit:
-        yield Problem(
-            ("train", "load_in_4bit"),
-            "is true with trainer 'trl', which would train at full precision",
-            'trainer = "unsloth"',
-        )
     if train.trainer == "trl" and train.optimizer == "adamw_8bit":
         yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
     base = _sound(TypeAdapter(Base), raw.get("base"))
@@ -215,6 +215,13 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
             ("base", "training"),
             "names 4-bit weights, but train.load_in_4bit is false",
             "load_in_4bit = true, or no [base.training]",
+        )
+    merge = _table(Merge, raw, "merge")
+    if merge is not None and merge.onto != "closer" and not train.load_in_4bit:
+        yield Problem(
+            ("merge", "onto"),
+            f"is {merge.onto!r}, but training loads the base as it is: there is one merge",
+            "load_in_4bit = true, or no merge.onto",
         )
 
 

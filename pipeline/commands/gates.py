@@ -16,9 +16,9 @@ from rich.text import Text
 from pipeline.arguments import OUTCOMES
 from pipeline.context import Context, say
 from pipeline.display import STYLES
+from pipeline.gate_table import Review, counts, review
 from pipeline.gates.verdict import Verdict
 from pipeline.log import Sink
-from pipeline.review import Review, counts, review
 
 _COLUMNS = ("stage", "gate", "of what", "value", "limit", "verdict")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")

@@ -13,7 +13,6 @@ from pipeline.diagnosis.conclusion import Facts, conclude
 from pipeline.diagnosis.forms import STEPS, forms_of
 from pipeline.diagnosis.page import Diagnosis
 from pipeline.errors import UsageError
-from pipeline.runs import read_state, run_keys
 
 _NOT_PASSED: Final = ("failed", "waived", "warned")
 _STEP_OF: Final = {
@@ -64,14 +63,12 @@ def diagnose_build(context: Context, run: str | None) -> Diagnosis:
 
 
 def _keys(context: Context, run: str | None) -> dict[str, str]:
-    if run is None:
-        keys: dict[str, str] = read_state(context.build, context.recipe.name)["stages"]
-        if not keys:
-            message = f"nothing of {context.recipe.name!r} has been built here"
-            advice = f"python -m pipeline run --recipe {context.path}, or name loose files with --gguf"
-            raise UsageError(message, where=str(context.folder), advice=advice)
-        return keys
-    return run_keys(context.build, run)
+    keys = context.built_keys(run)
+    if run is None and not keys:
+        message = f"nothing of {context.recipe.name!r} has been built here"
+        advice = f"python -m pipeline run --recipe {context.path}, or name loose files with --gguf"
+        raise UsageError(message, where=str(context.folder), advice=advice)
+    return keys
 
 
 def _facts(context: Context, verdicts: list[dict[str, Any]]) -> Facts:

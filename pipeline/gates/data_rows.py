@@ -23,8 +23,18 @@ def funnel_of(evidence: Evidence) -> Any:
 
 def _counted(check: Check, found: Any, limit: int, cause: str, advice: str) -> Verdict:
     return check.judged(
-        found["count"], fails=found["count"] > limit, cause=cause, advice=advice, evidence=found["examples"]
+        found["count"],
+        fails=found["count"] > limit,
+        cause=cause,
+        advice=advice,
+        evidence=[*_by_person(found), *found["examples"]],
     )
+
+
+def _by_person(*parts: Any) -> list[str]:
+    """Say how many more a person kept against the cleaning (`data.overrules`): these are not counted."""
+    kept = sum(part.get("kept_by_person", 0) for part in parts)
+    return [f"{kept} more that a person keeps, not counted"] if kept else []
 
 
 def tag_lists(evidence: Evidence) -> Sequence[Verdict]:
@@ -65,7 +75,7 @@ def near_duplicates(evidence: Evidence) -> Sequence[Verdict]:
     if audit is None:
         return (check.not_measured(MISSING),)
     found = audit["near_duplicates"]
-    rows = [f"{found['probes']} rows compared: {found['method']}", *found["examples"]]
+    rows = [f"{found['probes']} rows compared: {found['method']}", *_by_person(found), *found["examples"]]
     cause = "rows that hardly differ are learned by heart"
     return (
         check.judged(
@@ -88,7 +98,7 @@ def broken_rows(evidence: Evidence) -> Sequence[Verdict]:
     if audit is None:
         return (check.not_measured(MISSING),)
     count = audit["broken"]["count"] + audit["unreadable"]["count"]
-    examples = audit["unreadable"]["examples"] + audit["broken"]["examples"]
+    examples = [*_by_person(audit["broken"]), *audit["unreadable"]["examples"], *audit["broken"]["examples"]]
     cause = "empty text, control or replacement characters, text in the wrong encoding, or an open bracket"
     return (
         check.judged(
@@ -109,7 +119,7 @@ def one_format(evidence: Evidence) -> Sequence[Verdict]:
         return (check.not_measured(MISSING),)
     parts = [audit[name] for name in ("misshapen", "wrong_length", "wrong_language")]
     count = sum(part["count"] for part in parts)
-    examples = [example for part in parts for example in part["examples"]]
+    examples = [*_by_person(*parts), *(example for part in parts for example in part["examples"])]
     cause = "rows do not fit the task that the recipe describes"
     return (
         check.judged(

@@ -52,6 +52,7 @@ _REMEDIES = {
     "too-short": "lower clean.min_chars if answers are short",
     "tag-list": "lists of tags are no titles; clean.drop_tag_lists = false keeps them",
     "exact-duplicate": 'the same answer again and again; for questions set clean.duplicate_key = "row"',
+    "overruled": "a person dropped them: data.overrules",
     "near-duplicate": 'answers that hardly differ; for questions set clean.duplicate_key = "row"',
 }
 """What to look at when a reason took so many rows that too few are left."""

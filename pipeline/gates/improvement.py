@@ -15,8 +15,10 @@ from pipeline.gates.statistics import wilson_interval
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
 BASE, TUNED = "verify-base", "verify-hf"
+_ONE_SIDED: Final = 1.645
+"""Standard deviations that a normal value exceeds once in twenty."""
 _ENOUGH: Final = 30
-"""Prompts with a winner from which chance alone no longer excuses a share near one half: 69 % of 30 would show."""
+"""Prompts with a winner from which chance alone no longer excuses a share near one half: 20 of 30 would show."""
 _NO_ANSWERS = f"generations.jsonl of {BASE} and {TUNED}, or prompts.jsonl, is not among the stage's inputs"
 
 
@@ -74,14 +76,16 @@ def changed_answers(evidence: Evidence) -> Sequence[Verdict]:
 def better_answers(evidence: Evidence) -> Sequence[Verdict]:
     """Judge in how many unseen prompts the tuned answer beats the base's: by rules, then by likeness to references.
 
-    A sign test: ties are left out, and the 95 % interval of the share must lie over one half for a clear pass.
+    A sign test: ties are left out, and the share's lower bound must lie over one half for a clear pass. The bound is
+    that of a one-sided test at 95 %, because the question is whether the tuned answers are better, not whether they
+    differ.
     """
     limit = evidence.recipe.gates.training.answer_wins
     check = Check(
         "improvement.answers",
         "unseen prompts on which the tuned answer is better",
         "share of those decided",
-        f"over {limit:g}, and its 95 % interval",
+        f"over {limit:g}, and its lower bound (95 %)",
         "sign test: a coin wins half",
     )
     pairs = unseen_pairs(evidence)
@@ -93,7 +97,7 @@ def better_answers(evidence: Evidence) -> Sequence[Verdict]:
     decided = sum(tuned != base for base, tuned in scored)
     if not decided:
         return (check.failed(0.0, "no tuned answer is better or worse than the base's", "see improvement.changed"),)
-    low, high = wilson_interval(wins, decided)
+    low, _ = wilson_interval(wins, decided, _ONE_SIDED)
     no_better = wins / decided <= limit
     good = [sum(pair[at][0] for pair in scored) for at in (0, 1)]
     like = [sum(pair[at][1] for pair in scored) / len(scored) for at in (0, 1)]
@@ -105,7 +109,7 @@ def better_answers(evidence: Evidence) -> Sequence[Verdict]:
             cause=_no_better(no_better=no_better, decided=decided),
             advice="look at the sample outputs; raise generate.prompts, or train on more and cleaner rows",
             evidence=(
-                f"{wins} of {decided} decided, {len(pairs)} prompts, 95 % interval {low:.3f} to {high:.3f}",
+                f"{wins} of {decided} decided, {len(pairs)} prompts, at least {low:.3f} (95 %)",
                 f"answers that keep every rule: base {good[0]}, tuned {good[1]} of {len(pairs)}",
                 f"mean likeness to the references: base {like[0]:.3f}, tuned {like[1]:.3f}",
             ),

@@ -20,7 +20,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "generation": FORMS,
     "merge": ("merge",),
     "quantization": ("quantize",),
-    "tokenizer": FILES,
+    "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
     "parity": ("compare",),
     "improvement": ("compare",),
@@ -132,6 +132,13 @@ NAMES: dict[str, GateName] = {
     "data.augmentation": GateName(
         "rows of validation and test that are no raw rows", "rows", "over 0", "", "seed 001 §3"
     ),
+    "data.overrules": GateName(
+        "a person's overrules that had no effect (recipes with `data.overrules`)",
+        "overrules without effect",
+        "an applied overrule that is not in the person's file",
+        "over 0",
+        "seed 001 §1",
+    ),
     # -- recipe and tokenizer (preflight) -----------------------------------------------------------
     "preflight.evaluations": GateName(
         "planned evaluations", "evaluations", "under {preflight.min_evaluations}", "", "seed 001 §10, seed 002"
@@ -167,7 +174,7 @@ NAMES: dict[str, GateName] = {
     "preflight.learning-rate": GateName(
         "learning rate of LoRA fine-tuning",
         "peak learning rate",
-        "",
+        "over {preflight.learning_rate_fail}",
         "outside {preflight.learning_rate_warn_min}–{preflight.learning_rate_warn_max}",
         "seed 001 §6",
     ),
@@ -241,11 +248,12 @@ NAMES: dict[str, GateName] = {
         "one BOS, which the template writes", "", "added by the tokenizer as well", "only added", "gates.md"
     ),
     "preflight.same-base": GateName(
-        "the 4-bit base is the 16-bit base",
-        "differences",
-        "over 0 settings, or a quantized base to merge into",
-        "over 0 tokenizer files",
-        "seed 000 §1",
+        "the 4-bit base is the 16-bit base: settings, tokenizer files, and rows of 16 weights of a 4-bit copy",
+        "differences, relative error, share",
+        "over 0 settings, or a quantized base to merge into; a weight's dequantized distance over"
+        " {preflight.four_bit_error_fail}; over {preflight.four_bit_codes_fail} other codes",
+        "over 0 tokenizer files; over {preflight.four_bit_error_warn}; over {preflight.four_bit_codes_warn}",
+        "seed 000 §1; arXiv 2305.14314; measured",
     ),
     "preflight.prompts": GateName(
         "prompts, unseen and seen", "prompts", "0", "under {preflight.prompts_warn}, or none unseen", "gates.md"
@@ -367,7 +375,12 @@ NAMES: dict[str, GateName] = {
     ),
     # -- merge ------------------------------------------------------------------------------------
     "merge.tensors": GateName(
-        "the adapter's targets changed, and no other tensor", "tensors wrong", "over 0", "", "gates.md, parity"
+        "the adapter's targets changed, and no other tensor; and every weight of a 4-bit copy is the base's, by the"
+        " limits of `preflight.same-base`",
+        "tensors wrong",
+        "over 0",
+        "",
+        "gates.md, parity",
     ),
     "merge.values": GateName(
         "the largest weight: finite, and within F16",
@@ -393,7 +406,7 @@ NAMES: dict[str, GateName] = {
         "",
         "facts.md; llama.cpp src/llama-quant.cpp",
     ),
-    # -- the GGUF file against the tokenizer (verify-f16, verify-quant) ----------------------------
+    # -- GGUF files against the tokenizer (verify-tokenizer, verify-f16, verify-quant) ---------------
     "tokenizer.ids": GateName(
         "llama.cpp's ids against the tokenizer's, of prompts and awkward strings",
         "texts that differ",
@@ -421,10 +434,13 @@ NAMES: dict[str, GateName] = {
         "positions compared", "tokens", "", "under {parity.text_tokens_warn}", "recipe value; gates.md, parity"
     ),
     "parity.merged": GateName(
-        "adapter on its base against merged: mean KL; same top token",
+        "adapter on its base, as it was trained, against merged: mean KL; same top token. After a training on 4 bits"
+        " also: the closer of two merges is kept; adapter on the 16-bit base against merged; loss of the two merges on"
+        " held-out answers",
         "nats, share",
         "over {parity.merged_kl_fail}; under {parity.merged_top1_fail}",
-        "over {parity.merged_kl_warn}; under {parity.merged_top1_warn}",
+        "over {parity.merged_kl_warn}; under {parity.merged_top1_warn}; the farther merge was asked for; the other's"
+        " loss on held-out answers is lower by over {parity.merged_loss_warn}",
         "recipe value",
     ),
     "parity.f16": GateName(

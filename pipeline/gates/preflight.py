@@ -1,7 +1,7 @@
 """Can this recipe, tokenizer and template give a good model at all? Gates over `preflight.json`, before any training.
 
 The limits stand here; the gates are in `preflight_plan.py` (the recipe's settings) and `preflight_text.py`
-(tokenizer, template, labels, converter).
+(tokenizer, template, labels, converter) and `same_base.py` (a 4-bit copy of the base).
 """
 
 from __future__ import annotations
@@ -54,6 +54,12 @@ class PreflightLimits(BaseModel):
     learning_rate_warn_max: float = Field(
         5e-4, gt=0, description="Largest usual learning rate of LoRA fine-tuning. Source: seed 001 §6."
     )
+    learning_rate_fail: float = Field(
+        1e-2,
+        gt=0,
+        description="Learning rate over which nothing is trained. Source: recipe value, 20 times the largest usual one;"
+        " planted at 100 times, it spoils the seedling in its first steps.",
+    )
     warmup_share_warn_min: float = Field(
         0.03, ge=0, le=1, description="Smallest usual share of the steps for warm-up. Source: seed 001 §6."
     )
@@ -70,6 +76,29 @@ class PreflightLimits(BaseModel):
         ge=0,
         le=1,
         description="Share of the parity text asked for that the held-out rows must give. Source: recipe value.",
+    )
+    four_bit_error_warn: float = Field(
+        0.15,
+        gt=0,
+        description="Largest relative distance of a 4-bit weight from the 16-bit one. Source: NF4's own error in blocks"
+        " of 64 is 0.092 for normally distributed weights, 0.12 for heavy tails (measured).",
+    )
+    four_bit_error_fail: float = Field(
+        0.3, gt=0, description="The same, fails. Source: two models with nothing in common have √2 (measured: 1.415)."
+    )
+    four_bit_codes_warn: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of a weight's 4-bit codes that the 16-bit weight would not get. Source: 0 for a copy of the"
+        " stored weights, 0.004 for one made before they were rounded to bfloat16 (measured).",
+    )
+    four_bit_codes_fail: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="The same, fails. Source: 0.031 for every 1 % by which two models differ, 0.93 for two with nothing"
+        " in common (measured).",
     )
 
 

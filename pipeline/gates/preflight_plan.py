@@ -132,14 +132,18 @@ def adapter_shape(evidence: Evidence) -> Sequence[Verdict]:
 def schedule(evidence: Evidence) -> Sequence[Verdict]:
     """Learning rate, how it rises and how it falls."""
     limits, plan = evidence.recipe.gates.preflight, _measured(evidence, "plan")
-    low, high = limits.learning_rate_warn_min, limits.learning_rate_warn_max
+    low, high, most = limits.learning_rate_warn_min, limits.learning_rate_warn_max, limits.learning_rate_fail
     first, last, share = limits.warmup_share_warn_min, limits.warmup_share_warn_max, plan["warmup_share"]
     return [
         Check(
-            "preflight.learning-rate", "LoRA fine-tuning", "peak learning rate", f"{low:g}–{high:g}", "seed 001 §6"
+            "preflight.learning-rate",
+            "LoRA fine-tuning",
+            "peak learning rate",
+            f"{low:g}–{high:g}, fails over {most:g}",
+            "seed 001 §6",
         ).judged(
             plan["learning_rate"],
-            fails=False,
+            fails=plan["learning_rate"] > most,
             warns=not low <= plan["learning_rate"] <= high,
             cause="too high destroys what the base knows, too low learns nothing",
             advice="set train.learning_rate to 2e-4",

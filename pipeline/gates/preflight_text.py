@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.gates.judging import Check
+from pipeline.gates.same_base import same_base
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
 FROZEN = ("embed_tokens", "lm_head")
@@ -262,39 +263,6 @@ def beginning(evidence: Evidence) -> Sequence[Verdict]:
             cause="a runtime that adds the BOS begins otherwise than every training sample did",
             advice="write {{ bos_token }} into the chat template, or add_bos_token = false into tokenizer_config.json",
         )
-    ]
-
-
-def same_base(evidence: Evidence) -> Sequence[Verdict]:
-    """What training loads in 4 bits and what the adapter is merged into are one model."""
-    base = evidence.json("preflight.json")["base"]
-    check = Check("preflight.same-base", "4-bit and 16-bit base", "differences", "0", "seed 000 §1")
-    distance = Check(
-        "preflight.same-base", "dequantized distance", "", "within the quantization's own error", "seed 000 §1"
-    )
-    if base["quantization"] is not None:
-        cause = f"the base is stored as {base['quantization']}: merging into it loses the adapter's precision"
-        return [
-            check.failed(base["quantization"], cause, "name the 16-bit model as base, its 4-bit copy as base.training")
-        ]
-    copy = base["training"]
-    if copy is None and not base["load_in_4bit"]:
-        return [check.not_measured("training loads the base as it is stored: there is no 4-bit copy to compare")]
-    unproven = distance.not_measured("nothing compares the weights of the two yet")
-    if copy is None:
-        return [check.passed(0, ["training quantizes the files of this very base while it loads"])]
-    differs = [f"config.json: {name}" for name in copy["settings_differ"]]
-    differs += [f"{name} has other bytes" for name in copy["tokenizer_files_differ"]]
-    return [
-        check.judged(
-            len(differs),
-            fails=bool(copy["settings_differ"]),
-            warns=bool(differs),
-            cause="the copy that training loads was not made from this base, or from another revision of it",
-            advice="pin base and base.training to revisions that belong together",
-            evidence=differs,
-        ),
-        unproven,
     ]
 
 

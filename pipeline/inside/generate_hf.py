@@ -1,7 +1,7 @@
 """Make a Hugging Face form of the model speak, and write its highest logits over the parity text.
 
 The inputs say which form: `base` alone, `base` with `adapter`, or the merged `model`; `prompts` is
-what preflight published.
+what preflight published. An adapter that was trained on 4 bits is run on the base as training saw it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .decoding import decode
 from .job import Job, measured, progress, read_json, read_jsonl, write_json, write_jsonl
 from .teacher_forcing import checks, write_logits
 from .tokenizer_loading import load_tokenizer
+from .training_base import TrainingBase
 
 ROWS = 128
 """Sequences that are generated at once, at most."""
@@ -51,8 +52,13 @@ def load(job: Job) -> tuple[Any, Path]:
     folder = job.inputs["model"] / "model" if "model" in job.inputs else job.inputs["base"]
     place = weights.device()
     model = weights.load_model(folder, "auto" if place == "cuda" else torch.float32, job.parameters["attention"])
+    trained_on = TrainingBase.of(job)
+    if trained_on is not None:
+        trained_on.put_into(model)
     if "adapter" in job.inputs:
-        model = weights.load_adapter(model, folder, job.inputs["adapter"] / "adapter")
+        model = weights.load_adapter(
+            model, trained_on.folder if trained_on else folder, job.inputs["adapter"] / "adapter"
+        )
     return model.to(place), folder
 
 

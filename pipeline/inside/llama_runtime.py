@@ -80,8 +80,11 @@ class Model:
 
 
 @contextmanager
-def open_model(path: Path, threads: int) -> Iterator[Model]:
-    """Open a GGUF file; llama.cpp's warnings become events. Raises `JobError` if it cannot be loaded."""
+def open_model(path: Path, threads: int, *, vocabulary_only: bool = False) -> Iterator[Model]:
+    """Open a GGUF file, or only its vocabulary; llama.cpp's warnings become events.
+
+    Raises `JobError` if it cannot be loaded.
+    """
     problems: list[str] = []
 
     def listen(level: int, line: str) -> None:
@@ -92,7 +95,9 @@ def open_model(path: Path, threads: int) -> Iterator[Model]:
 
     with log_lines(listen):
         llama_cpp.llama_backend_init()
-        handle = llama_cpp.llama_model_load_from_file(bytes(path), llama_cpp.llama_model_default_params())
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.vocab_only = vocabulary_only
+        handle = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
         if not handle:
             raise JobError(
                 f"llama.cpp cannot load {path.name}: {' | '.join(problems[:3]) or 'no message'}",

@@ -1,6 +1,8 @@
 """Add the adapter to the base model's weights, and check that exactly the right tensors changed.
 
-Publishes `model/`, a Hugging Face folder, and `merge.json`. The sum is made in float32.
+Publishes `model/`, a Hugging Face folder, and `merge.json`. The sum is made in float32. Where training loaded 4 bits
+there are two merges: on the base's own weights, and on those that training saw. Both are made and measured, and the
+closer to the adapter as it was trained is published (`merge_choice.py`), unless the recipe names one.
 """
 
 from __future__ import annotations
@@ -12,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file
 
-from . import numerics, weights
-from .job import Job, JobError, measured, progress, write_json
+from . import adapter_sum, base_distance, merge_choice, numerics, weights
+from .job import Job, measured, progress, write_json
+from .tensor_files import read_tensor, tensor_files
 from .tokenizer_loading import load_tokenizer
+from .training_base import TrainingBase
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 COPIED = re.compile(
@@ -26,26 +28,25 @@ COPIED = re.compile(
 )
 """Files of a model folder that go with the weights: configuration, tokenizer, chat template."""
 
-_TARGET = re.compile(r"base_model\.model\.(.+)\.lora_[A-Z]\.weight")
-
 
 def main(job: Job) -> None:
     """Merge, write the folder, and compare it with the base tensor by tensor."""
     numerics.hold()
     started = time.perf_counter()
     base, adapter, folder = job.inputs["base"], job.inputs["adapter"] / "adapter", job.output / "model"
-    wanted = job.parameters["merge"]["dtype"]
-    dtype = weights.stored_dtype(base) if wanted == "base" else DTYPES[wanted]
-    model = merged(base, adapter)
-    rows = int(model.get_input_embeddings().weight.shape[0])
-    model = model.to(dtype)
-    folder.mkdir()
-    write_weights(model, job.scratch / "staged", folder)
-    copy_files(base, folder)
-    if wanted != "base":
-        name_dtype(folder, wanted)
-    del model
-    result = compare(base, folder, adapter, dtype)
+    trained_on = TrainingBase.of(job)
+    weights.check_adapter_base(trained_on.folder if trained_on else base, adapter)
+    merged_into: TrainingBase | None = None
+    choice: dict[str, Any] = {}
+    if trained_on is None:
+        rows = write_merged(job, folder)
+    else:
+        rows, choice = write_closer(job, folder, trained_on)
+        merged_into = trained_on if choice["kept"] == merge_choice.AWARE else None
+    dtype = stored_type(job)
+    result = compare(base, folder, adapter, dtype, merged_into)
+    if choice:
+        result["four_bit"] = choice
     write_json(
         job.output / "merge.json",
         {
@@ -59,20 +60,57 @@ def main(job: Job) -> None:
     measured("merge.seconds", time.perf_counter() - started, "s")
 
 
-def merged(base: Path, adapter: Path) -> Any:
-    """Return the base model with the adapter added to its weights, in float32.
+def write_closer(job: Job, folder: Path, trained_on: TrainingBase) -> tuple[int, dict[str, Any]]:
+    """Make and measure both merges, and publish one in `folder`; return its embedding rows and what was found.
 
-    Raises `JobError` when the adapter does not belong to this base, or the sum is not finite.
+    Of a 4-bit copy the distance from the base is measured too, weight by weight.
     """
-    model = weights.load_adapter(weights.load_model(base, torch.float32), base, adapter)
-    try:
-        return model.merge_and_unload(safe_merge=True)
-    except ValueError as error:
-        raise JobError(
-            "The sum of base and adapter is not finite.",
-            where=str(error)[:300],
-            advice="Train again with a lower learning rate, and look at the training's losses and gradients.",
-        ) from error
+    made = {name: job.scratch / name for name in merge_choice.MERGES}
+    rows = 0
+    for name, place in made.items():
+        shutil.rmtree(place, ignore_errors=True)
+        rows = write_merged(job, place, trained_on if name == merge_choice.AWARE else None)
+    found = merge_choice.measure(job, trained_on, made)
+    closer, onto = merge_choice.closer(found["merges"]), job.parameters["merge"]["onto"]
+    kept = closer if onto == "closer" else onto
+    shutil.move(made.pop(kept), folder)
+    for place in made.values():
+        shutil.rmtree(place)
+    if trained_on.copy is not None:
+        found["base_distance"] = base_distance.whole(job.inputs["base"], trained_on.copy)
+    return rows, {**found, "closer": closer, "kept": kept}
+
+
+def write_merged(job: Job, folder: Path, trained_on: TrainingBase | None = None) -> int:
+    """Write a new model folder: the base (or what training saw of it) with the adapter; return its embedding rows."""
+    base, adapter, wanted = job.inputs["base"], job.inputs["adapter"] / "adapter", job.parameters["merge"]["dtype"]
+    model = merged(base, adapter) if trained_on is None else merged(base, adapter, trained_on)
+    rows = int(model.get_input_embeddings().weight.shape[0])
+    model = model.to(stored_type(job))
+    folder.mkdir()
+    write_weights(model, job.scratch / "staged", folder)
+    copy_files(base, folder)
+    if wanted != "base":
+        name_dtype(folder, wanted)
+    return rows
+
+
+def stored_type(job: Job) -> torch.dtype:
+    """Return the type of the merged weights: the recipe's, or the one that the base is stored in."""
+    wanted = job.parameters["merge"]["dtype"]
+    return weights.stored_dtype(job.inputs["base"]) if wanted == "base" else DTYPES[wanted]
+
+
+def merged(base: Path, adapter: Path, trained_on: TrainingBase | None = None) -> Any:
+    """Return the base model, or what training saw of it, with the adapter added to its weights, in float32.
+
+    Raises `JobError` when the adapter does not fit this base, or the sum is not finite.
+    """
+    model = weights.load_model(base, torch.float32)
+    if trained_on is not None:
+        trained_on.put_into(model)
+    adapter_sum.add_to(model, adapter_sum.read_adapter(adapter))
+    return model
 
 
 def write_weights(model: Any, staged: Path, folder: Path) -> None:
@@ -99,18 +137,23 @@ def name_dtype(folder: Path, dtype: str) -> None:
     write_json(folder / "config.json", config)
 
 
-def compare(base: Path, folder: Path, adapter: Path, dtype: torch.dtype) -> dict[str, Any]:
+def compare(
+    base: Path, folder: Path, adapter: Path, dtype: torch.dtype, trained_on: TrainingBase | None = None
+) -> dict[str, Any]:
     """Return what `merge.json` says of the tensors: which changed, which should have, whether all are finite.
 
-    A tensor changed if its values differ from the base's, rounded to the stored type in the same way.
+    A tensor changed if its values differ from the base's (from what training saw of it, where that was merged into),
+    rounded to the stored type in the same way.
     """
-    targets = target_names(adapter)
+    targets = set(adapter_sum.read_adapter(adapter).factors)
     before = tensor_files(base)
     after: set[str] = set()
     found: list[dict[str, Any]] = []
     for name, path in tensor_files(folder).items():
         tensor = read_tensor(path, name)
         original = read_tensor(before[name], name) if name in before else None
+        if trained_on is not None and original is not None:
+            original = trained_on.seen(name, original)
         changed = original is None or not torch.equal(original.to(dtype), tensor)
         finite = bool(torch.isfinite(tensor).all())
         found.append(
@@ -140,25 +183,3 @@ def _summary(found: list[dict[str, Any]], before: set[str], after: set[str], tar
         "non_finite": [tensor["name"] for tensor in found if not tensor["finite"]],
         "max_abs": max(largest, default=None),
     }
-
-
-def target_names(adapter: Path) -> set[str]:
-    """Return the names of the base's tensors that the adapter's file says it changes."""
-    matches = (_TARGET.fullmatch(name) for name in load_file(adapter / weights.ADAPTER_WEIGHTS))
-    return {f"{match.group(1)}.weight" for match in matches if match}
-
-
-def tensor_files(folder: Path) -> dict[str, Path]:
-    """Return the file of every tensor of a model folder, by the tensor's name."""
-    found: dict[str, Path] = {}
-    for path in weights.weight_files(folder):
-        with safe_open(path, framework="pt") as stream:
-            found |= dict.fromkeys(stream.keys(), path)
-    return dict(sorted(found.items()))
-
-
-def read_tensor(path: Path, name: str) -> torch.Tensor:
-    """Read one tensor."""
-    with safe_open(path, framework="pt") as stream:
-        tensor: torch.Tensor = stream.get_tensor(name)
-    return tensor

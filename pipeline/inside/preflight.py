@@ -1,7 +1,8 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
-Publishes `prompts.jsonl`, `tokens.jsonl` and `parity.json` for the later stages, and `preflight.json`, what the gates
-judge. No weights are read: of the safetensors files only the headers.
+Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json` and `vocabulary.gguf` for the later stages, and
+`preflight.json`, what the gates judge. Of the safetensors files only the headers are read, and a few rows where
+training loads a 4-bit copy.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def main(job: Job) -> None:
         "prompts": count_prompts(prompts, parameters["prompts"]),
         "parity": count_windows(windows, parameters["parity"]),
     }
-    vocabulary = conversion(job.inputs["vendor"], base, parameters["pre_tokenizer"], tokenizer.chat_template)
+    vocabulary = conversion(job, tokenizer.chat_template)
     write_json(job.output / "preflight.json", {**facts, **text, "converter": vocabulary})
 
 
@@ -173,12 +174,13 @@ def count_windows(windows: Sequence[Sequence[int]], wanted: Mapping[str, int]) -
     }
 
 
-def conversion(vendor: Path, base: Path, pre_tokenizer: str | None, template: str) -> dict[str, Any]:
-    """Convert the vocabulary now, with the pinned converter; return what it held, or why it was refused."""
+def conversion(job: Job, template: str) -> dict[str, Any]:
+    """Write `vocabulary.gguf` with the pinned converter; return what it holds, or why it was refused."""
+    vendor, base = job.inputs["vendor"], job.inputs["base"]
     load_converter(vendor)  # a wrong tree is no finding about the model: it stops the job
     progress("preflight.vocabulary", done=0, total=1)
     try:
-        found = convert_vocabulary(vendor, base, pre_tokenizer)
+        found = convert_vocabulary(vendor, base, job.parameters["pre_tokenizer"], job.output / "vocabulary.gguf")
     except JobError as error:
         problem = {"what": error.what, "where": error.where, "advice": error.advice}
         return {"recognised": False, "problem": {name: _FOLDERS.sub("", text) for name, text in problem.items()}}

@@ -2,7 +2,8 @@
 
 Every raw row ends in one of `train.jsonl`, `validation.jsonl`, `test.jsonl`, `dropped.jsonl`.
 `funnel.json` counts them, `audit.json` is measured on the written files by code that shares nothing
-with the cleaning, `review.jsonl` is a seeded sample for the eye.
+with the cleaning, `review.jsonl` is a seeded sample for the eye. Where a person overruled the cleaning (input
+`overrules`), `overrules.json` says what became of each overrule.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from .data.characters import Integers, Text, join
 from .data.cleaning import Settings, clean
 from .data.deduplicating import Folded, fold_clean, remove_duplicates
 from .data.labelled_titles import judge_classifier
+from .data.overruling import Overrules, overrule, spared
 from .data.publishing import publish
 from .data.reading import check_file, data_files, parse, read_file
 from .data.rows import Judged, Rows, Table
@@ -28,7 +30,7 @@ from .data.splitting import Shares
 from .data.tag_lists import is_tag_list
 from .data.workers import Workers
 from .data.writing import content, content_ids, objects
-from .job import Job, emit, measured, progress, write_json
+from .job import Job, emit, measured, progress, read_json, write_json
 
 
 def main(job: Job) -> None:
@@ -37,14 +39,16 @@ def main(job: Job) -> None:
     settings = Settings.of(job.parameters["clean"])
     shares = Shares.of(job.parameters["split"])
     notes = Notes()
+    entries = read_json(job.inputs["overrules"] / "entries.json") if "overrules" in job.inputs else None
+    overrules = Overrules.of(entries or [])
     with _timed("prepare.read_and_clean"):
-        table, folded = _read(job, columns, settings, notes)
+        table, folded = _read(job, columns, settings, overrules, notes)
     progress("prepare.cleaned", done=1, total=4, rows=len(table), kept=len(table.kept()))
     with _timed("prepare.duplicates"):
-        duplicates = remove_duplicates(table, folded, settings, job.threads)
+        duplicates = remove_duplicates(table, folded, settings, job.threads, spared(table, overrules))
     progress("prepare.unique", done=2, total=4, kept=len(table.kept()))
     with _timed("prepare.write"):
-        funnel = publish(job.output, table, duplicates, shares, notes)
+        funnel = publish(job.output, table, duplicates, shares, notes, entries)
     write_json(job.output / "funnel.json", {**funnel, "classifier": judge_classifier(is_tag_list)})
     progress("prepare.written", done=3, total=4, **funnel["splits"])
     with _timed("prepare.audit"):
@@ -53,12 +57,12 @@ def main(job: Job) -> None:
     emit("prepare.rows", read=funnel["rows_in"], kept=funnel["kept"], dropped=funnel["dropped"])
 
 
-def _read(job: Job, columns: Columns, settings: Settings, notes: Notes) -> tuple[Table, Folded]:
+def _read(job: Job, columns: Columns, settings: Settings, overrules: Overrules, notes: Notes) -> tuple[Table, Folded]:
     """Read here, parse and clean in other processes where there is enough to do."""
     rows = Rows(columns)
     answers: list[Text] = []
     questions: list[Text] = []
-    with Workers(functools.partial(clean_unit, columns, settings), job.threads) as workers:
+    with Workers(functools.partial(clean_unit, columns, settings, overrules), job.threads) as workers:
         for path in data_files(job.inputs["data"]):
             file = Notes()
             for judged, part in workers.in_order(read_file(path, columns, file)):
@@ -71,10 +75,12 @@ def _read(job: Job, columns: Columns, settings: Settings, notes: Notes) -> tuple
     return rows.seal(), Folded(join(answers), join(questions))
 
 
-def clean_unit(columns: Columns, settings: Settings, unit: Lines | Batch) -> tuple[Judged, Notes]:
-    """Parse and clean what a reader yielded."""
+def clean_unit(columns: Columns, settings: Settings, overrules: Overrules, unit: Lines | Batch) -> tuple[Judged, Notes]:
+    """Parse and clean what a reader yielded; a person's overrules have the last word."""
     batch, notes = parse(unit, columns)
     found = clean(batch, columns, settings)
+    ids = content_ids(objects(content(found.fields, columns.input, columns.output)))
+    spoken = overrule(batch, found, ids, columns, settings, overrules)
     reasons = found.verdicts.reasons
     answers, questions = fold_clean(found.texts, reasons, columns, settings)
     lines: Integers = np.array(batch.lines, np.int64)
@@ -87,7 +93,8 @@ def clean_unit(columns: Columns, settings: Settings, unit: Lines | Batch) -> tup
         details=found.verdicts.details,
         answers=answers,
         questions=questions,
-        ids=content_ids(objects(content(found.fields, columns.input, columns.output))),
+        ids=ids,
+        spoken=spoken,
     )
     return judged, notes
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from .generate_gguf import made_control, metadata, the_file, token_rows
 from .gguf_decoding import decode
 from .gguf_header import read_header
 from .job import Job, write_json, write_jsonl
 from .llama_runtime import Model, detokenize, is_special, open_model, tokenize
 from .probing import answer_rows, rendered, texts_to_split
 from .sampling import greedy
+from .tokenize_gguf import made_control, metadata, the_file, token_rows
 
 
 def main(job: Job) -> None:

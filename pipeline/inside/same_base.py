@@ -1,4 +1,7 @@
-"""Is the 4-bit model that training loads the 16-bit model that the adapter is merged into? From their files."""
+"""Is the 4-bit model that training loads the 16-bit model that the adapter is merged into? From their files.
+
+Settings, tokenizer files, and some rows of some weights (`base_distance.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from . import base_distance
 from .tokenizer_facts import settings_of, text_config
 
 SHAPE_KEYS = (
@@ -33,7 +37,8 @@ def base_facts(base: Path, training_base: Path | None, *, load_in_4bit: bool) ->
     """Return what the bases' files say about themselves.
 
     `quantization` is the method that `base` is stored in, None for 16 or 32 bits. `training` is None when the
-    training loads `base` itself; otherwise it names the settings and tokenizer files in which the copy differs.
+    training loads `base` itself; otherwise it names the settings and tokenizer files in which the copy differs, and
+    how far its weights are.
     """
     config = settings_of(base, "config.json")
     return {
@@ -56,6 +61,7 @@ def _copy_facts(base: Path, copy: Path) -> dict[str, Any]:
         "quantization": quantization(theirs),
         "settings_differ": [key for key in SHAPE_KEYS if _setting(ours, key) != _setting(theirs, key)],
         "tokenizer_files_differ": [name for name in TOKENIZER_FILES if _digest(base / name) != _digest(copy / name)],
+        "weights": base_distance.sampled(base, copy),
     }
 
 

@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 from .job import JobError
+from .tensor_files import weight_files
 
 MAX_HEADER_BYTES = 100_000_000
 """The limit that the safetensors library itself sets."""
@@ -22,14 +23,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[str, list[int]]]:
 
     Raises `JobError` when there is no such file or a header is damaged.
     """
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise JobError(
-            "The base model has no safetensors file.",
-            where=", ".join(sorted(path.name for path in folder.iterdir())) or "the folder is empty",
-            advice="Convert its weights to safetensors first; pickled weights are not read, they can run code.",
-        )
-    return {name: found for path in files for name, found in _header(path).items()}
+    return {name: found for path in weight_files(folder) for name, found in _header(path).items()}
 
 
 def embedding_rows(shapes: dict[str, tuple[str, list[int]]]) -> int | None:

@@ -19,8 +19,7 @@ from transformers import TrainerState
 from . import checkpoints, fine_tuning, numerics, rendering, weights
 from .job import Job, JobError, measured, read_json, read_jsonl, write_json
 from .tokenizer_loading import load_tokenizer
-
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+from .training_base import PRECISIONS, TrainingBase
 
 
 def main(job: Job) -> None:
@@ -32,13 +31,17 @@ def main(job: Job) -> None:
     base = job.inputs["base"]
     tokenizer = load_tokenizer(base)
     samples = {split: read_samples(job, tokenizer, split) for split in ("train", "validation")}
-    model = weights.load_model(base, DTYPES[train["precision"]], train["attention"])
+    model = weights.load_model(base, PRECISIONS[train["precision"]], train["attention"])
+    trained_on = TrainingBase.of(job)
+    if trained_on is not None:
+        trained_on.put_into(model)
     folder = job.scratch / "checkpoints"
     last = checkpoints.last_whole(folder)
     trainer, watch = fine_tuning.build(model, tokenizer, samples, train, folder, resumed=last is not None)
     run(trainer, last)
     restored = best_is_restored(trainer)
-    write_adapter(trainer, base, job.output / "adapter", job.parameters.get("base", {}))
+    trained_folder = trained_on.folder if trained_on else base
+    write_adapter(trainer, trained_folder, job.output / "adapter", job.parameters.get("base", {}))
     write_json(job.output / "history.json", history(trainer, restored=restored))
     measured("train.seconds", time.perf_counter() - started, "s")
     measure_speed(trainer, watch)
@@ -48,7 +51,6 @@ def refuse_what_needs_the_image(train: dict[str, Any]) -> None:
     """Raise `JobError` for settings that only the GPU training image can serve."""
     asked = {
         'trainer = "unsloth"': train["trainer"] == "unsloth",
-        "load_in_4bit = true": train["load_in_4bit"],
         'optimizer = "adamw_8bit"': train["optimizer"] == "adamw_8bit",
     }
     needs = [setting for setting, wanted in asked.items() if wanted]
@@ -57,8 +59,7 @@ def refuse_what_needs_the_image(train: dict[str, Any]) -> None:
             f"{' and '.join(needs)} needs the training image with a CUDA GPU; this environment has neither Unsloth"
             " nor bitsandbytes.",
             where="recipe table [train]",
-            advice='Run it in the training image, or set trainer = "trl", load_in_4bit = false,'
-            ' optimizer = "adamw_torch" to train here.',
+            advice='Run it in the training image, or set trainer = "trl", optimizer = "adamw_torch" to train here.',
         )
 
 

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import logging
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -239,8 +240,8 @@ def _write(instance: Any) -> None:
     writer.close()
 
 
-def convert_vocabulary(vendor: Path, model: Path, declared: str | None) -> dict[str, Any]:
-    """Convert only the vocabulary of `model` (no weights needed), throw the file away, and say what it held.
+def convert_vocabulary(vendor: Path, model: Path, declared: str | None, output: Path) -> dict[str, Any]:
+    """Convert only the vocabulary of `model` (no weights needed) to the file `output`, and say what it holds.
 
     Returns {"tokens", "model" (llama.cpp's kind of tokenizer), "pre_tokenizer" {"name", "source",
     "fingerprint"}, "eos", "bos", "pad" (ids or None), "chat_template" (text or None)}. Raises
@@ -249,16 +250,17 @@ def convert_vocabulary(vendor: Path, model: Path, declared: str | None) -> dict[
     converter = load_converter(vendor)
     torch = importlib.import_module("torch")
     with tempfile.TemporaryDirectory() as name:
-        folder, output = Path(name) / "model", Path(name) / "vocabulary.gguf"
+        folder, written = Path(name) / "model", Path(name) / output.name
         folder.mkdir()
         for pattern in VOCABULARY_FILES:
             for path in model.glob(pattern):
                 if not path.name.endswith(".index.json"):
                     (folder / path.name).symlink_to(path.resolve())
         with _reporting(), _mendable(model), pre_tokenizer(converter, declared) as found, torch.inference_mode():
-            _model(converter, folder, output, Path(name) / "none.json").write_vocab()
-        keys = read_header(output).keys
-    refuse_losses(keys, model)
+            _model(converter, folder, written, Path(name) / "none.json").write_vocab()
+        keys = read_header(written).keys
+        refuse_losses(keys, model)
+        shutil.copyfile(written, output)
     return {**_vocabulary(keys), "pre_tokenizer": found.to_json()}
 
 

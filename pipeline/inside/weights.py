@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from .job import JobError
+from .tensor_files import weight_files
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 BASE_DIGEST = "base_weights_sha256"
@@ -26,18 +27,6 @@ BASE_DIGEST = "base_weights_sha256"
 def device() -> str:
     """Return where the model runs: the GPU if torch sees one."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """Return the safetensors files of a model folder, by name; raise `JobError` when there is none."""
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise JobError(
-            "The base model has no safetensors file.",
-            where=", ".join(sorted(path.name for path in folder.iterdir())) or "the folder is empty",
-            advice="Convert its weights to safetensors first; pickled weights are not read, they can run code.",
-        )
-    return files
 
 
 def weights_digest(folder: Path) -> str:

@@ -23,6 +23,8 @@ def data_section(artifacts: Artifacts) -> str:
     rows = [("rows in", total, "")]
     rows += [("dropped: " + reason, -count, "") for reason, count in sorted(funnel["reasons"].items(), key=_by_count)]
     rows += [("kept", kept, "")]
+    if "overrules" in funnel:
+        rows += [("of these kept by a person", funnel["overrules"]["kept"], _share(funnel["overrules"]["kept"], kept))]
     rows += [(f"of these {split}", count, _share(count, kept)) for split, count in funnel["splits"].items()]
     cells = [(what, f"{count:,}", share or _share(abs(count), total)) for what, count, share in rows]
     return "## Data\n\n" + table(("rows", "count", "share"), cells, right=(1, 2)) + _sources(artifacts)

@@ -66,7 +66,20 @@ def _form(artifacts: Artifacts, stage: str) -> str:
     told += [f"{loss:.4f} nats per token of held-out text"] if isinstance(loss, float) else []
     pairs = artifacts.json("compare", "comparison.json").get("pairs") or []
     told += [f"mean KL {number(pair['mean_kl'])} to the form before" for pair in pairs if pair["candidate"] == stage]
+    told += _two_merges(artifacts) if stage == "verify-merged" else []
     return f"{state(artifacts, stage)} ({', '.join(told)})" if told else state(artifacts, stage)
+
+
+def _two_merges(artifacts: Artifacts) -> list[str]:
+    """Return which of two merges was kept after a training on 4 bits, and why."""
+    found = artifacts.json("merge", "merge.json").get("four_bit")
+    if not found:
+        return []
+    kept = found["kept"]
+    near = {name: number(one["to_4_bit"]["mean_kl"]) for name, one in found["merges"].items()}
+    why = "nearer to the adapter as it was trained" if kept == found["closer"] else "as the recipe asks"
+    figures = ", ".join(f"{name} {distance}" for name, distance in near.items())
+    return [f"the {kept} merge, {why}: mean KL {figures}"]
 
 
 def state(artifacts: Artifacts, stage: str) -> str:

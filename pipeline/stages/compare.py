@@ -23,8 +23,12 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 **{form: Input(form, ("forward.json", "logits.npy")) for form in forms},
                 "preflight": Input("preflight", ("parity.json",)),
             },
-            # Does the tuned form answer better than the base, and how large is the model.
-            judged_with={"verify-base": "verify-base", "convert": "convert"},
+            # Does the tuned form answer better than the base, how large is the model, and how near were two merges.
+            judged_with={
+                "verify-base": "verify-base",
+                "convert": "convert",
+                **({"merge": "merge"} if recipe.train.load_in_4bit else {}),
+            },
             gates=parity_gates,
         ),
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from pipeline.fetching.folder import fetch_folder, model_files
+from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.recipe import FolderBase, HubBase, HubWeights, Recipe
@@ -12,11 +14,18 @@ from pipeline.stages.stage import HostJob, Stage
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """Return `fetch-base`, `fetch-training-base` where training loads 4-bit weights of its own, and `fetch-data`."""
+    """Return `fetch-base` and `fetch-data`.
+
+    With them `fetch-training-base` where training loads 4-bit weights of its own, and `fetch-overrules` where a person
+    overrules the cleaning.
+    """
     found = [_base(recipe)]
     if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
         found.append(_hub("fetch-training-base", recipe.base.training, recipe.base.licence, quantized=True))
-    return (*found, _data(recipe))
+    found.append(_data(recipe))
+    if recipe.data.overrules is not None:
+        found.append(_overrules(recipe.data.overrules, recipe.folder))
+    return tuple(found)
 
 
 def _base(recipe: Recipe) -> Stage:
@@ -101,4 +110,19 @@ def _data(recipe: Recipe) -> Stage:
         parameters=recipe.slice("data"),
         summary=f"{data.rows} made-up rows with planted faults",
         program="seedling_data",
+    )
+
+
+def _overrules(name: str, folder: Path) -> Stage:
+    """Describe where a person's overrules come from. Raises FetchError when the file is missing."""
+    file = overrules_file(name, folder)
+    return Stage(
+        name="fetch-overrules",
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "files", "file": file.name},
+        summary=f"a person's overrules from {file.name}",
+        host=partial(fetch_overrules, file),
+        outside={file.name: file},
     )

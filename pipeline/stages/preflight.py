@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from pipeline.gates.preflight import preflight_gates
-from pipeline.recipe import HubBase, Recipe
+from pipeline.recipe import Recipe
+from pipeline.stages.four_bit import training_base
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `preflight`. It takes only the settings that it judges, so that others do not rebuild it."""
-    inputs = {
-        "base": Input("fetch-base", MODEL_FILES),
-        "data": Input("prepare", ("train.jsonl", "validation.jsonl", "test.jsonl")),
-    }
-    if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
-        inputs["training_base"] = Input("fetch-training-base", MODEL_FILES)
     return (
         Stage(
             name="preflight",
@@ -29,7 +24,11 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             summary=f"checks before training, {recipe.generate.prompts} prompts",
             program="preflight",
-            inputs=inputs,
+            inputs={
+                "base": Input("fetch-base", MODEL_FILES),
+                "data": Input("prepare", ("train.jsonl", "validation.jsonl", "test.jsonl")),
+                **training_base(recipe),
+            },
             gates=preflight_gates,
             vendored=True,
         ),

@@ -10,6 +10,9 @@ from pipeline.stages.stage import Input, Stage
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `prepare`."""
     split = recipe.split
+    inputs = {"data": Input("fetch-data")}
+    if recipe.data.overrules is not None:
+        inputs["overrules"] = Input("fetch-overrules", ("entries.json",))
     return (
         Stage(
             name="prepare",
@@ -19,7 +22,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             parameters=recipe.slice("columns", "clean", "split", "data"),
             summary=f"clean rows, split {split.train:.0%} / {split.validation:.0%} / {split.test:.0%}",
             program="prepare",
-            inputs={"data": Input("fetch-data")},
+            inputs=inputs,
             gates=data_gates,
         ),
     )

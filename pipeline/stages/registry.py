@@ -19,6 +19,7 @@ from pipeline.stages import (
     verify_hf,
     verify_merged,
     verify_quant,
+    verify_tokenizer,
 )
 from pipeline.stages.stage import Stage
 
@@ -26,6 +27,7 @@ MODULES = (
     fetch,
     prepare,
     preflight,
+    verify_tokenizer,
     verify_base,
     train,
     verify_hf,

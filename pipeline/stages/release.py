@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.inside.job import write_json
 from pipeline.recipe import Recipe
+from pipeline.stages.four_bit import training_base
 from pipeline.stages.stage import HostJob, Input, Stage
 
 CHAIN, CHECKSUMS = "chain.json", "SHA256SUMS"
@@ -18,8 +19,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `release`. It takes every file of every stage for its digest only, and reads none."""
     types = recipe.quantize.types
     names = [
-        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-base", "train", "verify-hf", "merge"),
-        *("verify-merged", "convert", "verify-f16"),
+        *(("fetch-overrules",) if recipe.data.overrules is not None else ()),
+        *(item.stage for item in training_base(recipe).values()),
+        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "train", "verify-hf"),
+        *("merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
         *(f"verify-quant-{kind}" for kind in types),
         *("compare", "report"),

@@ -30,7 +30,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "prepare": Input("prepare", ("funnel.json", *splits)),
                 "preflight": Input("preflight", ("prompts.jsonl",)),
                 "train": Input("train", ("history.json", "adapter/*.safetensors")),
-                "merge": Input("merge", ("model/*.safetensors",)),
+                "merge": Input("merge", ("model/*.safetensors", *_two_merges(recipe))),
                 "convert": Input("convert", ("*.gguf",)),
                 **{f"quantize-{kind}": Input(f"quantize-{kind}", ("*.gguf",)) for kind in types},
                 **{form: Input(form, _VERIFY_FILES) for form in forms},
@@ -39,6 +39,11 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             reads_verdicts=True,
         ),
     )
+
+
+def _two_merges(recipe: Recipe) -> tuple[str, ...]:
+    """Return the file that says which of two merges was kept, where there were two."""
+    return ("merge.json",) if recipe.train.load_in_4bit else ()
 
 
 def write_report(job: HostJob) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 from pipeline.gates.training import training_gates
 from pipeline.recipe import HubBase, Recipe
+from pipeline.stages.four_bit import training_base
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """Return the stage `train`. It waits for preflight's gates but reads nothing of preflight."""
+    """Return the stage `train`. It waits for the gates before it but reads nothing of their stages."""
     return (
         Stage(
             name="train",
@@ -21,10 +22,11 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             parameters={**recipe.slice("train", "prompt"), "base": _name(recipe)},
             summary=f"LoRA rank {recipe.train.lora.rank}, {recipe.train.epochs:g} epochs",
             program="train",
-            after=("preflight",),
+            after=("preflight", "verify-tokenizer"),
             inputs={
                 "base": Input("fetch-base", MODEL_FILES),
                 "data": Input("prepare", ("train.jsonl", "validation.jsonl")),
+                **training_base(recipe),
             },
             gates=training_gates,
             heavy=True,
@@ -38,7 +40,7 @@ def _needs(recipe: Recipe) -> dict[str, str]:
     train = recipe.train
     asked = (
         ("unsloth", 'trainer = "unsloth"', train.trainer == "unsloth"),
-        ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit),
+        ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit and train.trainer == "unsloth"),
         ("bitsandbytes", 'optimizer = "adamw_8bit"', train.optimizer == "adamw_8bit"),
     )
     found: dict[str, str] = {}

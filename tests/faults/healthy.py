@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.faults.planted_speech import title, verify_with
+from tests.faults.planted_text import copy_in_4_bits
 from tests.faults.planted_training import short_run
 from tests.faults.workshop import Trail, Workshop
 
@@ -19,7 +20,7 @@ def finished(shop: Workshop) -> Trail:
 
 def made_again(shop: Workshop) -> Trail:
     """Run the jobs in which faults are planted, without a fault."""
-    for name in ("prepare", "preflight", "merge", "quantize-Q4_K_M"):
+    for name in ("prepare", "preflight", "verify-tokenizer", "merge", "quantize-Q4_K_M"):
         yield shop.run(name)
 
 
@@ -35,11 +36,17 @@ def sound_speech(shop: Workshop) -> Trail:
     yield verify_with(shop, title)
 
 
+def sound_copy(shop: Workshop) -> Trail:
+    """Let training load a 4-bit copy of this very base."""
+    yield copy_in_4_bits(shop)
+
+
 HEALTHY: Final[dict[str, Callable[[Workshop], Trail]]] = {
     "finished": finished,
     "made-again": made_again,
     "converted-again": converted_again,
     "sound-speech": sound_speech,
+    "sound-copy": sound_copy,
 }
 TRAINED: Final[dict[str, Callable[[Workshop], Trail]]] = {"short-training": short_run}
 """As long as the faults that have to be trained for."""

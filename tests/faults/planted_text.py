@@ -18,6 +18,7 @@ from pipeline.inside import parity_text, rendering
 from pipeline.inside.job import read_json, write_json
 from tests.faults.fault import Fault
 from tests.faults.workshop import REFUSED, Judged, Trail, Workshop
+from tests.support.four_bit import Edit, write_copy
 from tests.support.llama import TEMPLATE, write_llama_folder
 from tests.support.vendor_archive import write_archive
 
@@ -140,6 +141,19 @@ def other_copy(shop: Workshop) -> Trail:
         base={**repo, "pre_tokenizer": "qwen2"}, train={"trainer": "unsloth", "load_in_4bit": True}
     )
     yield shop.run("preflight", {"fetch-training-base": copy}, recipe)
+
+
+def other_weights(shop: Workshop) -> Trail:
+    """Train on the 4-bit copy of a model of the same shape and with the same tokenizer, of other weights."""
+    yield copy_in_4_bits(shop, lambda _, weight: weight.flip(0))
+
+
+def copy_in_4_bits(shop: Workshop, edit: Edit | None = None) -> Judged:
+    """Run preflight where training loads a 4-bit copy of the seedling's base, its weights edited before."""
+    copy = write_copy(shop.made["fetch-base"], shop.new("copy"), edit=edit)
+    repo = {"source": "hub", "repo": "somebody/model", "training": {"repo": "somebody/model-4bit"}}
+    recipe = shop.with_settings(base={**repo, "pre_tokenizer": "qwen2"}, train={"load_in_4bit": True})
+    return shop.run("preflight", {"fetch-training-base": copy}, recipe)
 
 
 def other_commit(shop: Workshop) -> Trail:
@@ -305,6 +319,13 @@ TEXT_FAULTS = (
         other_copy,
         "same-base",
         "not made from this base",
+    ),
+    _preflight(
+        "4-bit-copy-of-other-weights",
+        "merge into the wrong base: the 4-bit copy is of another model of the same shape",
+        other_weights,
+        "same-base",
+        "made of other weights",
     ),
     _preflight(
         "converter-of-another-commit",

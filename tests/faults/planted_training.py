@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ def few_rows(shop: Workshop, train: int, validation: int = 24) -> dict[str, Path
     return {"prepare": folder}
 
 
-def short_run(shop: Workshop, rows: int = 100, **settings: Any) -> Trail:
-    """Train on few rows with changed settings."""
-    recipe = shop.with_settings(train={**SHORT, **settings})
+def short_run(shop: Workshop, rows: int = 100, gates: Mapping[str, Any] | None = None, **settings: Any) -> Trail:
+    """Train on few rows with changed settings; `gates` are limits that are set as well."""
+    recipe = shop.with_settings(train={**SHORT, **settings}, gates=gates or {})
     data = few_rows(shop, rows)
     yield shop.run("preflight", data, recipe)
     yield shop.run("train", data, recipe)
@@ -76,6 +76,14 @@ TRAINING_FAULTS = (
         "learning-rate-100-times",
         "learning rate 100 times too high",
         partial(short_run, learning_rate=0.05),
+        "preflight",
+        "preflight.learning-rate",
+        "destroys what the base knows",
+    ),
+    Fault(
+        "learning-rate-100-times-allowed",
+        "the same, in a recipe that allows it",
+        partial(short_run, learning_rate=0.05, gates={"preflight": {"learning_rate_fail": 1.0}}),
         "train",
         "training.improvement",
         "validation loss",

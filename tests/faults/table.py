@@ -20,6 +20,7 @@ _SPENT: Final = {
     "prepare": "nothing",
     "preflight": "the cleaning of the rows",
     "train": "this training",
+    "verify-tokenizer": "the cleaning of the rows",
     "verify-hf": "one training",
     "merge": "one training",
     "verify-f16": "one training, merge, conversion",

@@ -61,16 +61,22 @@ def parameters(**changes: Any) -> dict[str, Any]:
     return found
 
 
-def run_prepare(folder: Path, files: dict[str, bytes], threads: int = 1, **changes: Any) -> Prepared:
-    """Run the stage on raw files and return what it wrote."""
-    places = {name: folder / name for name in ("data", "output", "scratch")}
+def run_prepare(
+    folder: Path, files: dict[str, bytes], threads: int = 1, overrules: Rows | None = None, **changes: Any
+) -> Prepared:
+    """Run the stage on raw files, with a person's decisions if there are any, and return what it wrote."""
+    places = {name: folder / name for name in ("data", "overrules", "output", "scratch")}
     for place in places.values():
         place.mkdir(parents=True)
     for name, content in files.items():
         (places["data"] / name).write_bytes(content)
     source = {"files": [{"name": name, "sha256": ""} for name in files], "licence": "CC0-1.0"}
     (places["data"] / "source.json").write_text(json.dumps(source), encoding="utf-8")
-    job = Job("prepare", parameters(**changes), {"data": places["data"]}, places["output"], places["scratch"], threads)
+    inputs = {"data": places["data"]}
+    if overrules is not None:
+        inputs["overrules"] = places["overrules"]
+        (places["overrules"] / "entries.json").write_text(json.dumps(overrules), encoding="utf-8")
+    job = Job("prepare", parameters(**changes), inputs, places["output"], places["scratch"], threads)
     prepare.main(job)
     return Prepared(places["output"])
 

@@ -316,7 +316,7 @@ def write_build(root: Path) -> dict[str, Path]:
     (root / "quantize-Q4_K_M/model-Q4_K_M.gguf").write_bytes(b"q" * 2_500)
     for form in ("verify-hf", "verify-merged", "verify-f16", "verify-quant-Q4_K_M"):
         write_form(root / form, tuned_answers())
-    for form in ("verify-f16", "verify-quant-Q4_K_M"):
+    for form in ("verify-tokenizer", "verify-f16", "verify-quant-Q4_K_M"):
         write_rows(root / form / "tokens.jsonl", file_token_rows())
         write_json(root / form / "metadata.json", metadata())
     write_json(root / "compare/comparison.json", comparison())
@@ -324,6 +324,7 @@ def write_build(root: Path) -> dict[str, Path]:
         "fetch-data",
         "prepare",
         "preflight",
+        "verify-tokenizer",
         "verify-base",
         "train",
         "verify-hf",

@@ -11,6 +11,30 @@ from pipeline.gates.preflight import preflight_gates
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.recipe import Recipe
 
+WEIGHT: dict[str, Any] = {
+    "name": "model.layers.0.mlp.down_proj.weight",
+    "relative_error": 0.092,
+    "codes_differ": 0.0,
+    "elements": 81920,
+}
+DISTANCE: dict[str, Any] = {
+    "compared": 1,
+    "elements": 81920,
+    "relative_error": 0.092,
+    "codes_differ": 0.0,
+    "tensors": [WEIGHT],
+    "unlike": [],
+}
+"""How far a sound 4-bit copy is from its base, by one of its weights."""
+
+COPY: dict[str, Any] = {
+    "quantization": "bitsandbytes",
+    "settings_differ": [],
+    "tokenizer_files_differ": [],
+    "weights": DISTANCE,
+}
+"""What stands in `base.training` where training loads a sound 4-bit copy."""
+
 HEALTHY: dict[str, Any] = {
     "rows": {"train": 1000, "validation": 120, "test": 120},
     "plan": {

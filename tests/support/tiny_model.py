@@ -29,6 +29,7 @@ PROMPT: dict[str, Any] = {
 TRAIN: dict[str, Any] = {
     "trainer": "trl",
     "load_in_4bit": False,
+    "double_quantization": True,
     "precision": "float32",
     "attention": "sdpa",
     "epochs": 2.0,

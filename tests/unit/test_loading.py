@@ -222,9 +222,13 @@ class TestBetweenKeys:
         assert problems(with_line('targets = ["Wqkv"]', "train.lora")) == []
 
     def test_4bit_without_unsloth(self) -> None:
-        """TRL alone would train at full precision without a word."""
-        (found,) = problems(with_line("load_in_4bit = true", "train"))
-        assert "train.load_in_4bit is true with trainer 'trl'" in found
+        """TRL trains on the rounded weights, on any processor."""
+        assert problems(with_line("load_in_4bit = true", "train")) == []
+
+    def test_choice_of_a_merge_where_there_is_one(self) -> None:
+        """Only a training on 4 bits leaves two merges to choose from."""
+        (found,) = problems(with_line('onto = "plain"', "merge"))
+        assert "merge.onto is 'plain', but training loads the base as it is" in found
 
     def test_4bit_copy_without_4bit(self) -> None:
         """A 4-bit copy that nothing loads is a mistake."""

@@ -45,7 +45,20 @@ def repository(tmp_path: Path) -> Path:
     return tmp_path
 
 
-OTHERS = {"pipeline", "tests", "lint", "lock", "bench", "docs", "faults", "golden", "clean", "images", "tools"}
+OTHERS = {
+    "pipeline",
+    "tests",
+    "lint",
+    "lock",
+    "bench",
+    "docs",
+    "faults",
+    "golden",
+    "clean",
+    "images",
+    "tools",
+    "review",
+}
 OTHERS |= {"check_blackwell"}
 
 
@@ -66,6 +79,7 @@ def test_one_session_for_each_family() -> None:
         (["pipeline", "--", "--recipe", "own.toml"], "host: -m pipeline run --recipe own.toml"),
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
+        (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
     ],
 )
 def test_arguments_pass(repository: Path, arguments: list[str], printed: str) -> None:

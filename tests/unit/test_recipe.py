@@ -46,7 +46,10 @@ class TestValue:
 
     def test_slice_is_plain_json(self, noteai: Recipe) -> None:
         """A slice holds the named tables only, lists for tuples, and no path of this machine."""
-        assert noteai.slice("merge", "quantize") == {"merge": {"dtype": "bfloat16"}, "quantize": {"types": ["Q4_K_M"]}}
+        assert noteai.slice("merge", "quantize") == {
+            "merge": {"dtype": "bfloat16", "onto": "closer"},
+            "quantize": {"types": ["Q4_K_M"]},
+        }
 
     def test_folder_is_no_part_of_any_slice(self) -> None:
         """The same recipe in another folder gives the same parameters."""

@@ -2,7 +2,8 @@
 
 It imports nothing of the modules that clean (a test checks that): other rules for tag lists and
 broken rows, another search for duplicates (an inverted index, exact, sampled above 20,000 rows), its
-own reader. What it measures goes to `audit.json`; whether that is good enough the gates decide.
+own reader. What it measures goes to `audit.json`; whether that is good enough the gates decide. Rows that a person
+kept against the cleaning are measured too, and counted apart; leakage and equal rows know no such exception.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrow import integers, numbers, strings, text
-from .audit_files import SPLITS, Written, count_dropped, read_written
+from .audit_files import SPLITS, Written, count_dropped, kept_by_person, read_written
 from .audit_similarity import EXACT_ROWS, Similar, choose_probes, equal_pairs, similar_pairs
 from .audit_text import (
     Column,
@@ -71,6 +72,7 @@ def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[st
     answers = stack([chunk.answers for chunk in chunks])
     compared = answers if by_answer else stack([chunk.compared for chunk in chunks])
     probes = choose_probes(len(written.split), np.flatnonzero(written.split > 0), int(parameters["split"]["seed"]))
+    person = kept_by_person(folder, written)
     with ThreadPoolExecutor(1) as beside:  # the rest holds the interpreter's lock about half of the time
         rest = beside.submit(_whole_set, folder, written, chunks)
         equal = equal_pairs(answers) if by_answer else _equal_rows(compared, answers)
@@ -84,12 +86,12 @@ def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[st
         "rows": written.counts,
         "unreadable": _listed(written.unreadable),
         "misshapen": _listed(written.misshapen),
-        "broken": _rows(written, np.concatenate([chunk.broken for chunk in chunks])),
-        "wrong_length": _rows(written, np.concatenate([chunk.wrong_length for chunk in chunks])),
-        "wrong_language": _rows(written, np.concatenate([chunk.wrong_language for chunk in chunks])),
-        "tag_lists": _rows(written, np.concatenate([chunk.tag_lists for chunk in chunks])),
+        "broken": _rows(written, np.concatenate([chunk.broken for chunk in chunks]), _readable(written, person)),
+        "wrong_length": _rows(written, np.concatenate([chunk.wrong_length for chunk in chunks]), person),
+        "wrong_language": _rows(written, np.concatenate([chunk.wrong_language for chunk in chunks]), person),
+        "tag_lists": _rows(written, np.concatenate([chunk.tag_lists for chunk in chunks]), person),
         "exact_duplicates": _pairs(written, equal),
-        "near_duplicates": _near(written, similar, None if by_answer else answers),
+        "near_duplicates": _near(written, similar, None if by_answer else answers, person),
         **whole,
         "leakage": leakage | whole["leakage"],
     }
@@ -142,8 +144,25 @@ def _listed(examples: list[str]) -> dict[str, Any]:
     return {"count": len(examples), "examples": examples[:EXAMPLES]}
 
 
-def _rows(written: Written, rows: Any) -> dict[str, Any]:
+def _rows(written: Written, rows: Any, person: Any) -> dict[str, Any]:
+    """Describe rows. Those that a person keeps are counted apart; where nobody overrules, there is no such count."""
+    if person is None:
+        return _described(written, rows)
+    return {**_described(written, rows[~person[rows]]), "kept_by_person": int(np.count_nonzero(person[rows]))}
+
+
+def _described(written: Written, rows: Any) -> dict[str, Any]:
     return {"count": len(rows), "examples": [written.name(row) for row in rows[:EXAMPLES].tolist()]}
+
+
+def _readable(written: Written, person: Any) -> Any:
+    """Return which rows a person keeps, without those that are empty or damaged: nobody can keep these."""
+    if person is None:
+        return None
+    rows = np.flatnonzero(person)
+    found = person.copy()
+    found[rows[_damaged(column_of(written.output.take(integers(rows))))]] = False
+    return found
 
 
 def _pairs(written: Written, pairs: Any) -> dict[str, Any]:
@@ -156,8 +175,7 @@ def _broken(answers: pa.Array, inputs: list[pa.Array], output: Column, language:
 
     Accented letters and curly quotes are the marks of Japanese that was decoded wrongly; elsewhere they are text.
     """
-    damaged = spans((0, 8), (11, 31), (127, 159), (0xE000, 0xF8FF), (0xFFFD, 0xFFFF))
-    bad = (output.sizes == 0) | (output.totals(damaged[output.codes]) > 0)
+    bad = _damaged(output)
     accents = spans((0xA1, 0xFF), (0x2018, 0x2022))[output.codes]
     japanese = (hiragana() | katakana() | han())[output.codes]
     if language == "ja":
@@ -170,18 +188,32 @@ def _broken(answers: pa.Array, inputs: list[pa.Array], output: Column, language:
     return np.flatnonzero(bad)
 
 
+def _damaged(output: Column) -> Any:
+    """Tell of each row whether it is empty, or holds control, private-use or replacement characters."""
+    damaged = spans((0, 8), (11, 31), (127, 159), (0xE000, 0xF8FF), (0xFFFD, 0xFFFF))
+    return (output.sizes == 0) | (output.totals(damaged[output.codes]) > 0)
+
+
 def _foreign(output: Column) -> Any:
     """Return rows with no Japanese character, or with more Hangul than Japanese."""
     japanese = output.totals((hiragana() | katakana() | han())[output.codes])
     return np.flatnonzero((japanese == 0) | (output.totals(hangul()[output.codes]) > japanese))
 
 
-def _near(written: Written, similar: Similar, answers: Column | None) -> dict[str, Any]:
-    """Describe near duplicates. Where input and answer count, near questions with other answers are none."""
+def _near(written: Written, similar: Similar, answers: Column | None, person: Any) -> dict[str, Any]:
+    """Describe near duplicates. Where input and answer count, near questions with other answers are none.
+
+    Pairs with a row that a person keeps are counted apart.
+    """
     pairs, scores = similar.pairs, similar.jaccard
     if answers is not None:
         alike = np.array([answers.row(a) == answers.row(b) for a, b in pairs.tolist()], np.bool_)
         pairs, scores = pairs[alike], scores[alike]
+    apart: dict[str, int] = {}
+    if person is not None:
+        by_person = person[pairs].any(axis=1)
+        apart = {"kept_by_person": int(np.count_nonzero(by_person))}
+        pairs, scores = pairs[~by_person], scores[~by_person]
     examples = [
         f"{score:.3f}: {written.name(a)} ~ {written.name(b)}"
         for (a, b), score in zip(pairs[:EXAMPLES].tolist(), scores, strict=False)
@@ -189,6 +221,7 @@ def _near(written: Written, similar: Similar, answers: Column | None) -> dict[st
     exact = similar.probes == len(written.split)
     return {
         "count": len(pairs),
+        **apart,
         "examples": examples,
         "method": "every row against every other" if exact else f"a sample against all rows (over {EXACT_ROWS:,} rows)",
         "probes": similar.probes,

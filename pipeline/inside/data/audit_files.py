@@ -168,6 +168,17 @@ def _shape_fault(row: Any, inputs: tuple[str, ...]) -> str:
     )
 
 
+def kept_by_person(folder: Path, written: Written) -> Any:
+    """Return which rows a person keeps against the cleaning, as `overrules.json` names them; None without that file."""
+    path = folder / "overrules.json"
+    if not path.is_file():
+        return None
+    entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
+    applied = [entry for entry in entries if (entry["decision"], entry["state"]) == ("keep", "applied")]
+    named = {row["id"] for entry in applied for row in entry["rows"] if row["id"] is not None}
+    return np.array([identity in named for identity in written.id.to_pylist()], np.bool_)
+
+
 def count_dropped(path: Path) -> tuple[int, dict[str, int], dict[str, int]]:
     """Return the lines of `dropped.jsonl`, rows per reason, and how many were dropped for each kept row."""
     lines = 0

@@ -77,6 +77,12 @@ class Batch:
         self.raw = [text[:RAW_CHARS] for text in raw]
         self.reasons = [KEPT] * len(raw)
 
+    def take(self, rows: list[int]) -> Batch:
+        """Return some of the rows, without the faults found in them."""
+        fields = {name: [values[row] for row in rows] for name, values in self.fields.items()}
+        lines, raw = [self.lines[row] for row in rows], [self.raw[row] for row in rows]
+        return Batch(self.file, lines, raw, fields, [KEPT] * len(rows))
+
     def drop(self, row: int, reason: str, detail: str) -> None:
         """Note a fault of a row that was added; the first fault stays."""
         if self.reasons[row] == KEPT:

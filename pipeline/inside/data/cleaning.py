@@ -75,9 +75,12 @@ class Verdicts:
 
     reasons: npt.NDArray[np.uint8]
     details: dict[int, str]
+    forgiven: frozenset[str] = frozenset()
 
     def drop(self, mask: Bools, reason: str, detail: str) -> Integers:
-        """Drop the rows of `mask` that had no fault so far; return them."""
+        """Drop the rows of `mask` that had no fault so far; return them. A reason that is forgiven drops none."""
+        if reason in self.forgiven:
+            return np.zeros(0, np.int64)
         rows: Integers = np.flatnonzero(mask & (self.reasons == KEPT))
         self.reasons[rows] = CODES[reason]
         self.details.update(dict.fromkeys(rows.tolist(), detail))
@@ -106,9 +109,9 @@ def _visible(match: re.Match[str]) -> str:
     return "\n" if match[0].startswith("\r") else ""
 
 
-def clean(batch: Batch, columns: Columns, settings: Settings) -> Clean:
-    """Clean a batch and find each row's first fault."""
-    verdicts = Verdicts(np.array(batch.reasons, np.uint8), dict(batch.details))
+def clean(batch: Batch, columns: Columns, settings: Settings, forgiven: frozenset[str] = frozenset()) -> Clean:
+    """Clean a batch and find each row's first fault that is not forgiven."""
+    verdicts = Verdicts(np.array(batch.reasons, np.uint8), dict(batch.details), forgiven)
     fields: dict[str, pa.Array] = {}
     texts: dict[str, Text] = {}
     normal: dict[str, pa.Array] = {}

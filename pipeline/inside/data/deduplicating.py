@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .batch import Columns
-from .characters import Integers, Text
+from .characters import Bools, Integers, Text
 from .cleaning import Settings
 from .exact_duplicates import first_rows, labels
 from .folding import fold, side_by_side
@@ -35,11 +35,13 @@ class Folded:
 class Duplicates:
     """`of[row]` is the kept row for whose sake a raw row was dropped, or -1.
 
-    `links`, shape [n, 2], are pairs of raw rows that are the same or near: they stay in one split.
+    `links`, shape [n, 2], are pairs of raw rows that are the same or near: they stay in one split. `spared` are the
+    rows that are kept only because a person wants them, and would be near duplicates.
     """
 
     of: Integers
     links: Any
+    spared: Bools
     candidates: int
     unfinished: int
 
@@ -53,8 +55,11 @@ def fold_clean(texts: dict[str, Text], reasons: Any, columns: Columns, settings:
     return answer, side_by_side([fold(texts[name].take(clean)) for name in columns.input])
 
 
-def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads: int) -> Duplicates:
-    """Drop exact and near duplicates in the table, unless the recipe keeps them; link what belongs together."""
+def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads: int, spared: Bools) -> Duplicates:
+    """Drop exact and near duplicates in the table, unless the recipe keeps them; link what belongs together.
+
+    A row that is `spared` is no near duplicate of any row, and no row is one of it. Equal to another it goes.
+    """
     rows = table.kept()
     answer = labels(folded.answers)
     text, same = folded.answers, None
@@ -65,8 +70,9 @@ def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads:
     first = first_rows(whole)
     repeated = np.flatnonzero(first != np.arange(len(rows)))
     unique = np.flatnonzero(first == np.arange(len(rows)))
+    label = _set_apart(same, spared[rows])
     near = find_near_duplicates(
-        text.take(unique), settings.near_duplicate_jaccard, threads, None if same is None else same[unique]
+        text.take(unique), settings.near_duplicate_jaccard, threads, None if label is None else label[unique]
     )
     twin = np.arange(len(rows))
     dropped = unique[near.of >= 0]
@@ -79,7 +85,28 @@ def remove_duplicates(table: Table, folded: Folded, settings: Settings, threads:
         table.drop(rows[repeated], "exact-duplicate")
         table.drop(rows[dropped], "near-duplicate")
     links = np.concatenate([np.stack([first[repeated], repeated], axis=1), unique[near.pairs]])
-    return Duplicates(of, rows[links], near.candidates, near.unfinished)
+    alone = np.zeros(len(table), np.bool_)
+    if settings.drop_duplicates:
+        alone[rows[_near_earlier(unique[near.pairs], same, spared[rows], table.reason[rows] == KEPT)]] = True
+    return Duplicates(of, rows[links], alone, near.candidates, near.unfinished)
+
+
+def _set_apart(same: Integers | None, spared: Bools) -> Integers | None:
+    """Return the labels under which rows are near duplicates, a spared row's all its own."""
+    if not spared.any():
+        return same
+    label = np.zeros(len(spared), np.int64) if same is None else same.copy()
+    label[spared] = label.max() + 1 + np.arange(np.count_nonzero(spared))
+    return label
+
+
+def _near_earlier(pairs: Integers, same: Integers | None, spared: Bools, kept: Bools) -> Integers:
+    """Return the spared rows that are near an earlier row that is kept (with the same answer, where answers count)."""
+    found = spared[pairs[:, 1]] & kept[pairs[:, 0]] & kept[pairs[:, 1]]
+    if same is not None:
+        found &= same[pairs[:, 0]] == same[pairs[:, 1]]
+    rows: Integers = pairs[found, 1]
+    return rows
 
 
 def _pair_labels(first: Integers, second: Integers) -> Integers:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ..job import write_jsonl
+from ..job import write_json, write_jsonl
 from .arrow import integers, numbers, strings
 from .batch import Notes
 from .characters import Integers
 from .deduplicating import Duplicates
+from .overruling import outcomes
 from .reasons import DUPLICATES, REASONS
 from .rows import Table
 from .splitting import SPLITS, Shares, group_links, split, units_of
@@ -37,8 +39,18 @@ REVIEW_KEPT: Final = 60
 REVIEW_PER_REASON: Final = 10
 
 
-def publish(folder: Path, table: Table, duplicates: Duplicates, shares: Shares, notes: Notes) -> dict[str, Any]:
-    """Write the splits, `dropped.jsonl` and `review.jsonl`; return the funnel."""
+def publish(
+    folder: Path,
+    table: Table,
+    duplicates: Duplicates,
+    shares: Shares,
+    notes: Notes,
+    entries: Sequence[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Write the splits, `dropped.jsonl` and `review.jsonl`; return the funnel.
+
+    With a person's overrules (`entries`) also `overrules.json`: what became of each.
+    """
     kept = table.kept()
     ids = told_apart(table.ids[kept])
     splits = _splits(table, kept, ids, duplicates, shares)
@@ -46,7 +58,14 @@ def publish(folder: Path, table: Table, duplicates: Duplicates, shares: Shares, 
     dropped = np.flatnonzero(table.reason != 0)
     _write_dropped(folder, table, dropped, duplicates.of, kept, ids)
     _write_review(folder, table, kept, splits, ids, shares.seed)
-    return _funnel(table, splits, duplicates, notes)
+    funnel = _funnel(table, splits, duplicates, notes)
+    if entries is None:
+        return funnel
+    found = outcomes(table, entries, duplicates, kept, ids)
+    write_json(folder / "overrules.json", found)
+    states = Counter(entry["state"] for entry in found["entries"])
+    told = {"kept": found["kept"], "dropped": found["dropped"], "states": dict(sorted(states.items()))}
+    return {**funnel, "overrules": told}
 
 
 def _chunks(rows: Integers) -> Iterator[Integers]:

@@ -25,10 +25,25 @@ REASONS: Final[tuple[str, ...]] = (
     "tag-list",
     "exact-duplicate",
     "near-duplicate",
+    "overruled",
 )
 """Index 0 means that the row is kept; every other name may stand in `dropped.jsonl`."""
 
 CODES: Final[dict[str, int]] = {name: code for code, name in enumerate(REASONS)}
+
+FINAL: Final[dict[str, str]] = {
+    "line-too-long": "nothing of it was read",
+    "invalid-utf8": "it cannot be read as text",
+    "broken-json": "it has no fields",
+    "broken-csv": "it has no fields",
+    "missing-field": "it lacks a field that the recipe reads",
+    "wrong-type": "a field is no text",
+    "empty": "there is nothing to learn from",
+    "control-characters": "a tokenizer and a terminal take them for orders",
+    "replacement-characters": "what stood there is lost",
+    "exact-duplicate": "the same text once more teaches nothing, and would stand in two splits as well as in one",
+}
+"""Reasons that no person can overrule, and why: mend the raw row instead."""
 
 DUPLICATES: Final[tuple[str, ...]] = ("exact-duplicate", "near-duplicate")
 """Reasons that say nothing against a row's content; all others count as contamination."""

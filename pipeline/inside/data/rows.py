@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,14 @@ import pyarrow as pa
 from .batch import Columns
 from .characters import Integers, Text
 from .reasons import CODES, KEPT
+
+
+class Spoken(NamedTuple):
+    """A row of which a person's overrule speaks: the overrule's number, and why the row would be dropped without it."""
+
+    row: int
+    overrule: int
+    reason: int
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,7 @@ class Judged:
     answers: Text
     questions: Text
     ids: npt.NDArray[np.uint64]
+    spoken: tuple[Spoken, ...] = ()
 
 
 @dataclass
@@ -45,6 +55,7 @@ class Rows:
     _line: list[Integers] = field(default_factory=list)
     _reason: list[npt.NDArray[np.uint8]] = field(default_factory=list)
     _ids: list[npt.NDArray[np.uint64]] = field(default_factory=list)
+    _spoken: list[Spoken] = field(default_factory=list)
     count: int = 0
 
     def add(self, batch: Judged) -> None:
@@ -59,6 +70,7 @@ class Rows:
         self._line.append(batch.lines)
         self._reason.append(batch.reasons)
         self._ids.append(batch.ids)
+        self._spoken += [spoken._replace(row=self.count + spoken.row) for spoken in batch.spoken]
         self.count += len(batch.lines)
 
     def seal(self) -> Table:
@@ -73,6 +85,7 @@ class Rows:
             line=np.concatenate(self._line),
             reason=np.concatenate(self._reason),
             ids=np.concatenate(self._ids),
+            spoken=tuple(self._spoken),
         )
 
 
@@ -89,6 +102,7 @@ class Table:
     line: Integers
     reason: npt.NDArray[np.uint8]
     ids: npt.NDArray[np.uint64]
+    spoken: tuple[Spoken, ...] = ()
 
     def __len__(self) -> int:
         return len(self.line)

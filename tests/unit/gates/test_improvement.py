@@ -86,14 +86,25 @@ def test_answers_that_got_worse_fail(tmp_path: Path) -> None:
     assert (verdict.outcome, verdict.value) == ("failed", 0)
 
 
+def better_in(folder: Path, wins: int) -> Verdict:
+    """Judge answers of which `wins` of 48 are better than the base's, the others worse."""
+    good, bad = tuned_answers(), base_answers()
+    tuned = [good[at] if at // 2 < wins else bad[at] for at in range(len(good))]
+    base = [bad[at] if at // 2 < wins else good[at] for at in range(len(good))]
+    (verdict,) = judged(folder, tuned, base)["improvement.answers"]
+    return verdict
+
+
 def test_answers_that_change_sides_at_random_fail(tmp_path: Path) -> None:
     """26 of 48 better: more than half, but a coin does that too; the fine-tune has not been shown to help."""
-    good, bad = tuned_answers(), base_answers()
-    tuned = [good[at] if at // 2 < 26 else bad[at] for at in range(len(good))]
-    base = [bad[at] if at // 2 < 26 else good[at] for at in range(len(good))]
-    (verdict,) = judged(tmp_path, tuned, base)["improvement.answers"]
+    verdict = better_in(tmp_path, 26)
     assert (verdict.outcome, verdict.cause) == ("failed", "not better than chance")
     assert verdict.value == pytest.approx(26 / 48, rel=1e-4)
+
+
+def test_answers_that_are_better_more_often_than_a_coin_pass(tmp_path: Path) -> None:
+    """31 of 48, as the weakest of five sound seedlings; a coin does that once in thirty times."""
+    assert better_in(tmp_path, 31).outcome == "passed"
 
 
 def test_too_few_prompts_to_be_sure_only_warn(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ from pipeline.plan import Plan
 from pipeline.stages.registry import MODULES, stages_of
 from pipeline.stages.stage import Stage
 from tests.support.healthy_build import recipe, write_build, write_json
-from tests.support.preflight_facts import HEALTHY
+from tests.support.preflight_facts import COPY, changed
 
 PLAN = Plan(stages_of(recipe()))
+OVERRULED = recipe().model_copy(update={"data": recipe().data.model_copy(update={"overrules": "overrules.jsonl"})})
+"""A recipe that a person overrules: it has a gate more."""
 JUDGED = [name for name, stage in PLAN.stages.items() if stage.gates]
 
 
@@ -24,7 +26,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
     """What every stage published: stage → folder. `prepare` published nothing to judge: its gates say so."""
     build = write_build(tmp_path / "build")
     (build["prepare"] / "funnel.json").unlink()
-    write_json(build["preflight"] / "preflight.json", HEALTHY)
+    write_json(build["preflight"] / "preflight.json", changed({"base.training": COPY}))
     write_json(
         build["quantize-Q4_K_M"] / "quantize.json", {"type": "Q4_K_M", "fallbacks": [], "tensors": {"a": "Q4_K"}}
     )
@@ -34,7 +36,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
 def answers(stage: Stage, build: dict[str, Path]) -> list[Verdict]:
     """Return every verdict of a stage."""
     inputs = {name: build[other] for name, other in stage.read_by_gates.items() if other in build}
-    evidence = Evidence(build[stage.name], inputs, recipe())
+    evidence = Evidence(build[stage.name], inputs, OVERRULED)
     return [verdict for gate in stage.gates for verdict in gate(evidence)]
 
 

@@ -13,6 +13,7 @@ from pipeline.gates.quantization_limits import LIMITS, better_types, scaled
 from pipeline.gates.verdict import Verdict
 from pipeline.recipe_checks import QUANTIZATIONS
 from tests.support.healthy_build import comparison, judge, merge_report, outcomes, recipe, write_build, write_json
+from tests.support.preflight_facts import DISTANCE, WEIGHT
 
 HUB = {"source": "hub", "repo": "a/b", "revision": "0" * 40}
 
@@ -174,10 +175,103 @@ def test_little_text_warns(tmp_path: Path) -> None:
     assert outcomes(judge(parity_gates, build["compare"], build, recipe())) == {"parity.text": {"warned"}}
 
 
-def test_a_4_bit_trained_adapter_has_an_unmeasured_reference(tmp_path: Path) -> None:
-    """The form that was trained is not published yet, and that is said."""
-    found = compared(tmp_path, train={"load_in_4bit": True})
-    assert [verdict.outcome for verdict in found["parity.merged"]] == ["passed", "passed", "not measured"]
+def four_bit(
+    kept: str = "quantization-aware", closer: str = "quantization-aware", loss: float = 1.055
+) -> dict[str, Any]:
+    """What merge.json says of two merges; `loss` is the quantization-aware one's on held-out answers."""
+
+    def one(near: float, far: float, answer_loss: float) -> dict[str, Any]:
+        return {
+            "answer_loss": answer_loss,
+            "text_loss": 6.1,
+            "to_4_bit": {"mean_kl": near, "top1_agreement": 0.9},
+            "to_16_bit": {"mean_kl": far, "top1_agreement": 0.9},
+        }
+
+    merges = {"plain": one(0.024, 0.0, 1.061), "quantization-aware": one(1e-6, 0.024, loss)}
+    references = {"4_bit": {"text_loss": 6.1}, "16_bit": {"text_loss": 6.1}}
+    return {"merges": merges, "answers": 200, "references": references, "closer": closer, "kept": kept}
+
+
+def after_4_bits(folder: Path, report: dict[str, Any] | None, **merge: Any) -> list[Verdict]:
+    """The verdicts of `parity.merged` after a training on 4 bits."""
+    build = write_build(folder)
+    write_json(build["merge"] / "merge.json", {**merge_report(), **({"four_bit": report} if report else {})})
+    found = judge(parity_gates, build["compare"], build, recipe(train={"load_in_4bit": True}, merge=merge))
+    return found["parity.merged"]
+
+
+def test_after_4_bits_all_three_references_are_named(tmp_path: Path) -> None:
+    """The adapter on the 4-bit base as trained is judged, the one on the 16-bit base reported."""
+    found = after_4_bits(tmp_path, four_bit())
+    assert {verdict.outcome for verdict in found} == {"passed"}
+    assert [(verdict.subject, verdict.value) for verdict in found] == [
+        ("adapter on its 4-bit base → merged: mean KL", 1e-9),
+        ("adapter on its 4-bit base → merged: same top token", 1.0),
+        ("the closer of two merges is kept", 1e-6),
+        ("adapter on the 16-bit base → merged: mean KL", 0.024),
+        ("loss on held-out answers, the kept merge over the other", -0.006),
+    ]
+    assert found[2].evidence[0].startswith("quantization-aware: mean KL 1e-06, same top token 0.9, loss on held-out")
+
+
+def test_after_4_bits_nothing_is_known_without_the_merges_report(tmp_path: Path) -> None:
+    """It is said, and not passed."""
+    assert [one.outcome for one in after_4_bits(tmp_path, None)] == ["passed", "passed", "not measured"]
+
+
+def test_the_farther_merge_fails_unless_the_recipe_asked_for_it(tmp_path: Path) -> None:
+    """Asked for, it warns, and both distances are evidence."""
+    report = four_bit(kept="plain", loss=1.5)
+    assert after_4_bits(tmp_path / "one", report)[2].outcome == "failed"
+    verdict = after_4_bits(tmp_path / "two", report, onto="plain")[2]
+    assert (verdict.outcome, verdict.value) == ("warned", 0.024)
+
+
+def test_a_plain_merge_that_drifted_has_its_own_cause(tmp_path: Path) -> None:
+    """It is no wrong base: the adapter was trained on rounded weights."""
+    build = write_build(tmp_path)
+    write_json(build["merge"] / "merge.json", {**merge_report(), "four_bit": four_bit(kept="plain")})
+    content = comparison()
+    content["pairs"][0]["mean_kl"] = 0.024
+    write_json(build["compare"] / "comparison.json", content)
+    made = recipe(train={"load_in_4bit": True}, merge={"onto": "plain"})
+    verdict = judge(parity_gates, build["compare"], build, made)["parity.merged"][0]
+    assert (verdict.outcome, verdict.cause[:24]) == ("failed", "the plain merge was kept")
+
+
+def test_a_plain_merge_that_is_closer_passes(tmp_path: Path) -> None:
+    """What counts is the measure, not which one it is."""
+    assert after_4_bits(tmp_path, four_bit(kept="plain", closer="plain"))[2].outcome == "passed"
+
+
+def test_a_nearer_merge_that_answers_worse_warns(tmp_path: Path) -> None:
+    """Nearness to the adapter as trained is not quality; the advice names both settings."""
+    verdict = after_4_bits(tmp_path, four_bit(loss=1.1))[4]
+    assert (verdict.outcome, verdict.value) == ("warned", 0.039)
+    assert "merge.onto" in verdict.advice
+
+
+def distances(**changes: Any) -> dict[str, Any]:
+    """The report of a merge whose base was compared with a 4-bit copy, one weight changed."""
+    one = {**WEIGHT, **changes}
+    largest = {name: one[name] for name in ("relative_error", "codes_differ")}
+    return {"four_bit": {**four_bit(), "base_distance": {**DISTANCE, **largest, "tensors": [one]}}}
+
+
+def test_a_copy_of_this_base_passes_after_the_merge(tmp_path: Path) -> None:
+    """Every weight was compared; the farthest are evidence."""
+    tensors, base = merged(tmp_path, **distances())["merge.tensors"]
+    assert (tensors.outcome, base.outcome, base.value) == ("passed", "passed", 0)
+    assert "relative error 0.092, 0.0000% of the codes differ" in base.evidence[0]
+
+
+@pytest.mark.parametrize("changes", [{"relative_error": 1.41}, {"relative_error": None}, {"codes_differ": 0.06}])
+def test_a_weight_of_another_base_fails_after_the_merge(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """By its distance or by its codes, with its name."""
+    base = merged(tmp_path, **distances(**changes))["merge.tensors"][1]
+    assert (base.outcome, base.value) == ("failed", 1)
+    assert WEIGHT["name"] in base.evidence[0]
 
 
 def merged(folder: Path, **changes: Any) -> dict[str, list[Verdict]]:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.gates.preflight import PreflightLimits
 from pipeline.gates.verdict import Verdict
 from pipeline.recipe import Recipe
-from tests.support.preflight_facts import HEALTHY, judge_changed
+from tests.support.preflight_facts import COPY, DISTANCE, HEALTHY, judge_changed
 
 
 def recipe(**gates: Any) -> Recipe:
@@ -63,7 +63,8 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
     ("lora-rank", "warned", {"lora.rank": 128}),
     ("lora-dropout", "warned", {"lora.dropout": 0.3}),
     ("lora-targets", "warned", {"lora.targets": ["q_proj", "v_proj"]}),
-    ("learning-rate", "warned", {"plan.learning_rate": 2e-2}),
+    ("learning-rate", "failed", {"plan.learning_rate": 2e-2}),
+    ("learning-rate", "warned", {"plan.learning_rate": 1e-2}),
     ("learning-rate", "warned", {"plan.learning_rate": 1e-5}),
     ("scheduler", "warned", {"plan.scheduler": "constant"}),
     ("warm-up", "warned", {"plan.warmup_share": 0.2}),
@@ -109,26 +110,17 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
     ("same-base", "not measured", {"base.load_in_4bit": False}),
     (
         "same-base",
-        "failed",
-        {
-            "base.training": {
-                "quantization": "bitsandbytes",
-                "settings_differ": ["hidden_size"],
-                "tokenizer_files_differ": [],
-            }
-        },
+        "not measured",
+        {"base.training": {**COPY, "weights": {"reason": "the copy holds no weight in 4 bits"}}},
     ),
-    (
-        "same-base",
-        "warned",
-        {
-            "base.training": {
-                "quantization": "bitsandbytes",
-                "settings_differ": [],
-                "tokenizer_files_differ": ["tokenizer.json"],
-            }
-        },
-    ),
+    ("same-base", "failed", {"base.training": {**COPY, "settings_differ": ["hidden_size"]}}),
+    ("same-base", "warned", {"base.training": {**COPY, "tokenizer_files_differ": ["tokenizer.json"]}}),
+    ("same-base", "failed", {"base.training": {**COPY, "weights": {**DISTANCE, "relative_error": 1.41}}}),
+    ("same-base", "failed", {"base.training": {**COPY, "weights": {**DISTANCE, "relative_error": None}}}),
+    ("same-base", "warned", {"base.training": {**COPY, "weights": {**DISTANCE, "relative_error": 0.2}}}),
+    ("same-base", "failed", {"base.training": {**COPY, "weights": {**DISTANCE, "codes_differ": 0.06}}}),
+    ("same-base", "warned", {"base.training": {**COPY, "weights": {**DISTANCE, "codes_differ": 0.02}}}),
+    ("same-base", "failed", {"base.training": {**COPY, "weights": {**DISTANCE, "unlike": ["lm_head.weight"]}}}),
     ("prompts", "warned", {"prompts.unseen": 10}),
     ("prompts", "warned", {"prompts.unseen": 0, "prompts.seen": 64}),
     ("prompts", "failed", {"prompts.unseen": 0, "prompts.seen": 0}),
@@ -146,6 +138,17 @@ def test_a_gate_fires_on_its_fault(tmp_path: Path, gate: str, outcome: str, chan
     assert fired
     assert all(one.cause for one in fired)
     assert all(one.advice for one in fired if one.outcome != "not measured")
+
+
+def test_a_sound_copy_in_4_bits_passes(tmp_path: Path) -> None:
+    """Files, distance and codes, each with a verdict of its own."""
+    found = verdicts(tmp_path, {"base.training": COPY})["preflight.same-base"]
+    assert [(one.outcome, one.unit) for one in found] == [
+        ("passed", "differences"),
+        ("passed", "relative error"),
+        ("passed", "share"),
+    ]
+    assert found[1].evidence[0] == "81,920 weights in 1 tensors were compared"
 
 
 def test_every_gate_has_a_test_that_it_fires(tmp_path: Path) -> None:

@@ -91,6 +91,50 @@ def test_the_sum_is_the_one_on_paper(tmp_path: Path, made: Made) -> None:
     torch.testing.assert_close(tensors_of(tmp_path / "output" / "model")[f"{name}.weight"], expected)
 
 
+def test_the_sum_is_the_librarys_bit_for_bit(tmp_path: Path, made: Made) -> None:
+    """PEFT's own merge of the whole model gives the same weights as the sum of one weight at a time."""
+    import torch
+
+    from pipeline.inside import weights
+
+    merge_here(tmp_path, *made)
+    tuned = weights.load_adapter(weights.load_model(made[0], torch.float32), made[0], made[1] / "adapter")
+    library = tuned.merge_and_unload(safe_merge=True).state_dict()
+    merged = tensors_of(tmp_path / "output" / "model")
+    assert all(torch.equal(merged[name], library[name]) for name in merged)
+
+
+def test_an_embeddings_adapter_is_the_librarys(tmp_path: Path, made: Made) -> None:
+    """Factors of an embedding stand the other way round."""
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    from pipeline.inside import adapter_sum, weights
+
+    tuned = get_peft_model(weights.load_model(made[0], torch.float32), LoraConfig(r=4, target_modules=["embed_tokens"]))
+    for name, parameter in tuned.named_parameters():
+        if "lora_embedding" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    tuned.save_pretrained(str(tmp_path), save_embedding_layers=False)
+    model = weights.load_model(made[0], torch.float32)
+    adapter_sum.add_to(model, adapter_sum.read_adapter(tmp_path))
+    library = PeftModel.from_pretrained(weights.load_model(made[0], torch.float32), str(tmp_path)).merge_and_unload()
+    name = "model.embed_tokens.weight"
+    torch.testing.assert_close(model.get_parameter(name), library.get_parameter(name))
+    assert not torch.equal(model.get_parameter(name), tensors_of(made[0])[name])
+
+
+@pytest.mark.parametrize("setting", [{"use_dora": True}, {"rank_pattern": {"q_proj": 8}}, {"bias": "all"}])
+def test_an_adapter_of_another_kind_is_refused(tmp_path: Path, made: Made, setting: dict[str, Any]) -> None:
+    """What is more than two factors and one scale would be merged wrongly."""
+    trained = tmp_path / "trained"
+    shutil.copytree(made[1], trained)
+    path = trained / "adapter" / "adapter_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **setting}))
+    with pytest.raises(JobError, match="not a plain LoRA adapter"):
+        merge_here(tmp_path / "job", made[0], trained)
+
+
 def test_tokenizer_and_configuration_are_copied_byte_for_byte(tmp_path: Path, made: Made) -> None:
     """What the base says of its tokens and its template, the merged folder says."""
     merge_here(tmp_path, *made)

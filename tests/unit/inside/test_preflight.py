@@ -128,7 +128,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(run: Run, tiny: Path, dat
     base, again = shutil.copytree(tiny, tmp_path / "moved" / "model"), shutil.copytree(data, tmp_path / "rows")
     second = run(base, recipe(), again)
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["parity.json", "preflight.json", "prompts.jsonl", "tokens.jsonl"]
+    assert names == ["parity.json", "preflight.json", "prompts.jsonl", "tokens.jsonl", "vocabulary.gguf"]
     assert {name: (first / name).read_bytes() for name in names} == {
         name: (second / name).read_bytes() for name in names
     }
@@ -141,6 +141,7 @@ def test_an_unknown_tokenizer_is_a_finding_without_paths(run: Run, tiny: Path) -
     (verdict,) = [one for one in judge(folder, recipe()) if one.gate == "preflight.converter"]
     assert verdict.outcome == "failed"
     assert "base.pre_tokenizer" in verdict.advice
+    assert not (folder / "vocabulary.gguf").exists()
 
 
 def test_a_declared_pre_tokenizer_is_used_and_named(run: Run, tiny: Path) -> None:

@@ -14,6 +14,7 @@ from pipeline.inside.awkward import AWKWARD
 from pipeline.inside.tokenizer_facts import special_texts
 from pipeline.recipe import Recipe
 from tests.support import tiny_model
+from tests.support.gguf_file import run_job
 from tests.support.llama import ADDED, ROWS, write_llama_folder
 from tests.support.preflight_facts import judge
 from tests.support.prepared import IM_END, PROMPT, recipe, row, rows
@@ -218,6 +219,23 @@ def test_a_llama_file_passes_with_one_beginning(llama_run: Run) -> None:
 
 
 @pytest.mark.slow
+@KINDS
+def test_the_vocabulary_alone_tells_what_the_whole_file_tells(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """Before any training, from the vocabulary that preflight converted: the same ids, texts and stop tokens."""
+    whole: Run = request.getfixturevalue(f"{kind}_run")
+    inputs = {"gguf": whole.preflight, "prompts": whole.preflight}
+    code, events, output = run_job(tmp_path / "job", "tokenize_gguf", {}, inputs)
+    assert code == 0, events[-1]
+    assert (output / "tokens.jsonl").read_bytes() == (whole.spoken / "tokens.jsonl").read_bytes()
+    early, late = (json.loads((folder / "metadata.json").read_bytes()) for folder in (output, whole.spoken))
+    named = {"name", "file_type"}  # those of the model, which is not there yet
+    assert {key: early[key] for key in early if key not in named} == {
+        key: late[key] for key in late if key not in named
+    }
+
+
 def test_two_beginnings_are_seen(llama_run: Run, llama: Any, tmp_path: Path) -> None:
     """Mutation: the template writes the BOS, and the file still has the runtime add one."""
     prompts = [{**line, "text": f"<s>{line['text']}"} for line in llama_run.rows("prompts.jsonl")]

@@ -251,7 +251,6 @@ def test_an_empty_train_split_is_refused(tmp_path: Path, base: Path) -> None:
     ("changed", "named"),
     [
         ({"trainer": "unsloth"}, "unsloth"),
-        ({"load_in_4bit": True}, "load_in_4bit"),
         ({"optimizer": "adamw_8bit"}, "adamw_8bit"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.gates.verdict import Gate
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.document import render
 from tests.support.healthy_build import (
+    funnel,
     judge,
     recipe,
     tuned_answers,
@@ -71,6 +73,16 @@ def test_the_verdict_stands_at_the_top(build: dict[str, Path]) -> None:
     for form in ("adapter", "merged", "F16", "Q4_K_M"):
         assert f"- {form}: healthy (128 of 128 answers end by themselves" in top
     assert "- base: for comparison, not judged" in top
+
+
+def test_the_kept_one_of_two_merges_is_named_with_its_reason(build: dict[str, Path]) -> None:
+    """After a training on 4 bits: which merge, why, and both distances."""
+    merges = {"plain": {"to_4_bit": {"mean_kl": 0.024}}, "quantization-aware": {"to_4_bit": {"mean_kl": 1e-6}}}
+    report = {"four_bit": {"kept": "quantization-aware", "closer": "quantization-aware", "merges": merges}}
+    write_json(build["merge"] / "merge.json", report)
+    (line,) = (line for line in rendered(build, verdicts={}).splitlines() if line.startswith("- merged:"))
+    assert "the quantization-aware merge, nearer to the adapter as it was trained" in line
+    assert "mean KL plain 0.024, quantization-aware 1e-06" in line
 
 
 def test_a_failure_is_named_first_with_cause_and_advice(build: dict[str, Path]) -> None:
@@ -159,6 +171,16 @@ def test_the_funnel_adds_up_in_the_report(build: dict[str, Path]) -> None:
     counts = {row[0]: int(row[1].replace(",", "")) for row in cells}
     assert counts["rows in"] + sum(count for name, count in counts.items() if "dropped" in name) == counts["kept"]
     assert "| dropped: tag-list        |  -352 |  22.0 % |" in lines
+
+
+def test_what_a_person_overruled_shows_in_the_funnel(build: dict[str, Path]) -> None:
+    """The rows that are kept only for a person; those that a person dropped have their reason."""
+    told = funnel()
+    told["reasons"]["overruled"] = told["reasons"].pop("broken-json")
+    write_json(build["prepare"] / "funnel.json", {**told, "overrules": {"kept": 16, "dropped": 3, "states": {}}})
+    text = section(rendered(build), "Data")
+    assert re.search(r"\| of these kept by a person +\| +16 \|", text)
+    assert "| dropped: overruled " in text
 
 
 def test_training_shows_parameters_curves_and_the_best_step(build: dict[str, Path]) -> None:

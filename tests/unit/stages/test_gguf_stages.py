@@ -9,7 +9,7 @@ from pipeline.gates.gguf import metadata_gates, tokenizer_gates
 from pipeline.gates.quantization import quantization_gates
 from pipeline.loading import load_recipe
 from pipeline.recipe import Quantize, Recipe
-from pipeline.stages import convert, quantize, verify_f16, verify_quant
+from pipeline.stages import convert, quantize, train, verify_f16, verify_quant, verify_tokenizer
 
 
 @pytest.fixture
@@ -23,6 +23,14 @@ def test_conversion_reads_only_name_pre_tokenizer_and_licence(recipe: Recipe) ->
     (stage,) = convert.stages(recipe)
     assert stage.parameters == {"name": "seedling", "base": {"pre_tokenizer": "qwen2", "licence": "CC0-1.0"}}
     assert stage.vendored
+
+
+def test_training_waits_until_llama_cpp_has_read_the_vocabulary(recipe: Recipe) -> None:
+    """A wrong pre-tokenizer costs seconds, not a training."""
+    (checked,), (trained,) = verify_tokenizer.stages(recipe), train.stages(recipe)
+    assert checked.name in trained.after
+    assert checked.gates == tokenizer_gates
+    assert {item.stage for item in checked.inputs.values()} == {"preflight"}
 
 
 def test_there_is_one_quantization_and_one_verification_per_type(recipe: Recipe) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.digest import digest_file
 from pipeline.stages import release, report
+from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import HostJob
 from tests.support.healthy_build import recipe, write_build
 
@@ -121,7 +122,11 @@ def test_the_chain_shows_evidence_where_the_recipe_shows_rows(build: dict[str, P
 
 
 def test_every_stage_but_the_release_is_an_input() -> None:
-    """One quantized file and its check for each type of the recipe."""
-    (stage,) = release.stages(recipe(quantize={"types": ["Q4_K_M", "Q8_0"]}))
-    assert {"quantize-Q8_0", "verify-quant-Q8_0", "report", "fetch-base"} <= set(stage.inputs)
-    assert stage.reads_verdicts
+    """Also one quantized file and its check for each type, and the 4-bit copy that training loads."""
+    copy = {"source": "hub", "repo": "somebody/model", "training": {"repo": "somebody/model-4bit"}}
+    four_bit = {"trainer": "unsloth", "load_in_4bit": True}
+    for one in (recipe(), recipe(base=copy, train=four_bit, quantize={"types": ["Q4_K_M", "Q8_0"]})):
+        (stage,) = release.stages(one)
+        others = {other.name for other in stages_of(one)} - {"release"}
+        assert set(stage.inputs) == {item.stage for item in stage.inputs.values()} == others
+        assert stage.reads_verdicts

@@ -60,20 +60,23 @@ def _review(context: Context, stage: Stage, manifests: Mapping[str, Manifest]) -
         return Review(stage.name, "damaged", problems[0])
     inputs = store.folders(stage.read_by_gates, manifests)
     verdicts = tuple(judge(stage, context.recipe, store.folder(manifest), inputs))
-    note = _outdated(stage, manifest, manifests)
+    note = outdated(stage, manifest, manifests)
     stopped = any(verdict.outcome == "failed" for verdict in verdicts)
     stops = _later(context, stage.name) if stopped else ()
     return Review(stage.name, "outdated" if note else "built", note, verdicts, stops)
 
 
-def _outdated(stage: Stage, manifest: Manifest, manifests: Mapping[str, Manifest]) -> str:
+def outdated(stage: Stage, manifest: Manifest, manifests: Mapping[str, Manifest]) -> str:
     """Say in what a build differs from what the recipe and the last builds of its inputs would give now."""
     if digest_json(manifest.components["parameters"]) != digest_json(dict(stage.parameters)):
         return "the recipe has other settings for it now"
+    before = manifest.components["inputs"]
+    if before.keys() != stage.inputs.keys():
+        return "the recipe gives it other inputs now"
     missing = [item.stage for item in stage.inputs.values() if item.stage not in manifests]
     if missing:
         return f"its input {missing[0]} is gone"
-    before, now = manifest.components["inputs"], input_digests(stage, manifests)
+    now = input_digests(stage, manifests)
     other = [item.stage for name, item in sorted(stage.inputs.items()) if before.get(name) != now[name]]
     return f"{other[0]} has been built anew since" if other else ""
 

@@ -1,0 +1,109 @@
+"""The sum of a weight and its adapter, one weight at a time: W + scale · B·A, in float32.
+
+The library's merge needs a whole model; this needs a weight and its two factors, so that a model larger than the
+memory can be merged from file to file. The results are the library's, bit for bit (`tests/unit/inside/test_merge.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from .job import JobError
+from .weights import ADAPTER_WEIGHTS
+
+_FACTOR = re.compile(r"base_model\.model\.(.+)\.lora_(?:([AB])\.weight|embedding_([AB]))")
+
+_OTHER = {"A": "B", "B": "A"}
+
+OTHER_KINDS = (
+    "alora_invocation_tokens",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "layer_replication",
+    "lora_bias",
+    "modules_to_save",
+    "rank_pattern",
+    "target_parameters",
+    "trainable_token_indices",
+    "use_dora",
+)
+"""Settings of PEFT with which an adapter is more than two factors and one scale. No recipe asks for one."""
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's factors by the name of the weight that they change, (A [rank, in], B [out, rank]), and its scale."""
+
+    factors: dict[str, tuple[torch.Tensor, torch.Tensor]]
+    scale: float
+
+    def added_to(self, name: str, weight: torch.Tensor) -> torch.Tensor:
+        """Return a weight [out, in] with its update, float32; raise `JobError` if the sum is not finite."""
+        a, b = self.factors[name]
+        total: torch.Tensor = weight.float() + (b.float() @ a.float()) * self.scale
+        if not torch.isfinite(total).all():
+            raise JobError(
+                "The sum of base and adapter is not finite.",
+                where=name,
+                advice="Train again with a lower learning rate, and look at the training's losses and gradients.",
+            )
+        return total
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """Read an adapter's files; raise `JobError` if it is not a plain LoRA adapter."""
+    config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
+    others = [key for key in OTHER_KINDS if config.get(key)]
+    if config.get("peft_type", "LORA") != "LORA" or config.get("bias", "none") != "none" or others:
+        raise JobError(
+            "The adapter is not a plain LoRA adapter.",
+            where=f"adapter_config.json: {', '.join(others) or 'peft_type, bias'}",
+            advice="Train it with this pipeline, or merge it with the library that made it.",
+        )
+    divisor = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
+    return Adapter(_factors(folder), config["lora_alpha"] / divisor)
+
+
+def _factors(folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    halves: dict[str, dict[str, torch.Tensor]] = {}
+    for name, tensor in load_file(folder / ADAPTER_WEIGHTS).items():
+        match = _FACTOR.fullmatch(name)
+        owner, half = (f"{match.group(1)}.weight", match.group(2) or match.group(3)) if match else (name, "")
+        turned = bool(match and match.group(3))  # of an embedding [tokens, out]: its factors stand the other way round
+        halves.setdefault(owner, {})[_OTHER[half] if turned else half] = tensor.T if turned else tensor
+    alone = sorted(name for name, found in halves.items() if found.keys() != {"A", "B"})
+    if alone:
+        raise not_arrived(alone)
+    return {name: (found["A"], found["B"]) for name, found in sorted(halves.items())}
+
+
+def not_arrived(names: list[str]) -> JobError:
+    """Return the error for tensors of an adapter that have no place in the base."""
+    return JobError(
+        f"{len(names)} tensors of the adapter did not arrive in the model.",
+        where=", ".join(names[:5]),
+        advice="The adapter was made for another architecture; train it on this base.",
+    )
+
+
+def add_to(model: Any, adapter: Adapter) -> None:
+    """Add an adapter to a float32 model's weights, in place; raise `JobError` unless every factor has its weight."""
+    places = dict(model.named_parameters())
+    lost = [
+        name
+        for name, (a, b) in adapter.factors.items()
+        if name not in places or tuple(places[name].shape) != (b.shape[0], a.shape[1])
+    ]
+    if lost:
+        raise not_arrived(lost)
+    with torch.no_grad():
+        for name in adapter.factors:
+            places[name].copy_(adapter.added_to(name, places[name]))
