@@ -23,8 +23,11 @@ def same_recipe(recipe: Recipe) -> Recipe:
 
 
 def same_prompts(shop: Workshop) -> Path:
-    """Ask the finished seedling's prompts, whatever was trained on."""
-    return shop.made["preflight"]
+    """Ask the finished seedling's prompts, whatever was trained on, and read little text."""
+    folder = shop.new("prompts")
+    (folder / "prompts.jsonl").symlink_to(shop.made["preflight"] / "prompts.jsonl")
+    (folder / "parity.json").symlink_to(shop.small["preflight"] / "parity.json")
+    return folder
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def line_breaks(shop: Workshop) -> Path:
         prompt["text"] = prompt["text"].replace("<|im_end|>", "\n<|im_end|>")
         prompt["ids"] = list(tokenizer.encode(prompt["text"], add_special_tokens=False))
     write_jsonl(folder / "prompts.jsonl", prompts)
-    (folder / "parity.json").write_bytes((source / "parity.json").read_bytes())
+    (folder / "parity.json").symlink_to(shop.small["preflight"] / "parity.json")
     return folder
 
 
