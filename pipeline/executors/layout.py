@@ -52,7 +52,7 @@ def write_request(
 _BESIDE_OTHERS = {"OMP_WAIT_POLICY": "PASSIVE"}
 """Threads that spin while they wait starve other jobs: 11 s became 104 s. No byte depends on it."""
 
-_ALONE = {"GOMP_SPINCOUNT": "30000"}
+ALONE = {"GOMP_SPINCOUNT": "30000"}
 """Threads that sleep at once wake up late: a training step of 0.09 s became 0.15 s. This is some 0.1 ms of spinning, so
 that a neighbour that is no job of ours is borne; libgomp's own default spins ten times longer."""
 
@@ -67,7 +67,7 @@ def job_variables(request: Request, python: PurePath, *, home: PurePath, tempora
         "XDG_CACHE_HOME": str(home),
         "HF_HOME": str(home),
         "TMPDIR": str(temporary),
-        **(_ALONE if request.alone else _BESIDE_OTHERS),
+        **(ALONE if request.alone else _BESIDE_OTHERS),
         "OMP_NUM_THREADS": threads,
         "MKL_NUM_THREADS": threads,
         **request.variables,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.determinism import fixed_variables
+from pipeline.executors.layout import ALONE
 from tests.faults.workshop import REPOSITORY, seedling_stages
 from tests.studies.subjects import Subject
 
@@ -56,7 +57,7 @@ def run_trial(name: str, seed: int, path: Path) -> None:
         done = subprocess.run(
             [sys.executable, "-m", "tests.studies.trial", name, str(seed), str(path)],
             cwd=REPOSITORY,
-            env={**os.environ, **fixed_variables("avx2")},
+            env={**os.environ, **fixed_variables("avx2"), **ALONE},
             stdout=stream,
             stderr=subprocess.STDOUT,
             check=False,
