@@ -61,8 +61,8 @@ def write_release(job: HostJob) -> None:
 
 
 def is_released(path: str) -> bool:
-    """Tell whether an artifact's file is handed out: the GGUF files are."""
-    return path.endswith(".gguf") and "/" not in path
+    """Tell whether an artifact's file is handed out: the models are, and no vocabulary alone."""
+    return path.startswith("model-") and path.endswith(".gguf") and "/" not in path
 
 
 def chain(parameters: Mapping[str, Any]) -> dict[str, Any]:

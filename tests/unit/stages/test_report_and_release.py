@@ -81,6 +81,15 @@ def test_checksums_hold_in_a_folder_of_the_released_files(build: dict[str, Path]
     assert subprocess.run(command, cwd=job.output, capture_output=True, check=False).returncode != 0
 
 
+@pytest.mark.parametrize(
+    ("path", "released"),
+    [("model-Q4_K_M.gguf", True), ("vocabulary.gguf", False), ("model/model.gguf", False), ("model-f16.txt", False)],
+)
+def test_models_are_handed_out_and_nothing_else(path: str, released: bool) -> None:  # noqa: FBT001 - a case
+    """The vocabulary that preflight converts lies in no release."""
+    assert release.is_released(path) is released
+
+
 def test_checksums_are_sorted_by_name(build: dict[str, Path], tmp_path: Path) -> None:
     """Two spaces between digest and name, one file a line."""
     (stage,) = release.stages(recipe())
