@@ -25,7 +25,7 @@ def _introduction(found: Mapping[str, Any]) -> str:
     signatures = ", ".join(f"{name} {code(text)}" for name, text in found["signatures"].items())
     level, resamples, least = intervals["level"] * 100, intervals["resamples"], intervals["least_prompts"]
     return (
-        f"Greedy answers to {found['prompts']} prompts that training never saw. Intervals: paired bootstrap, {level:g} %,"
+        f"Greedy answers to {found['prompts']} unseen prompts. Intervals: paired bootstrap, {level:g} %,"
         f" {resamples:,} resamples. A verdict needs {least} prompts; of twenty measures that do not differ, one shows a"
         f" difference by chance. Words: {code(found['words'])}; {signatures}. What each measure is blind to:"
         " docs/evaluation.md."
