@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
-from .scoring import bootstrap, forms, tables, words
+from .scoring import bootstrap, forms, tables, text_loss, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
 
@@ -30,12 +32,12 @@ def main(job: Job) -> None:
     names = job.parameters["forms"]
     asked = read_prompts(job)
     answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in names}
-    held_out = read_json(job.inputs["preflight"] / "parity.json").get("held_out", True)
+    text = read_json(job.inputs["preflight"] / "parity.json")
+    held_out = text.get("held_out", True)
     scored: dict[str, Form] = {}
     for name in names:
-        loss = read_json(job.inputs[name] / "forward.json").get("mean_nll") if held_out else None
-        why = f"{name} published no loss" if held_out else _ON_TRAINING_TEXT
-        scored[name] = forms.score(asked, answers[name], loss, why)
+        losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
+        scored[name] = forms.score(asked, answers[name], losses)
         progress("evaluate.form", len(scored), len(names))
     evaluation = compared(asked, scored)
     rows = answer_rows(asked, answers, scored)
@@ -65,6 +67,24 @@ def greedy_answers(folder: Path, name: str, prompts: Sequence[Mapping[str, Any]]
             advice="Run that stage again. A form that does not speak cannot be scored, not even with zero.",
         )
     return [rows[one["id"]] for one in prompts]
+
+
+def window_losses(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> bootstrap.Counts | str:
+    """Return a form's loss on each window of the held-out text, or why there is none.
+
+    Raises `JobError` when it did not read every position.
+    """
+    if read_json(folder / "forward.json")["mean_nll"] is None:
+        return "logits over the text are no finite numbers"
+    records = np.load(folder / "logits.npy", mmap_mode="r")
+    lengths = [len(window) for window in windows]
+    if records.shape != (sum(lengths),):
+        raise JobError(
+            f"{name} published {len(records)} positions, the held-out text has {sum(lengths)}.",
+            where=f"{name}/logits.npy",
+            advice="Run that stage again. A form that did not read everything cannot be scored.",
+        )
+    return text_loss.of_windows(records, lengths)
 
 
 def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:

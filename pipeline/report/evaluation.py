@@ -23,12 +23,12 @@ def evaluation_section(artifacts: Artifacts) -> str:
 def _introduction(found: Mapping[str, Any]) -> str:
     intervals = found["intervals"]
     signatures = ", ".join(f"{name} {code(text)}" for name, text in found["signatures"].items())
-    level, resamples, least = intervals["level"] * 100, intervals["resamples"], intervals["least_prompts"]
+    level, resamples, least = intervals["level"] * 100, intervals["resamples"], intervals["least_pairs"]
     return (
-        f"Greedy answers to {found['prompts']} unseen prompts. Intervals: paired bootstrap, {level:g} %,"
-        f" {resamples:,} resamples. A verdict needs {least} prompts; of twenty measures that do not differ, one shows a"
-        f" difference by chance. Words: {code(found['words'])}; {signatures}. What each measure is blind to:"
-        " docs/evaluation.md."
+        f"Greedy answers to {found['prompts']} prompts that training never saw. Intervals: paired bootstrap, {level:g}"
+        f" % of {resamples:,} resamples; a verdict needs {least} prompts, or windows of text. Of twenty measures that"
+        f" do not differ, one shows a difference by chance. Words: {code(found['words'])}; {signatures}. What each"
+        " measure is blind to: docs/evaluation.md."
     )
 
 

@@ -25,7 +25,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             summary="metrics of every form, differences with intervals",
             program="evaluate",
             inputs={
-                **{form: Input(form, ("generations.jsonl", "forward.json")) for form in forms(recipe)},
+                **{form: Input(form, ("generations.jsonl", "forward.json", "logits.npy")) for form in forms(recipe)},
                 "preflight": Input("preflight", ("prompts.jsonl", "parity.json")),
                 "data": Input("prepare", ("train.jsonl",)),
             },

@@ -210,7 +210,7 @@ def evaluation() -> Row:
             gain = None if base is None or tuned is None else tuned - base if against == "verify-base" else 0.0
             low, high = (None, None) if gain is None else (gain - 1.5, gain + 1.5)
             words = verdict if against == "verify-base" else "no difference shown"
-            found = {"difference": gain, "low": low, "high": high, "prompts": None if gain is None else 48}
+            found = {"difference": gain, "low": low, "high": high, "pairs": None if gain is None else 48}
             words = None if gain is None else words
             differences.append({"against": against, "form": form, **found, "verdict": words, "reason": reason})
         return {"unit": unit, "better": better, "values": values, "differences": differences}
@@ -219,7 +219,7 @@ def evaluation() -> Row:
         "prompts": 48,
         "forms": forms,
         "order": ["bleu", "length", "keigo"],
-        "intervals": {"level": 0.95, "resamples": 2000, "seed": 0, "least_prompts": 30},
+        "intervals": {"level": 0.95, "resamples": 2000, "seed": 0, "least_pairs": 30},
         "words": "sudachipy-0.7.0-small-20261015-A",
         "signatures": {"bleu": "nrefs:1|case:mixed", "chrf": "nrefs:1|nc:6"},
         "metrics": {

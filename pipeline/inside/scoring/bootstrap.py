@@ -20,10 +20,10 @@ Direction = Literal["higher", "lower", ""]
 RESAMPLES = 2000
 SEED = 0
 LEVEL = 0.95
-LEAST_PROMPTS = 30
-"""Under this many pairs no verdict is given: percentile intervals of a skewed score are too narrow there, and a few
-prompts decide. The gate `improvement.answers` draws its line at the same number."""
-_SCALE = 10**9
+LEAST_PAIRS = 30
+"""Under this many prompts (or windows of text) no verdict is given: percentile intervals of a skewed score are too
+narrow there, and a few prompts decide. The gate `improvement.answers` draws its line at the same number."""
+SCALE = 10**9
 """Scores of one answer are summed as whole billionths."""
 
 
@@ -47,14 +47,14 @@ class Resamples:
         """
         columns = len(rows[0])
         whole = [
-            [*(round(value * _SCALE) for value in row if value is not None), 1]
+            [*(round(value * SCALE) for value in row if value is not None), 1]
             if None not in row
             else [0] * (columns + 1)
             for row in rows
         ]
         sums = self.sums(np.array(whole, dtype=np.int64))
         drawn = sums[sums[:, -1] > 0]
-        found: Values = drawn[:, :-1] / (drawn[:, -1:] * _SCALE)
+        found: Values = drawn[:, :-1] / (drawn[:, -1:] * SCALE)
         return found
 
 
@@ -71,10 +71,10 @@ def interval(differences: Values) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def verdict(low: float, high: float, better: Direction, prompts: int) -> str:
+def verdict(low: float, high: float, better: Direction, pairs: int, unit: str = "prompts") -> str:
     """Return what an interval allows to say. Without a better direction a shown difference is `different`."""
-    if prompts < LEAST_PROMPTS:
-        return "too few prompts"
+    if pairs < LEAST_PAIRS:
+        return f"too few {unit}"
     if low <= 0 <= high:
         return "no difference shown"
     if not better:
@@ -92,4 +92,4 @@ def toward(first: Values, second: Values, aim: Values) -> str:
 
 def settings() -> dict[str, Any]:
     """Return how intervals are made, for the output."""
-    return {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "least_prompts": LEAST_PROMPTS}
+    return {"level": LEVEL, "resamples": RESAMPLES, "seed": SEED, "least_pairs": LEAST_PAIRS}

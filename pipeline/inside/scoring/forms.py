@@ -10,16 +10,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from . import bootstrap, likeness, variety
+from . import bootstrap, likeness, text_loss, variety
 from .measures import MEASURES, NOT_JAPANESE, Scores, Text, of_answer, of_text
 
 DIGITS: Final = 6
 NO_PROMPTS: Final = "there is no held-out prompt"
 NOTHING_TO_MEASURE: Final = "no answer holds what it measures (letters, words, or a reference that is long enough)"
+LEAST_LOSS: Final = 0.01
+"""Nats per token. Two files of one model read the same text so alike that an interval shows a rounding error; this is
+what `parity.merged` warns of (`merged_loss_warn`)."""
 _SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
-_MEAN_ONLY: Final = "no interval: forms publish the mean over the text alone"
-_LARGEST_LOSS: Final = 700.0
-"""exp of more is no number."""
 
 
 @dataclass(frozen=True)
@@ -36,21 +36,28 @@ class Asked:
         return {"bleu": likeness.bleu(japanese=self.in_japanese), "chrf": likeness.chrf()}
 
 
+Drawn = tuple[bootstrap.Values, int]
+
+
 @dataclass(frozen=True)
 class Form:
     """What one form answered, scored: each answer by itself, and each measure over all answers.
 
-    `drawn` holds the corpus measures in every resample, `why` the reason for each value that is None.
+    `why` holds the reason for each value that is None. `drawn` holds measures of many answers, or of windows of text,
+    in every resample, and how many of these were drawn from.
     """
 
     scores: Sequence[Scores]
     values: Mapping[str, float | None]
     why: Mapping[str, str]
-    drawn: Mapping[str, bootstrap.Values] = field(default_factory=dict)
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
 
-def score(asked: Asked, rows: Sequence[Mapping[str, Any]], loss: float | None, no_loss: str) -> Form:
-    """Score a form by its greedy answers, in the order of the prompts. `no_loss` says why there is no loss."""
+def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: bootstrap.Counts | str) -> Form:
+    """Score a form by its greedy answers, in the order of the prompts, and by the losses of the windows of text.
+
+    In place of the losses stands the reason where there are none.
+    """
     texts = [Text.of(row["text"]) for row in rows]
     scores = [
         {
@@ -61,9 +68,15 @@ def score(asked: Asked, rows: Sequence[Mapping[str, Any]], loss: float | None, n
     ]
     values, drawn = _corpus(asked, texts)
     values |= _of_all(texts, scores)
-    values |= {"loss": loss, "perplexity": None if loss is None else math.exp(min(_LARGEST_LOSS, loss))}
-    reasons = dict.fromkeys(("loss", "perplexity"), no_loss) if loss is None else {}
-    return Form(scores, values, {**_reasons(asked, values), **reasons}, drawn)
+    if isinstance(windows, str):
+        values |= dict.fromkeys(("loss", "perplexity"))
+        return Form(scores, values, {**_reasons(asked, values), "loss": windows, "perplexity": windows}, drawn)
+    losses = text_loss.mean_losses(windows)
+    perplexities = np.array([text_loss.perplexity(loss) for loss in losses.tolist()])
+    loss = int(windows[:, 0].sum()) / (int(windows[:, 1].sum()) * bootstrap.SCALE)
+    values |= {"loss": loss, "perplexity": text_loss.perplexity(loss)}
+    drawn |= {"loss": (losses, len(windows)), "perplexity": (perplexities, len(windows))}
+    return Form(scores, values, _reasons(asked, values), drawn)
 
 
 def describe_references(asked: Asked) -> Form:
@@ -73,16 +86,17 @@ def describe_references(asked: Asked) -> Form:
     return Form(scores, values, _reasons(asked, values))
 
 
-def _corpus(asked: Asked, texts: Sequence[Text]) -> tuple[Scores, dict[str, bootstrap.Values]]:
+def _corpus(asked: Asked, texts: Sequence[Text]) -> tuple[Scores, dict[str, Drawn]]:
     """Return each corpus measure, and its value in every resample."""
     if not texts:
         return dict.fromkeys(asked.corpus()), {}
     values: Scores = {}
-    drawn: dict[str, bootstrap.Values] = {}
+    drawn: dict[str, Drawn] = {}
     for name, metric in asked.corpus().items():
         counts = metric.counts(*(_for(name, asked, part) for part in (texts, asked.references)))
         values[name] = metric.score(counts.sum(axis=0))
-        drawn[name] = np.array([metric.score(sums) for sums in bootstrap.resamples(len(texts)).sums(counts)])
+        found = np.array([metric.score(sums) for sums in bootstrap.resamples(len(texts)).sums(counts)])
+        drawn[name] = (found, len(texts))
     return values, drawn
 
 
@@ -118,13 +132,23 @@ def difference(name: str, first: Form, second: Form, references: Form) -> dict[s
     measure = MEASURES[name]
     if before is None or after is None:
         return _found(None, reason=first.why.get(name) or second.why[name])
-    if measure.level in ("set", "published"):
-        return _found(after - before, reason=_SET_ONLY if measure.level == "set" else _MEAN_ONLY)
-    if measure.level == "corpus":
-        drawn, prompts = second.drawn[name] - first.drawn[name], len(first.scores)
-        low, high = _interval(drawn)
-        return _found(after - before, low, high, prompts, bootstrap.verdict(low, high, measure.better, prompts))
+    if measure.level == "set":
+        return _found(after - before, reason=_SET_ONLY)
+    if measure.level in ("corpus", "text"):
+        (one, count), (other, _) = first.drawn[name], second.drawn[name]
+        low, high = _interval(other - one)
+        unit = "windows of text" if measure.level == "text" else "prompts"
+        words = bootstrap.verdict(low, high, measure.better, count, unit)
+        if measure.level == "text" and words in ("better", "worse") and _is_slight(first, second):
+            words = "no difference that matters"
+        return _found(after - before, low, high, count, words)
     return _of_answers(name, first, second, references)
+
+
+def _is_slight(first: Form, second: Form) -> bool:
+    """Tell whether two losses differ by less than `LEAST_LOSS`."""
+    before, after = first.values["loss"], second.values["loss"]
+    return before is not None and after is not None and abs(after - before) < LEAST_LOSS
 
 
 def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[str, Any]:
@@ -154,7 +178,7 @@ def _found(
     value: float | None,
     low: float | None = None,
     high: float | None = None,
-    prompts: int | None = None,
+    pairs: int | None = None,
     verdict: str | None = None,
     reason: str | None = None,
 ) -> dict[str, Any]:
@@ -162,7 +186,7 @@ def _found(
         "difference": None if value is None else round(value, DIGITS),
         "low": low,
         "high": high,
-        "prompts": prompts,
+        "pairs": pairs,
         "verdict": verdict,
         "reason": reason,
     }

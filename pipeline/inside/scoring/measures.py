@@ -13,8 +13,8 @@ from .bootstrap import Direction
 from .words import Word, joined, normalized, split
 
 Scores = dict[str, float | None]
-Level = Literal["answer", "corpus", "set", "published"]
-"""One value for each answer; counts of each answer; one value for all together; a number that the form published."""
+Level = Literal["answer", "corpus", "text", "set"]
+"""One value for each answer; counts of each answer; the loss of each window of text; one value for all answers."""
 
 NOT_JAPANESE: Final = "the recipe's language is not Japanese (clean.language)"
 
@@ -40,8 +40,8 @@ MEASURES: Final[dict[str, Measure]] = {
     "rouge2": Measure("F1, 0 to 1", "higher", "answer"),
     "rougeL": Measure("F1, 0 to 1", "higher", "answer"),
     "exact_match": Measure("share of answers", "higher", "answer"),
-    "loss": Measure("nats per token", "lower", "published"),
-    "perplexity": Measure("exp(loss)", "lower", "published"),
+    "loss": Measure("nats per token", "lower", "text"),
+    "perplexity": Measure("exp(loss)", "lower", "text"),
     "training_copies": Measure("share of answers", "lower", "answer"),
     "empty": Measure("share of answers", "lower", "answer"),
     "unfinished": Measure("share of answers", "lower", "answer", of_text=True, japanese=True),

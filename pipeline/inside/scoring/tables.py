@@ -10,7 +10,7 @@ from typing import Any
 from .measures import MEASURES
 
 _ANSWER_MEASURES = [name for name, measure in MEASURES.items() if measure.level == "answer"]
-_RESULTS = ("difference", "low", "high", "prompts", "verdict", "reason")
+_RESULTS = ("difference", "low", "high", "pairs", "verdict", "reason")
 
 
 def write_comparison(path: Path, evaluation: Mapping[str, Any]) -> None:

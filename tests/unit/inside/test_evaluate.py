@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.inside.job import Job, JobError, read_json, read_jsonl, write_json, write_jsonl
@@ -20,6 +21,9 @@ REPOSITORY = Path(__file__).parents[3]
 FORMS = ["verify-base", "verify-hf", "verify-merged", "verify-f16", "verify-quant-Q4_K_M"]
 FILES = ["answers.jsonl", "baseline_evaluation.csv", "comparison_evaluation.csv", "evaluation.json"]
 
+WINDOWS = [[at % 4, 2, (at * 3) % 4, 1, 0] for at in range(40)]
+"""Held-out text of 4 different tokens."""
+
 Rows = list[dict[str, Any]]
 
 
@@ -27,8 +31,22 @@ Rows = list[dict[str, Any]]
 def build(tmp_path: Path) -> dict[str, Path]:
     """A healthy build."""
     build = write_build(tmp_path / "build")
-    write_json(build["preflight"] / "parity.json", {"windows": [[1, 2]]})
+    write_json(build["preflight"] / "parity.json", {"windows": WINDOWS})
+    for form in FORMS:
+        write_logits(build[form], 0.0 if form == "verify-base" else 1.0)
     return build
+
+
+def write_logits(folder: Path, certainty: float) -> None:
+    """Publish logits that give the token that follows `certainty` more than the others, with a little noise."""
+    from pipeline.inside.top_logits import next_ids, reduce
+
+    follows = next_ids(WINDOWS)
+    logits = np.random.default_rng(5).normal(0, 0.1, (len(follows), 4)).astype(np.float32)
+    for at, token in enumerate(follows):
+        if token >= 0:
+            logits[at, token] += certainty
+    np.save(folder / "logits.npy", reduce(logits, follows))
 
 
 def job(build: dict[str, Path], output: Path, language: str = "ja") -> Job:
@@ -84,7 +102,7 @@ def test_equal_forms_show_no_difference(evaluate: Callable[..., dict[str, Any]])
     verdicts = {name: difference(found, name, "verify-f16", "verify-hf")["verdict"] for name in found["metrics"]}
     assert set(verdicts.values()) == {"no difference shown", None}
     assert {name for name, verdict in verdicts.items() if verdict is None} == {
-        *("loss", "perplexity", "distinct1", "distinct2", "self_bleu"),
+        *("distinct1", "distinct2", "self_bleu"),
     }
 
 
@@ -132,18 +150,57 @@ def test_another_language_has_no_politeness(evaluate: Callable[..., dict[str, An
 
 def test_a_loss_on_training_text_is_no_measure(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
     """Where no text was held out, preflight says so."""
-    write_json(build["preflight"] / "parity.json", {"windows": [[1, 2]], "held_out": False})
+    write_json(build["preflight"] / "parity.json", {"windows": WINDOWS, "held_out": False})
     value = evaluate()["metrics"]["loss"]["values"]["verify-hf"]
     assert value["value"] is None
     assert value["reason"].startswith("no text was held out")
 
 
-def test_loss_and_perplexity_are_those_that_the_form_published(evaluate: Callable[..., dict[str, Any]]) -> None:
-    """exp(2.0)."""
-    metrics = evaluate()["metrics"]
-    assert metrics["loss"]["values"]["verify-hf"]["value"] == 2.0
-    assert metrics["perplexity"]["values"]["verify-hf"]["value"] == pytest.approx(7.389056)
-    assert difference(evaluate(), "loss")["difference"] == pytest.approx(-1.1)
+def test_the_loss_is_that_of_the_published_logits(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """Mean over the tokens; its exponential is the perplexity; an interval over the windows of text."""
+    from pipeline.inside.top_logits import losses
+
+    found = evaluate()
+    expected = float(losses(np.load(build["verify-hf"] / "logits.npy")).mean())
+    assert found["metrics"]["loss"]["values"]["verify-hf"]["value"] == pytest.approx(expected, abs=1e-6)
+    perplexity = found["metrics"]["perplexity"]["values"]["verify-hf"]["value"]
+    assert perplexity == pytest.approx(np.exp(expected), abs=1e-5)
+    for metric in ("loss", "perplexity"):
+        one = difference(found, metric)
+        assert one["low"] <= one["difference"] <= one["high"] < 0
+        assert (one["verdict"], one["pairs"]) == ("better", len(WINDOWS))
+
+
+def test_a_rounding_error_of_the_loss_does_not_matter(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """The F16 file is surely a thousandth better on every window, and nobody should be told that it is better."""
+    write_logits(build["verify-f16"], 1.001)
+    one = difference(evaluate(), "loss", "verify-f16", "verify-hf")
+    assert one["high"] < 0
+    assert one["verdict"] == "no difference that matters"
+
+
+def test_a_form_that_read_half_of_the_text_stops_the_job(build: dict[str, Path], tmp_path: Path) -> None:
+    """Its loss would be of another text."""
+    from pipeline.inside.evaluate import main
+
+    path = build["verify-merged"] / "logits.npy"
+    np.save(path, np.load(path)[:100])
+    with pytest.raises(JobError, match="verify-merged published 100 positions, the held-out text has 200"):
+        main(job(build, tmp_path / "out"))
+
+
+def test_logits_that_are_no_numbers_give_no_loss(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """The reason stands where the number would."""
+    write_json(build["verify-base"] / "forward.json", {"mean_nll": None})
+    found = evaluate()
+    assert found["metrics"]["loss"]["values"]["verify-base"]["reason"] == "logits over the text are no finite numbers"
+    assert difference(found, "loss")["reason"] == "logits over the text are no finite numbers"
 
 
 def test_few_prompts_give_no_verdict(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:

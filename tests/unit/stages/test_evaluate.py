@@ -15,10 +15,10 @@ def test_every_form_of_the_recipe_is_scored() -> None:
 
 
 def test_no_weights_are_read() -> None:
-    """It scores what was published: texts, and the mean loss."""
+    """It scores what was published: texts, and logits on the held-out text."""
     (stage,) = evaluate.stages(recipe())
     files = {name for item in stage.inputs.values() for name in item.files}
-    assert files == {"generations.jsonl", "forward.json", "prompts.jsonl", "parity.json", "train.jsonl"}
+    assert files == {"generations.jsonl", "forward.json", "logits.npy", "prompts.jsonl", "parity.json", "train.jsonl"}
 
 
 def test_a_release_waits_for_it() -> None:
