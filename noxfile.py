@@ -28,6 +28,7 @@ FAMILIES = (
     "quantize",
     "verify-quant",
     "compare",
+    "evaluate",
     "report",
     "release",
 )

@@ -24,6 +24,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "metadata": FILES,
     "parity": ("compare",),
     "improvement": ("compare",),
+    "evaluation": ("evaluate",),
 }
 """Area of a gate's name → the stage families that it judges."""
 
@@ -475,6 +476,21 @@ NAMES: dict[str, GateName] = {
         "at most {training.answer_wins}; with many prompts, an interval that reaches down to it",
         "with few prompts, an interval that reaches down to it",
         "sign test",
+    ),
+    # -- evaluation (evaluate) --------------------------------------------------------------------
+    "evaluation.complete": GateName(
+        "answers and values of every form: each is there, and what is not measured says why",
+        "missing",
+        "over 0",
+        "",
+        "seeds 003, 004: a model that did not load was scored as -100 %",
+    ),
+    "evaluation.held-out": GateName(
+        "scored prompts that training saw",
+        "prompts",
+        "over 0",
+        "0, and more than half are of the validation split, which chose the checkpoint",
+        "seed 003: 133 questions to train on and the same 133 to test with",
     ),
 }
 """By stage, in the order in which they run."""

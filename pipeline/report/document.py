@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.report.artifacts import Artifacts
+from pipeline.report.evaluation import evaluation_section
 from pipeline.report.sections import data_section, files_section, samples_section, training_section
 from pipeline.report.summary import summary
 from pipeline.report.verdicts import attention_section, gates_section, sources_section
@@ -22,6 +23,7 @@ def render(artifacts: Artifacts, parameters: Mapping[str, Any]) -> str:
         summary(artifacts, parameters),
         attention_section(artifacts, show_rows=show_rows),
         samples_section(artifacts, show_rows=show_rows),
+        evaluation_section(artifacts),
         training_section(artifacts),
         data_section(artifacts),
         files_section(artifacts),

@@ -6,6 +6,7 @@ from pipeline.recipe import Recipe
 from pipeline.stages import (
     compare,
     convert,
+    evaluate,
     fetch,
     merge,
     preflight,
@@ -38,6 +39,7 @@ MODULES = (
     quantize,
     verify_quant,
     compare,
+    evaluate,
     report,
     release,
 )

@@ -25,7 +25,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         *("merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
         *(f"verify-quant-{kind}" for kind in types),
-        *("compare", "report"),
+        *("compare", "evaluate", "report"),
     ]
     return (
         Stage(

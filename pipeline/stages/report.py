@@ -35,6 +35,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 **{f"quantize-{kind}": Input(f"quantize-{kind}", ("*.gguf",)) for kind in types},
                 **{form: Input(form, _VERIFY_FILES) for form in forms},
                 "compare": Input("compare", ("comparison.json",)),
+                "evaluate": Input("evaluate", ("evaluation.json",)),
             },
             reads_verdicts=True,
         ),

@@ -20,7 +20,7 @@ def finished(shop: Workshop) -> Trail:
 
 def made_again(shop: Workshop) -> Trail:
     """Run the jobs in which faults are planted, without a fault."""
-    for name in ("prepare", "preflight", "verify-tokenizer", "merge", "quantize-Q4_K_M"):
+    for name in ("prepare", "preflight", "verify-tokenizer", "merge", "quantize-Q4_K_M", "evaluate"):
         yield shop.run(name)
 
 

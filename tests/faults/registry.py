@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.faults.fault import Fault
 from tests.faults.planted_data import DATA_FAULTS
+from tests.faults.planted_evaluation import EVALUATION_FAULTS
 from tests.faults.planted_files import FILE_FAULTS
 from tests.faults.planted_speech import SPEECH_FAULTS
 from tests.faults.planted_tensors import TENSOR_FAULTS
@@ -17,4 +18,5 @@ FAULTS: tuple[Fault, ...] = (
     *SPEECH_FAULTS,
     *TENSOR_FAULTS,
     *FILE_FAULTS,
+    *EVALUATION_FAULTS,
 )

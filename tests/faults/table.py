@@ -25,6 +25,7 @@ _SPENT: Final = {
     "merge": "one training",
     "verify-f16": "one training, merge, conversion",
     "quantize-Q4_K_M": "one training, merge, conversion",
+    "evaluate": "the whole run",
 }
 _INTRODUCTION: Final = """\
 # Planted faults

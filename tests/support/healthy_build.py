@@ -196,6 +196,48 @@ def comparison() -> Row:
     }
 
 
+def evaluation() -> Row:
+    """evaluation.json with one metric that is better, one without a better direction, one that is not measured."""
+    forms = ["verify-base", "verify-hf", "verify-merged", "verify-f16", "verify-quant-Q4_K_M"]
+    later = [form for form in forms if form not in ("verify-base", "verify-hf")]
+    pairs = [("verify-base", form) for form in forms[1:]] + [("verify-hf", form) for form in later]
+
+    def metric(unit: str, better: str, base: float | None, tuned: float | None, verdict: str | None) -> Row:
+        reason = None if base is not None else "the recipe's language is not Japanese (clean.language)"
+        values = {form: {"value": base if form == "verify-base" else tuned, "reason": reason} for form in forms}
+        differences = []
+        for against, form in pairs:
+            gain = None if base is None or tuned is None else tuned - base if against == "verify-base" else 0.0
+            low, high = (None, None) if gain is None else (gain - 1.5, gain + 1.5)
+            words = verdict if against == "verify-base" else "no difference shown"
+            found = {"difference": gain, "low": low, "high": high, "pairs": None if gain is None else 48}
+            words = None if gain is None else words
+            differences.append({"against": against, "form": form, **found, "verdict": words, "reason": reason})
+        return {"unit": unit, "better": better, "values": values, "differences": differences}
+
+    return {
+        "prompts": 48,
+        "forms": forms,
+        "order": ["bleu", "length", "keigo"],
+        "intervals": {"level": 0.95, "resamples": 2000, "seed": 0, "least_pairs": 30},
+        "words": "sudachipy-0.7.0-small-20261015-A",
+        "signatures": {"bleu": "nrefs:1|case:mixed", "chrf": "nrefs:1|nc:6"},
+        "metrics": {
+            "bleu": metric("0 to 100", "higher", 4.5, 21.25, "better"),
+            "length": metric("characters", "neither", 30.0, 21.0, "different, nearer to the references"),
+            "keigo": metric("share of words", "neither", None, None, None),
+        },
+    }
+
+
+def evaluated_answers() -> list[Row]:
+    """answers.jsonl of it."""
+    spoken = {"text": "題名", "stopped": "terminator", "scores": {}}
+    forms = dict.fromkeys(evaluation()["forms"], spoken)
+    unseen = [prompt for prompt in prompts() if prompt["kind"] == "unseen"]
+    return [{**{key: one[key] for key in ("id", "input", "reference")}, "forms": forms} for one in unseen]
+
+
 def merge_report() -> Row:
     """merge.json of a merge that changed its target and nothing else."""
     tensors = [
@@ -293,13 +335,19 @@ def write_form(folder: Path, answers: Iterable[Row], loss: float = 2.0) -> None:
     write_json(folder / "forward.json", forward(loss))
 
 
+def trained_row(number: int) -> Row:
+    """One row of train.jsonl."""
+    return {"id": f"t{number}", "input": {"theme": f"焚き火{number}"}, "output": title("焚き火", number)}
+
+
 def write_build(root: Path) -> dict[str, Path]:
     """Write the small files of every stage; return stage → folder, in the order of the work."""
     write_json(
         root / "fetch-data/source.json", {"files": [{"name": "rows.jsonl", "sha256": "a" * 64}], "licence": "CC0-1.0"}
     )
     write_json(root / "prepare/funnel.json", funnel())
-    write_rows(root / "prepare/train.jsonl", [{"output": title("焚き火", shape)} for shape in range(7)])
+    write_rows(root / "prepare/train.jsonl", [trained_row(shape) for shape in range(7)])
+    write_rows(root / "prepare/validation.jsonl", [{"id": "v", "input": {"theme": "薪"}, "output": "薪の話"}])
     write_json(root / "preflight/preflight.json", preflight_facts())
     write_rows(root / "preflight/prompts.jsonl", prompts())
     write_rows(root / "preflight/tokens.jsonl", token_rows())
@@ -320,6 +368,8 @@ def write_build(root: Path) -> dict[str, Path]:
         write_rows(root / form / "tokens.jsonl", file_token_rows())
         write_json(root / form / "metadata.json", metadata())
     write_json(root / "compare/comparison.json", comparison())
+    write_json(root / "evaluate/evaluation.json", evaluation())
+    write_rows(root / "evaluate/answers.jsonl", evaluated_answers())
     order = (
         "fetch-data",
         "prepare",
@@ -332,7 +382,7 @@ def write_build(root: Path) -> dict[str, Path]:
         "verify-merged",
         "convert",
     )
-    last = ("verify-f16", "quantize-Q4_K_M", "verify-quant-Q4_K_M", "compare")
+    last = ("verify-f16", "quantize-Q4_K_M", "verify-quant-Q4_K_M", "compare", "evaluate")
     return {stage: root / stage for stage in (*order, *last)}
 
 

@@ -1,0 +1,97 @@
+"""Is the evaluation whole, and is it of prompts that training never saw? Gates of stage evaluate.
+
+Whether the tuned model is better is not judged here: `improvement.*` does that, by the task's own rules.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
+from pipeline.gates.verdict import Evidence, Gate, Verdict
+
+
+def complete(evidence: Evidence) -> Sequence[Verdict]:
+    """Fail unless every form answered every held-out prompt, and every measure has a value or a reason."""
+    check = Check(
+        "evaluation.complete", "answers and values of all forms", "missing", "0", "seeds 003, 004; design.md, stages"
+    )
+    found = read_mapping(evidence.folder, "evaluation.json")
+    answers = read_rows(evidence.folder, "answers.jsonl")
+    prompts = read_rows(prompts_folder(evidence), "prompts.jsonl")
+    if found is None or answers is None or prompts is None:
+        return (check.not_measured("evaluation.json, answers.jsonl or prompts.jsonl is not there"),)
+    unseen = [one["id"] for one in prompts if one["kind"] == "unseen"]
+    by_id = {one["id"]: one["forms"] for one in answers}
+    missing = [
+        f"{form} has no answer to {name}"
+        for form in _forms(evidence)
+        for name in unseen
+        if form not in by_id.get(name, {})
+    ]
+    missing += [
+        f"{name} of {form} has neither value nor reason"
+        for name, metric in found["metrics"].items()
+        for form in _forms(evidence)
+        if not _is_told(metric["values"].get(form))
+    ]
+    return (
+        check.judged(
+            len(missing),
+            fails=bool(missing),
+            cause="a form was not asked, or could not be loaded: that is a failure, never a score",
+            advice="run the stage of that form again, then evaluate",
+            evidence=missing,
+        ),
+    )
+
+
+def _forms(evidence: Evidence) -> list[str]:
+    """Return the stages whose answers must have been scored, by the recipe."""
+    quantized = [f"verify-quant-{kind}" for kind in evidence.recipe.quantize.types]
+    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
+
+
+def _is_told(value: Mapping[str, Any] | None) -> bool:
+    return value is not None and (finite(value["value"]) or bool(value["reason"]))
+
+
+def held_out(evidence: Evidence) -> Sequence[Verdict]:
+    """Fail when a scored prompt is a training row, or asks what a training row asks."""
+    check = Check("evaluation.held-out", "scored prompts that training saw", "prompts", "0", "seed 003: 133 and 133")
+    answers = read_rows(evidence.folder, "answers.jsonl")
+    rows = {split: read_rows(evidence.inputs.get("data"), f"{split}.jsonl") for split in ("train", "validation")}
+    train, validation = rows["train"], rows["validation"]
+    if answers is None or train is None or validation is None:
+        return (check.not_measured("answers.jsonl, train.jsonl or validation.jsonl is not there"),)
+    if not answers:
+        return (check.not_measured("there is no held-out prompt", "give split.test a share"),)
+    trained = {row["id"] for row in train} | {_question(row) for row in train}
+    chosen = {row["id"] for row in validation}
+    seen = [one for one in answers if {one["id"], _question(one)} & trained]
+    told = [f"{one['id']}: {quoted(' / '.join(map(str, one['input'].values())))}" for one in seen]
+    of_validation = sum(one["id"] in chosen for one in answers)
+    told.append(f"{of_validation} of {len(answers)} prompts are of the validation split, which chose the checkpoint")
+    return (
+        check.judged(
+            len(seen),
+            fails=bool(seen),
+            warns=2 * of_validation > len(answers),
+            cause="questions to train on are questions of the test: the scores measure memory"
+            if seen
+            else "most prompts are of the validation split, which chose the checkpoint",
+            advice="ask other questions than those of the training" if seen else "give split.test a larger share",
+            evidence=told,
+        ),
+    )
+
+
+def _question(row: Mapping[str, Any]) -> str:
+    """Return what a row asks, width, case and white space aside."""
+    values = (f"{name}={value}" for name, value in sorted(row["input"].items()))
+    return "".join(unicodedata.normalize("NFKC", "\n".join(values)).casefold().split())
+
+
+evaluation_gates: tuple[Gate, ...] = (complete, held_out)

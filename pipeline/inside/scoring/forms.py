@@ -1,0 +1,192 @@
+"""One form of the model, scored; and two of them held against each other. What is not measured has a reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+
+from . import bootstrap, likeness, text_loss, variety
+from .measures import MEASURES, NOT_JAPANESE, Scores, Text, of_answer, of_text
+
+DIGITS: Final = 6
+NO_PROMPTS: Final = "there is no held-out prompt"
+NOTHING_TO_MEASURE: Final = "no answer holds what it measures (letters, words, or a reference that is long enough)"
+LEAST_LOSS: Final = 0.01
+"""Nats per token. Two files of one model read the same text so alike that an interval shows a rounding error; this is
+what `parity.merged` warns of (`merged_loss_warn`)."""
+_SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The held-out prompts with their references, and what an answer must not copy (folded training answers)."""
+
+    prompts: Sequence[Mapping[str, Any]]
+    references: Sequence[Text]
+    trained: AbstractSet[str]
+    in_japanese: bool
+
+    def corpus(self) -> dict[str, likeness.Corpus]:
+        """Return the corpus measures by name."""
+        return {"bleu": likeness.bleu(japanese=self.in_japanese), "chrf": likeness.chrf()}
+
+
+Drawn = tuple[bootstrap.Values, int]
+
+
+@dataclass(frozen=True)
+class Form:
+    """What one form answered, scored: each answer by itself, and each measure over all answers.
+
+    `why` holds the reason for each value that is None. `drawn` holds measures of many answers, or of windows of text,
+    in every resample, and how many of these were drawn from.
+    """
+
+    scores: Sequence[Scores]
+    values: Mapping[str, float | None]
+    why: Mapping[str, str]
+    drawn: Mapping[str, Drawn] = field(default_factory=dict)
+
+
+def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: bootstrap.Counts | str) -> Form:
+    """Score a form by its greedy answers, in the order of the prompts, and by the losses of the windows of text.
+
+    In place of the losses stands the reason where there are none.
+    """
+    texts = [Text.of(row["text"]) for row in rows]
+    scores = [
+        {
+            **of_text(text, cut_off=row["stopped"] != "terminator", in_japanese=asked.in_japanese),
+            **of_answer(text, reference, prompt, asked.trained, in_japanese=asked.in_japanese),
+        }
+        for text, row, prompt, reference in zip(texts, rows, asked.prompts, asked.references, strict=True)
+    ]
+    values, drawn = _corpus(asked, texts)
+    values |= _of_all(texts, scores)
+    if isinstance(windows, str):
+        values |= dict.fromkeys(("loss", "perplexity"))
+        return Form(scores, values, {**_reasons(asked, values), "loss": windows, "perplexity": windows}, drawn)
+    losses = text_loss.mean_losses(windows)
+    perplexities = np.array([text_loss.perplexity(loss) for loss in losses.tolist()])
+    loss = int(windows[:, 0].sum()) / (int(windows[:, 1].sum()) * bootstrap.SCALE)
+    values |= {"loss": loss, "perplexity": text_loss.perplexity(loss)}
+    drawn |= {"loss": (losses, len(windows)), "perplexity": (perplexities, len(windows))}
+    return Form(scores, values, _reasons(asked, values), drawn)
+
+
+def describe_references(asked: Asked) -> Form:
+    """Return what the references are by themselves: how polite, how long, how varied."""
+    scores = [of_text(one, cut_off=False, in_japanese=asked.in_japanese) for one in asked.references]
+    values = {name: value for name, value in _of_all(asked.references, scores).items() if MEASURES[name].of_text}
+    return Form(scores, values, _reasons(asked, values))
+
+
+def _corpus(asked: Asked, texts: Sequence[Text]) -> tuple[Scores, dict[str, Drawn]]:
+    """Return each corpus measure, and its value in every resample."""
+    if not texts:
+        return dict.fromkeys(asked.corpus()), {}
+    values: Scores = {}
+    drawn: dict[str, Drawn] = {}
+    for name, metric in asked.corpus().items():
+        counts = metric.counts(*(_for(name, asked, part) for part in (texts, asked.references)))
+        values[name] = metric.score(counts.sum(axis=0))
+        found = np.array([metric.score(sums) for sums in bootstrap.resamples(len(texts)).sums(counts)])
+        drawn[name] = (found, len(texts))
+    return values, drawn
+
+
+def _for(name: str, asked: Asked, texts: Sequence[Text]) -> list[str]:
+    """Return texts as a corpus measure reads them: words with spaces for BLEU on Japanese, else as they are."""
+    return [one.spaced if name == "bleu" and asked.in_japanese else one.text for one in texts]
+
+
+def _of_all(texts: Sequence[Text], scores: Sequence[Scores]) -> Scores:
+    """Return the means of the measures of single answers, and the measures of all answers together."""
+    found: Scores = {}
+    for name, measure in MEASURES.items():
+        if measure.level == "answer":
+            told = [value for one in scores if (value := one.get(name)) is not None]
+            found[name] = math.fsum(told) / len(told) if told else None
+    words = [one.surfaces for one in texts]
+    found |= {"distinct1": variety.distinct(words, 1), "distinct2": variety.distinct(words, 2)}
+    return {**found, "self_bleu": variety.self_bleu(words)}
+
+
+def _reasons(asked: Asked, values: Scores) -> dict[str, str]:
+    def why(name: str) -> str:
+        if not asked.prompts:
+            return NO_PROMPTS
+        return NOT_JAPANESE if MEASURES[name].japanese and not asked.in_japanese else NOTHING_TO_MEASURE
+
+    return {name: why(name) for name, value in values.items() if value is None}
+
+
+def difference(name: str, first: Form, second: Form, references: Form) -> dict[str, Any]:
+    """Return second - first with its interval and verdict; None and a reason where there is none."""
+    before, after = first.values[name], second.values[name]
+    measure = MEASURES[name]
+    if before is None or after is None:
+        return _found(None, reason=first.why.get(name) or second.why[name])
+    if measure.level == "set":
+        return _found(after - before, reason=_SET_ONLY)
+    if measure.level in ("corpus", "text"):
+        (one, count), (other, _) = first.drawn[name], second.drawn[name]
+        low, high = _interval(other - one)
+        unit = "windows of text" if measure.level == "text" else "prompts"
+        words = bootstrap.verdict(low, high, measure.better, count, unit)
+        if measure.level == "text" and words in ("better", "worse") and _is_slight(first, second):
+            words = "no difference that matters"
+        return _found(after - before, low, high, count, words)
+    return _of_answers(name, first, second, references)
+
+
+def _is_slight(first: Form, second: Form) -> bool:
+    """Tell whether two losses differ by less than `LEAST_LOSS`."""
+    before, after = first.values["loss"], second.values["loss"]
+    return before is not None and after is not None and abs(after - before) < LEAST_LOSS
+
+
+def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[str, Any]:
+    """Return the difference of a measure of single answers, over the prompts for which both forms were measured.
+
+    Where no direction is better by itself, the references say which way is nearer to them.
+    """
+    parts = (first, second, references) if MEASURES[name].of_text else (first, second)
+    rows = list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
+    told = [row[1] - row[0] for row in rows if None not in row]
+    if not told:
+        return _found(None, reason="no prompt was measured for both forms")
+    means = bootstrap.resamples(len(rows)).means(rows)
+    low, high = _interval(means[:, 1] - means[:, 0])
+    words = bootstrap.verdict(low, high, MEASURES[name].better, len(told))
+    if words == "different":
+        words += bootstrap.toward(means[:, 0], means[:, 1], means[:, 2])
+    return _found(math.fsum(told) / len(told), low, high, len(told), words)
+
+
+def _interval(drawn: bootstrap.Values) -> tuple[float, float]:
+    low, high = bootstrap.interval(drawn)
+    return round(low, DIGITS), round(high, DIGITS)
+
+
+def _found(
+    value: float | None,
+    low: float | None = None,
+    high: float | None = None,
+    pairs: int | None = None,
+    verdict: str | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "difference": None if value is None else round(value, DIGITS),
+        "low": low,
+        "high": high,
+        "pairs": pairs,
+        "verdict": verdict,
+        "reason": reason,
+    }

@@ -1,0 +1,45 @@
+"""Evaluations that would say what nobody measured: of a form that did not speak, of questions that were trained on."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from pipeline.inside.job import read_jsonl, write_jsonl
+from tests.faults.fault import Fault
+from tests.faults.workshop import REFUSED, Trail, Workshop
+
+
+def silent_form(shop: Workshop) -> Trail:
+    """Let the F16 file answer nothing after the first prompts, as a process that was killed does."""
+    folder = shop.copy("verify-f16")
+    rows = read_jsonl(folder / "generations.jsonl")
+    write_jsonl(folder / "generations.jsonl", rows[: len(rows) // 2])
+    yield shop.run("evaluate", {"verify-f16": folder})
+
+
+def trained_questions(shop: Workshop) -> Trail:
+    """Train on the questions of the test, written with a space within: to a program they are others."""
+    folder = shop.copy("prepare")
+    held_out = [row for row in read_jsonl(folder / "test.jsonl") if len(row["input"]["theme"]) > 1]
+    again = [{**row, "id": row["id"][::-1], "input": {"theme": _spaced(row["input"]["theme"])}} for row in held_out]
+    write_jsonl(folder / "train.jsonl", [*read_jsonl(folder / "train.jsonl"), *again])
+    yield shop.run("evaluate", {"prepare": folder})
+
+
+def _spaced(theme: str) -> str:
+    """Return a theme in full width, with a space after its first character."""
+    wide = "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in theme)
+    return unicodedata.normalize("NFC", f"{wide[0]}　{wide[1:]}")
+
+
+EVALUATION_FAULTS = (
+    Fault("form-that-fell-silent", "a form without answers", silent_form, "evaluate", REFUSED, "not even with zero"),
+    Fault(
+        "trained-test-questions",
+        "test questions that were trained on, spaced otherwise",
+        trained_questions,
+        "evaluate",
+        "evaluation.held-out",
+        "measure memory",
+    ),
+)
