@@ -21,8 +21,9 @@ def stops(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> list[di
     """Run it; waive the gates that stopped it, and run it again, four times at most: stage → failed gates of each."""
     waived: list[str] = []
     found: list[dict[str, list[str]]] = []
+    recipe = tmp_path_factory.mktemp("replay") / "replay.toml"
     for _ in range(4):
-        failed = _failed(built, _recipe(tmp_path_factory.mktemp("replay") / "replay.toml", waived))
+        failed = _failed(built, _recipe(recipe, waived))
         found.append(failed)
         if not set(failed) <= {"prepare", "preflight"}:
             break

@@ -58,6 +58,8 @@ OTHERS = {
     "images",
     "tools",
     "review",
+    "ablate",
+    "calibrate",
 }
 OTHERS |= {"check_blackwell"}
 

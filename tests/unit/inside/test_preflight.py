@@ -193,7 +193,7 @@ def test_a_broken_tokenizer_is_the_users_to_mend(run: Run, tiny: Path, tmp_path:
     ("settings", "gate", "outcome"),
     [
         ({"train": {"epochs": 50.0}}, "preflight.epochs", "failed"),
-        ({"train": {"learning_rate": 2e-2}}, "preflight.learning-rate", "warned"),
+        ({"train": {"learning_rate": 2e-2}}, "preflight.learning-rate", "failed"),
         ({"train": {"lora": {"rslora": True}}}, "preflight.lora-scale", "warned"),
         ({"train": {"eval_every_steps": 50}}, "preflight.evaluations", "failed"),
         ({"train": {"max_seq_tokens": 32}}, "preflight.sample-length", "failed"),
