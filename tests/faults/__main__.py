@@ -5,19 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pipeline.stages.registry import stages_of
-from pipeline.vendor import vendor_tree
 from tests.faults.fault import follow, shortcomings
 from tests.faults.healthy import HEALTHY, TRAINED
 from tests.faults.registry import FAULTS
 from tests.faults.table import PAGE, Result, render
-from tests.faults.workshop import TREE_VARIABLE, Workshop, seedling_stages
+from tests.faults.workshop import NoSeedlingError, Workshop, open_workshop
 
 
 def main() -> int:
@@ -25,15 +22,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--short", action="store_true", help="without the faults that must be trained for")
     options = parser.parse_args()
-    stages = seedling_stages()
-    if stages is None:
-        print("there is no finished seedling to take parts from: python -m pipeline run", file=sys.stderr)
+    try:
+        with open_workshop() as shop:
+            alarms, sentences = sound(shop, short=options.short)
+            results = list(planted(shop, short=options.short))
+    except NoSeedlingError as error:
+        print(error, file=sys.stderr)
         return 2
-    named = os.environ.get(TREE_VARIABLE)
-    vendor = Path(named) if named else vendor_tree(lambda *_, **__: None)
-    with tempfile.TemporaryDirectory() as folder, Workshop(stages, vendor, Path(folder)).open() as shop:
-        alarms, sentences = sound(shop, short=options.short)
-        results = list(planted(shop, short=options.short))
     bad = [one.fault.name for one in results if one.shortcomings and not one.fault.missed]
     if not options.short:
         order = [stage.name for stage in stages_of(shop.recipe)]

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from pipeline.loading import load_recipe
 from pipeline.recipe import Recipe
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import Stage
+from pipeline.vendor import vendor_tree
 
 BUILD_VARIABLE: Final = "FAULTS_BUILD"
 """Environment variable that names the build folder to take the seedling from; otherwise `build/` of this clone."""
@@ -165,6 +167,23 @@ class Workshop:
 
     def _of(self, stage: str, given: Given) -> Path:
         return given.get(stage, self.made[stage]) if stage in self.made else given[stage]
+
+
+class NoSeedlingError(Exception):
+    """There is no finished seedling to take parts from."""
+
+
+@contextmanager
+def open_workshop() -> Iterator[Workshop]:
+    """Open a workshop on the finished seedling, in a folder that goes. Raises NoSeedlingError."""
+    stages = seedling_stages()
+    if stages is None:
+        message = "there is no finished seedling to take parts from: python -m pipeline run"
+        raise NoSeedlingError(message)
+    named = os.environ.get(TREE_VARIABLE)
+    vendor = Path(named) if named else vendor_tree(lambda *_, **__: None)
+    with tempfile.TemporaryDirectory() as folder, Workshop(stages, vendor, Path(folder)).open() as shop:
+        yield shop
 
 
 def stage_of(recipe: Recipe, name: str) -> Stage:

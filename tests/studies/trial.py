@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,8 +16,7 @@ from pipeline.inside.data.tag_lists import is_tag_list
 from pipeline.inside.job import read_jsonl
 from pipeline.plan import Plan
 from pipeline.stages.registry import stages_of
-from pipeline.vendor import vendor_tree
-from tests.faults.workshop import TREE_VARIABLE, Judged, Workshop, seedling_stages
+from tests.faults.workshop import Judged, NoSeedlingError, Workshop, open_workshop
 from tests.studies.subjects import SUBJECTS, Subject
 
 _SAMPLES: Final = 3
@@ -69,14 +66,12 @@ def main() -> int:
     parser.add_argument("seed", type=int)
     parser.add_argument("result", type=Path, help="the JSON file to write")
     options = parser.parse_args()
-    stages = seedling_stages()
-    if stages is None:
-        print("there is no finished seedling to take the base from: python -m pipeline run", file=sys.stderr)
+    try:
+        with open_workshop() as shop:
+            result = run(shop, SUBJECTS[options.subject], options.seed)
+    except NoSeedlingError as error:
+        print(error, file=sys.stderr)
         return 2
-    named = os.environ.get(TREE_VARIABLE)
-    vendor = Path(named) if named else vendor_tree(lambda *_, **__: None)
-    with tempfile.TemporaryDirectory() as folder, Workshop(stages, vendor, Path(folder)).open() as shop:
-        result = run(shop, SUBJECTS[options.subject], options.seed)
     part = options.result.with_suffix(".part")
     part.write_text(json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     part.replace(options.result)
