@@ -11,6 +11,7 @@ from typing import Any
 
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
 from pipeline.gates.verdict import Evidence, Gate, Verdict
+from pipeline.stages.forms import forms_of
 
 
 def complete(evidence: Evidence) -> Sequence[Verdict]:
@@ -23,18 +24,16 @@ def complete(evidence: Evidence) -> Sequence[Verdict]:
     prompts = read_rows(prompts_folder(evidence), "prompts.jsonl")
     if found is None or answers is None or prompts is None:
         return (check.not_measured("evaluation.json, answers.jsonl or prompts.jsonl is not there"),)
+    forms = forms_of(evidence.recipe)
     unseen = [one["id"] for one in prompts if one["kind"] == "unseen"]
     by_id = {one["id"]: one["forms"] for one in answers}
     missing = [
-        f"{form} has no answer to {name}"
-        for form in _forms(evidence)
-        for name in unseen
-        if form not in by_id.get(name, {})
+        f"{form} has no answer to {name}" for form in forms for name in unseen if form not in by_id.get(name, {})
     ]
     missing += [
         f"{name} of {form} has neither value nor reason"
         for name, metric in found["metrics"].items()
-        for form in _forms(evidence)
+        for form in forms
         if not _is_told(metric["values"].get(form))
     ]
     return (
@@ -46,12 +45,6 @@ def complete(evidence: Evidence) -> Sequence[Verdict]:
             evidence=missing,
         ),
     )
-
-
-def _forms(evidence: Evidence) -> list[str]:
-    """Return the stages whose answers must have been scored, by the recipe."""
-    quantized = [f"verify-quant-{kind}" for kind in evidence.recipe.quantize.types]
-    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
 
 
 def _is_told(value: Mapping[str, Any] | None) -> bool:

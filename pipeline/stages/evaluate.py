@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from pipeline.gates.evaluation import evaluation_gates
 from pipeline.recipe import Recipe
+from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import Input, Stage
-
-
-def forms(recipe: Recipe) -> list[str]:
-    """Return the stages that make a form of the model speak, the untuned base first."""
-    quantized = [f"verify-quant-{kind}" for kind in recipe.quantize.types]
-    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `evaluate`. It scores what was published and loads no model."""
+    forms = forms_of(recipe)
     return (
         Stage(
             name="evaluate",
             family="evaluate",
             version=1,
             environment="training",
-            parameters={"forms": forms(recipe), "language": recipe.clean.language},
+            parameters={"forms": forms, "language": recipe.clean.language},
             summary="metrics of every form, differences with intervals",
             program="evaluate",
             inputs={
-                **{form: Input(form, ("generations.jsonl", "forward.json", "logits.npy")) for form in forms(recipe)},
+                **{form: Input(form, ("generations.jsonl", "forward.json", "logits.npy")) for form in forms},
                 "preflight": Input("preflight", ("prompts.jsonl", "parity.json")),
                 "data": Input("prepare", ("train.jsonl",)),
             },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.document import render
+from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import HostJob, Input, Stage
 
 _VERIFY_FILES = ("generations.jsonl", "forward.json")
@@ -13,7 +14,6 @@ _VERIFY_FILES = ("generations.jsonl", "forward.json")
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `report`. Large files are inputs for their size and digest only; none of them is read."""
     types = recipe.quantize.types
-    forms = ["verify-base", "verify-hf", "verify-merged", "verify-f16", *(f"verify-quant-{kind}" for kind in types)]
     show = recipe.report.show_data_rows
     splits = () if show else ("train.jsonl", "validation.jsonl", "test.jsonl")
     return (
@@ -33,7 +33,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "merge": Input("merge", ("model/*.safetensors", *_two_merges(recipe))),
                 "convert": Input("convert", ("*.gguf",)),
                 **{f"quantize-{kind}": Input(f"quantize-{kind}", ("*.gguf",)) for kind in types},
-                **{form: Input(form, _VERIFY_FILES) for form in forms},
+                **{form: Input(form, _VERIFY_FILES) for form in forms_of(recipe)},
                 "compare": Input("compare", ("comparison.json",)),
                 "evaluate": Input("evaluate", ("evaluation.json",)),
             },

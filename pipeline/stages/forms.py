@@ -1,0 +1,11 @@
+"""The forms of the model that speak, by the stages that make them."""
+
+from __future__ import annotations
+
+from pipeline.recipe import Recipe
+
+
+def forms_of(recipe: Recipe) -> list[str]:
+    """Return the stages that make a form of the model speak, the untuned base first."""
+    quantized = [f"verify-quant-{kind}" for kind in recipe.quantize.types]
+    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
