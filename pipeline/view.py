@@ -9,7 +9,8 @@ from pipeline.artifact import Manifest
 from pipeline.files import drop_leftovers, explained, link_atomic, locked, write_atomic, write_json_atomic
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
-from pipeline.report.speeds import render_speeds
+from pipeline.report.markdown import render_section
+from pipeline.report.speeds import speeds_section
 from pipeline.store import Store
 
 CHAIN_SCHEMA = 1
@@ -72,5 +73,5 @@ def _release(folder: Path, plan: Plan, store: Store, manifests: Mapping[str, Man
     written += [_link(folder / e.path, store.folder(release) / e.path) for e in release.files if "/" not in e.path]
     report = (store.folder(manifests["report"]) / "report.md").read_text(encoding="utf-8")
     records = {name: store.record(manifest.key) for name, manifest in manifests.items()}
-    write_atomic(folder / "report.md", (report.rstrip("\n") + "\n\n" + render_speeds(records)).encode())
+    write_atomic(folder / "report.md", f"{report.rstrip()}\n\n{render_section(speeds_section(records))}\n".encode())
     return [*written, folder / "report.md"]

@@ -16,11 +16,21 @@ _QUANTIZED = "verify-quant-"
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The folders of the stages' artifacts by stage name, their files' sha256, and the verdicts on them (as JSON)."""
+    """The folders of the stages' artifacts by stage name, their files' sha256, and the verdicts on them (as JSON).
+
+    `settings` is what the report knows of the recipe: `name`, `description`, `show_data_rows` and what single
+    sections need; each may be missing.
+    """
 
     folders: Mapping[str, Path]
     digests: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     verdicts: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def show_rows(self) -> bool:
+        """Whether data rows (inputs, references, what quotes them) may be shown. Unless somebody said so: no."""
+        return bool(self.settings.get("show_data_rows", False))
 
     def json(self, stage: str, name: str) -> Mapping[str, Any]:
         """Return a JSON object that a stage published; empty when it did not."""

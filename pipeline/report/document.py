@@ -1,33 +1,38 @@
-"""The whole report, section by section."""
+"""The whole report: which sections it has, in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
 
 from pipeline.report.artifacts import Artifacts
+from pipeline.report.blocks import Document, Section
 from pipeline.report.evaluation import evaluation_section
 from pipeline.report.sections import data_section, files_section, samples_section, training_section
 from pipeline.report.summary import summary
 from pipeline.report.verdicts import attention_section, gates_section, sources_section
 
+SECTIONS: tuple[Callable[[Artifacts], Section | None], ...] = (
+    attention_section,
+    samples_section,
+    evaluation_section,
+    training_section,
+    data_section,
+    files_section,
+    gates_section,
+    sources_section,
+)
+"""The sections in their order. One that has nothing to say, and need not say so, returns None."""
 
-def render(artifacts: Artifacts, parameters: Mapping[str, Any]) -> str:
-    """Return `report.md` without what differs from run to run.
 
-    `parameters` holds `name`, `description` and `show_data_rows`. Whatever was not built is said to be missing, so a
-    run that stopped half-way has a report too.
+def document(artifacts: Artifacts) -> Document:
+    """Return the report without what differs from run to run.
+
+    Whatever was not built is said to be missing, so a run that stopped half-way has a report too.
     """
-    show_rows = bool(parameters["show_data_rows"])
-    parts = [
-        summary(artifacts, parameters),
-        attention_section(artifacts, show_rows=show_rows),
-        samples_section(artifacts, show_rows=show_rows),
-        evaluation_section(artifacts),
-        training_section(artifacts),
-        data_section(artifacts),
-        files_section(artifacts),
-        gates_section(artifacts),
-        sources_section(artifacts),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    found = [section(artifacts) for section in SECTIONS]
+    return Document(
+        title=artifacts.settings["name"],
+        lead=summary(artifacts),
+        sections=[section for section in found if section is not None],
+        language="ja" if artifacts.settings.get("language") == "ja" else "",
+    )

@@ -1,32 +1,127 @@
-"""Markdown that also reads well as plain text: aligned tables, and texts that cannot break out of their cell."""
+"""The document as Markdown that also reads well as plain text: aligned tables, no text breaks out of its cell."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+from pipeline.report.blocks import (
+    Badge,
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Inline,
+    Item,
+    Link,
+    Notice,
+    Paragraph,
+    Plot,
+    Preformatted,
+    Section,
+    Strong,
+    Table,
+    Value,
+    Words,
+)
+from pipeline.report.quantities import visible
 
 _ACTIVE = re.compile(r"[\\`*\[\]|~$]|<(?=[A-Za-z/!?])|(?<!\w)_|_(?!\w)|&(?=#?\w+;)|^[-+#>]|(?<=^\d)[.)]|(?<=^\d\d)[.)]")
 """What Markdown could read as markup. An underscore within a word (`Q4_K_M`) is none; signs of a heading or list are
 some only at the start of a text."""
 _BARS = "▁▂▃▄▅▆▇█"
+_TOP = 2
+"""Level of a section's heading; the title has level 1."""
+
+
+def render(document: Document) -> str:
+    """Return the document."""
+    parts = [f"# {escaped(document.title)}", *_blocks(document.lead, _TOP)]
+    for section in document.sections:
+        parts += _section(section, _TOP)
+    return "\n\n".join(parts) + "\n"
+
+
+def render_section(section: Section) -> str:
+    """Return one section of the report."""
+    return "\n\n".join(_section(section, _TOP))
+
+
+def _section(section: Section, level: int) -> Iterator[str]:
+    yield f"{'#' * level} {escaped(section.title)}"
+    yield from _blocks(section.blocks, level + 1)
+
+
+def _blocks(blocks: Iterable[Block], level: int) -> Iterator[str]:
+    for block in blocks:
+        if isinstance(block, Section):
+            yield from _section(block, level)
+        elif text := _block(block):
+            yield text
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Paragraph(words):
+            return line(words)
+        case Bullets(items):
+            return "\n".join(_item(item) for item in items)
+        case Facts(pairs):
+            return "\n".join(f"- {escaped(name)}: {line(words)}" for name, words in pairs)
+        case Table():
+            return _table(block)
+        case Preformatted(text) | Plot(text=text):
+            return f"```\n{text}\n```" if text else ""
+        case Notice(title, words):
+            return f"**{escaped(title)}** {line(words)}".rstrip()
+    message = f"not a block: {block!r}"
+    raise TypeError(message)
+
+
+def _item(item: Words | Item) -> str:
+    if not isinstance(item, Item):
+        return f"- {line(item)}"
+    return "\n".join([f"- {line(item.words)}", *(f"  - {line(words)}" for words in item.below)])
+
+
+def _table(block: Table) -> str:
+    rows = [[line(cell, in_cell=True) for cell in row] for row in block.rows]
+    text = table([escaped(title) for title in block.columns], rows, block.right)
+    return f"{escaped(block.caption)}\n\n{text}" if block.caption else text
+
+
+def line(words: Words, *, in_cell: bool = False) -> str:
+    """Return one line of text."""
+    pieces = words if isinstance(words, tuple) else (words,)
+    return "".join(_inline(piece, in_cell=in_cell) for piece in pieces)
+
+
+def _inline(piece: Inline, *, in_cell: bool) -> str:
+    match piece:
+        case str():
+            return escaped(piece)
+        case Code(text):
+            return code(text).replace("|", "\\|") if in_cell else code(text)
+        case Strong(text):
+            return f"**{escaped(text)}**"
+        case Value(text):
+            return text
+        case Badge(text, loud=loud):
+            return f"**{escaped(text)}**" if loud else escaped(text)
+        case Link(text):
+            return escaped(text)
 
 
 def escaped(text: str, characters: int | None = None) -> str:
-    """Return foreign text for a line or cell: one line, nothing in it is markup, cut to `characters`.
-
-    Line breaks show as `⏎`, other control and format characters (which can hide or reorder text) as `�`.
-    """
-    one_line = re.sub(r"\r\n|[\r\n\u2028\u2029]", "⏎", text)
-    shown = "".join("�" if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Co") else one for one in one_line)
-    if characters is not None and len(shown) > characters:
-        shown = shown[: characters - 1] + "…"
-    return _ACTIVE.sub(lambda match: "\\" + match.group(), shown)
+    """Return foreign text for a line or cell: one line, nothing in it is markup, cut to `characters`."""
+    return _ACTIVE.sub(lambda match: "\\" + match.group(), visible(text, characters))
 
 
 def code(text: str) -> str:
-    """Return a name as code. Only for names that the pipeline itself gives: they hold no backtick."""
-    return f"`{text}`"
+    """Return a name as code. A backtick would end it, so an apostrophe stands for one."""
+    return f"`{visible(text).replace('`', chr(39))}`"
 
 
 def width(text: str) -> int:
@@ -60,20 +155,3 @@ def sparkline(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
     span = (high - low) or 1.0
     return "".join(_BARS[min(len(_BARS) - 1, int((value - low) / span * len(_BARS)))] for value in values)
-
-
-def size(count: int) -> str:
-    """Return a number of bytes for a reader, in decimal units, with the exact number."""
-    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= scale:
-            return f"{count / scale:.2f} {unit}"
-    return f"{count} B"
-
-
-def number(value: float | str | None) -> str:
-    """Return a value of a verdict for a cell: at most four significant decimals, a digest cut to 16 characters."""
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return escaped(value[:16] + "…" if re.fullmatch(r"[0-9a-f]{64}", value) else value, 80)
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -7,69 +7,79 @@ from typing import Any
 
 from pipeline.gates.text import folded
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.markdown import code, escaped, size, sparkline, table
+from pipeline.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Inline,
+    Paragraph,
+    Preformatted,
+    Section,
+    Table,
+    Value,
+    Words,
+)
+from pipeline.report.markdown import sparkline
+from pipeline.report.quantities import NOTHING, fixed, number, share, size, visible
 
 ANSWER_CHARS = 120
 EVALUATION_ROWS = 30
 _HIDDEN = "(a data row, not shown)"
 
 
-def data_section(artifacts: Artifacts) -> str:
+def data_section(artifacts: Artifacts) -> Section:
     """Return the funnel: rows in, dropped by reason, kept, and how the kept ones were split."""
     funnel = artifacts.json("prepare", "funnel.json")
     if not funnel:
-        return "## Data\n\nNot prepared."
+        return Section("Data", (Paragraph("Not prepared."),))
     total, kept = funnel["rows_in"], funnel["kept"]
-    rows = [("rows in", total, "")]
-    rows += [("dropped: " + reason, -count, "") for reason, count in sorted(funnel["reasons"].items(), key=_by_count)]
-    rows += [("kept", kept, "")]
+    rows: list[tuple[str, Words, Words]] = [("rows in", number(total), share(total, total))]
+    for reason, count in sorted(funnel["reasons"].items(), key=_by_count):
+        rows.append(("dropped: " + reason, number(-count), share(count, total)))
+    rows.append(("kept", number(kept), share(kept, total)))
     if "overrules" in funnel:
-        rows += [("of these kept by a person", funnel["overrules"]["kept"], _share(funnel["overrules"]["kept"], kept))]
-    rows += [(f"of these {split}", count, _share(count, kept)) for split, count in funnel["splits"].items()]
-    cells = [(what, f"{count:,}", share or _share(abs(count), total)) for what, count, share in rows]
-    return "## Data\n\n" + table(("rows", "count", "share"), cells, right=(1, 2)) + _sources(artifacts)
+        by_person = funnel["overrules"]["kept"]
+        rows.append(("of these kept by a person", number(by_person), share(by_person, kept)))
+    rows += [(f"of these {split}", number(count), share(count, kept)) for split, count in funnel["splits"].items()]
+    return Section("Data", (Table(("rows", "count", "share"), rows), *_sources(artifacts)))
 
 
 def _by_count(entry: tuple[str, int]) -> tuple[int, str]:
     return -entry[1], entry[0]
 
 
-def _share(count: float, total: float) -> str:
-    return f"{100 * count / total:.1f} %" if total else "–"
-
-
-def _sources(artifacts: Artifacts) -> str:
+def _sources(artifacts: Artifacts) -> list[Block]:
     source = artifacts.json("fetch-data", "source.json")
     if not source:
-        return ""
-    files = ", ".join(f"{escaped(one['name'])} (sha256 {one['sha256'][:16]}…)" for one in source.get("files", ()))
-    return f"\n\nFrom {files}; licence {escaped(str(source.get('licence', 'unknown')))}."
+        return []
+    files = ", ".join(f"{one['name']} (sha256 {one['sha256'][:16]}…)" for one in source.get("files", ()))
+    return [Paragraph(f"From {files}; licence {source.get('licence', 'unknown')}.")]
 
 
-def training_section(artifacts: Artifacts) -> str:
+def training_section(artifacts: Artifacts) -> Section:
     """Return what was trained, the curves, and a table of the evaluations."""
     history = artifacts.json("train", "history.json")
     if not history:
-        return "## Training\n\nNot trained."
+        return Section("Training", (Paragraph("Not trained."),))
     trained, total = history["trainable_parameters"], history["all_parameters"]
     initial, best = history["initial_validation_loss"], history["best_validation_loss"]
     end = "stopped early" if history["stopped_early"] else "ran to its end"
-    lines = [
-        "## Training",
-        "",
-        f"- trainable parameters: {trained:,} of {total:,} ({_share(trained, total)})",
-        f"- {history['steps']} of {history['planned_steps']} steps, {end}; best checkpoint: step {history['best_step']}"
-        + (", restored" if history["best_restored"] else ", NOT restored"),
-        f"- validation loss: {initial:.4f} before, {best:.4f} at best ({_share(initial - best, initial)} lower)",
-        "",
-        _curves(history),
-        "",
-        _evaluations(history),
+    restored = ", restored" if history["best_restored"] else ", NOT restored"
+    items: list[tuple[Inline, ...]] = [
+        ("trainable parameters: ", number(trained), " of ", number(total), " (", share(trained, total), ")"),
+        (
+            *(number(history["steps"]), " of ", number(history["planned_steps"]), f" steps, {end}; best checkpoint:"),
+            *(" step ", number(history["best_step"]), restored),
+        ),
+        (
+            *("validation loss: ", fixed(initial, 4), " before, ", fixed(best, 4), " at best ("),
+            *(share(initial - best, initial), " lower)"),
+        ),
     ]
-    return "\n".join(lines)
+    return Section("Training", (Bullets(items), _curves(history), _evaluations(history)))
 
 
-def _curves(history: Mapping[str, Any]) -> str:
+def _curves(history: Mapping[str, Any]) -> Preformatted:
     trained = [step["loss"] for step in history["train"]]
     validated = [history["initial_validation_loss"], *(row["loss"] for row in history["evaluations"])]
     stride = max(1, -(-len(trained) // 60))
@@ -80,12 +90,13 @@ def _curves(history: Mapping[str, Any]) -> str:
         for name, values in curves.items()
         if values
     ]
-    return "\n".join(["```", *lines, "```"])
+    return Preformatted("\n".join(lines), "loss curves")
 
 
-def _evaluations(history: Mapping[str, Any]) -> str:
+def _evaluations(history: Mapping[str, Any]) -> Table:
     """Return the table of the evaluations; of a long run evenly chosen ones, the best and the last."""
-    rows = [("0", "", f"{history['initial_validation_loss']:.4f}", "before training")]
+    initial = history["initial_validation_loss"]
+    rows: list[Sequence[Words]] = [(number(0), "", fixed(initial, 4), "before training")]
     before, last = 0, len(history["evaluations"]) - 1
     stride = -(-len(history["evaluations"]) // EVALUATION_ROWS)
     for at, evaluation in enumerate(history["evaluations"]):
@@ -93,32 +104,32 @@ def _evaluations(history: Mapping[str, Any]) -> str:
             continue
         since = [one["loss"] for one in history["train"] if before < one["step"] <= evaluation["step"]]
         before = evaluation["step"]
-        mean = f"{sum(since) / len(since):.4f}" if since else ""
+        mean: Words = fixed(sum(since) / len(since), 4) if since else ""
         best = "best" if before == history["best_step"] else ""
-        rows.append((str(before), mean, f"{evaluation['loss']:.4f}", best))
-    return table(("step", "training loss", "validation loss", ""), rows, right=(0, 1, 2))
+        rows.append((Value(str(before), before), mean, fixed(evaluation["loss"], 4), best))
+    return Table(("step", "training loss", "validation loss", ""), rows)
 
 
-def samples_section(artifacts: Artifacts, *, show_rows: bool, unseen: int = 12, seen: int = 4) -> str:
+def samples_section(artifacts: Artifacts, *, unseen: int = 12, seen: int = 4) -> Section:
     """Return what every form answered to the same prompts (greedy), side by side.
 
-    Without `show_rows` no input is shown, and no answer that is a data row word for word.
+    Unless rows are shown no input is, and no answer that is a data row word for word.
     """
     forms = artifacts.forms()
     prompts = artifacts.rows("preflight", "prompts.jsonl")
     if not forms or not prompts:
-        return "## Answers\n\nNo form of the model has spoken yet."
+        return Section("Answers", (Paragraph("No form of the model has spoken yet."),))
     chosen = [p for p in prompts if p["kind"] == "unseen"][:unseen] + [p for p in prompts if p["kind"] == "seen"][:seen]
     answers = {stage: _greedy(artifacts, stage) for stage in forms}
-    hidden = set() if show_rows else _data_rows(artifacts, prompts)
-    rows = []
+    show = artifacts.show_rows
+    hidden = set() if show else _data_rows(artifacts, prompts)
+    rows: list[Sequence[Words]] = []
     for at, prompt in enumerate(chosen, start=1):
         texts = [answers[stage].get(prompt["id"]) for stage in forms]
-        shown = " / ".join(escaped(str(value), 60) for value in prompt["input"].values()) if show_rows else prompt["id"]
-        rows.append((str(at), prompt["kind"], shown, *_side_by_side(texts, hidden)))
-    text = "Greedy answers to the same prompts; `=` is the text to its left again."
-    header = ("", "input", "prompt", *forms.values())
-    return f"## Answers\n\n{text}\n\n{table(header, rows, right=(0,))}"
+        shown = " / ".join(visible(str(value), 60) for value in prompt["input"].values()) if show else prompt["id"]
+        rows.append((number(at), prompt["kind"], shown, *_side_by_side(texts, hidden)))
+    told = Paragraph(("Greedy answers to the same prompts; ", Code("="), " is the text to its left again."))
+    return Section("Answers", (told, Table(("", "input", "prompt", *forms.values()), rows, head=2, cards=True)))
 
 
 def _greedy(artifacts: Artifacts, stage: str) -> dict[str, Mapping[str, Any]]:
@@ -131,12 +142,12 @@ def _data_rows(artifacts: Artifacts, prompts: Sequence[Mapping[str, Any]]) -> se
     return {folded(row["output"]) for row in rows} | {folded(prompt["reference"]) for prompt in prompts}
 
 
-def _side_by_side(answers: Sequence[Mapping[str, Any] | None], hidden: Collection[str]) -> list[str]:
-    cells: list[str] = []
+def _side_by_side(answers: Sequence[Mapping[str, Any] | None], hidden: Collection[str]) -> list[Words]:
+    cells: list[Words] = []
     before: str | None = None
     for answer in answers:
         if answer is None:
-            cells.append("–")
+            cells.append(NOTHING)
             continue
         text = answer["text"] + ("" if answer["stopped"] == "terminator" else " [cut off]")
         cells.append("=" if text == before else _HIDDEN if folded(answer["text"]) in hidden else _shown(text))
@@ -145,10 +156,10 @@ def _side_by_side(answers: Sequence[Mapping[str, Any] | None], hidden: Collectio
 
 
 def _shown(text: str) -> str:
-    return escaped(text, ANSWER_CHARS) if text.strip() else "(empty)"
+    return visible(text, ANSWER_CHARS) if text.strip() else "(empty)"
 
 
-def files_section(artifacts: Artifacts) -> str:
+def files_section(artifacts: Artifacts) -> Section:
     """Return the sizes of adapter, merged weights and GGUF files, with the start of each sha256."""
     stages = ["train", "merge", "convert", *(stage for stage in artifacts.folders if stage.startswith("quantize-"))]
     patterns = ("adapter/*.safetensors", "model/*.safetensors", "*.gguf")
@@ -159,16 +170,16 @@ def files_section(artifacts: Artifacts) -> str:
         for path, count in artifacts.sizes(stage, pattern).items()
     ]
     if not found:
-        return "## Files\n\nNone yet."
+        return Section("Files", (Paragraph("None yet."),))
     whole = next((count for stage, _, count in found if stage == "convert"), None)
-    rows = [
+    rows: list[Sequence[Words]] = [
         (
-            code(path),
+            Code(path),
             size(count),
-            f"{count:,}",
-            _share(count, whole) if whole else "–",
-            code(artifacts.digests.get(stage, {}).get(path, "")[:16] or "–"),
+            number(count),
+            share(count, whole) if whole else NOTHING,
+            Code(artifacts.digests.get(stage, {}).get(path, "")[:16] or "–"),
         )
         for stage, path, count in found
     ]
-    return "## Files\n\n" + table(("file", "size", "bytes", "of F16", "sha256 (start)"), rows, right=(1, 2, 3))
+    return Section("Files", (Table(("file", "size", "bytes", "of F16", "sha256 (start)"), rows),))

@@ -1,12 +1,13 @@
-"""What differs from run to run: speeds, times, memory. Never part of an artifact; `report.md` in the view shows it."""
+"""What differs from run to run: speeds, times, memory. Never part of an artifact; the papers in the view show it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.artifacts import FORMS
-from pipeline.report.markdown import escaped, size, table
+from pipeline.report.blocks import Block, Paragraph, Section, Table, Value, Words
+from pipeline.report.quantities import NOTHING, size
 
 _PROMPT, _GENERATION = "verify.prompt-tokens-per-second", "verify.generation-tokens-per-second"
 _QUANTIZED = "verify-quant-"
@@ -19,30 +20,24 @@ _WHOLE_FROM = 100.0
 Records = Mapping[str, Mapping[str, Any]]
 
 
-def render_speeds(records: Records) -> str:
+def speeds_section(records: Records) -> Section:
     """Return the section "Measured on this machine" from build records, in their order.
 
     `records`: stage → {"wall_s": seconds, "measured": [{"name", "value", "unit"}]}. A stage that was taken from the
     store shows the figures of the run that built it; one without a record shows none.
     """
-    parts = [
-        "## Measured on this machine",
-        _NOTE,
-        _forms(records),
-        _others(records),
-        _walls(records),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    parts: list[Block] = [Paragraph(_NOTE), *_forms(records), *_others(records), *_walls(records)]
+    return Section("Measured on this machine", parts)
 
 
-def _forms(records: Records) -> str:
+def _forms(records: Records) -> list[Block]:
     """Return prompt and generation speed of every form that spoke."""
-    rows = [
+    rows: list[Sequence[Words]] = [
         (name, _value(figures.get(_PROMPT)), _value(figures.get(_GENERATION)))
         for stage, record in records.items()
         if (name := _form_name(stage)) and (figures := _figures(record))
     ]
-    return table(("form", "prompt tokens/s", "generated tokens/s"), rows, right=(1, 2)) if rows else ""
+    return [Table(("form", "prompt tokens/s", "generated tokens/s"), rows)] if rows else []
 
 
 def _form_name(stage: str) -> str | None:
@@ -54,35 +49,35 @@ def _figures(record: Mapping[str, Any]) -> dict[str, Any]:
     return {entry["name"]: entry for entry in record.get("measured") or ()}
 
 
-def _others(records: Records) -> str:
+def _others(records: Records) -> list[Block]:
     """Return every other figure: training time and speed, memory, loading."""
-    rows = [
-        (stage, escaped(entry["name"]), _value(entry), escaped(_unit(entry)))
+    rows: list[Sequence[Words]] = [
+        (stage, entry["name"], _value(entry), _unit(entry))
         for stage, record in records.items()
         for entry in _figures(record).values()
         if entry["name"] not in (_PROMPT, _GENERATION)
     ]
-    return table(("stage", "figure", "value", "unit"), rows, right=(2,)) if rows else ""
+    return [Table(("stage", "figure", "value", "unit"), rows)] if rows else []
 
 
-def _walls(records: Records) -> str:
+def _walls(records: Records) -> list[Block]:
     """Return the wall time of each stage, and their sum (stages may have run at the same time)."""
     walls = [(stage, float(record["wall_s"])) for stage, record in records.items() if "wall_s" in record]
     if not walls:
-        return ""
-    rows = [(stage, f"{seconds:.2f}") for stage, seconds in walls]
-    rows.append(("sum", f"{sum(seconds for _, seconds in walls):.2f}"))
-    return table(("stage", "wall time, s"), rows, right=(1,))
+        return []
+    walls.append(("sum", sum(seconds for _, seconds in walls)))
+    rows: list[Sequence[Words]] = [(stage, Value(f"{seconds:.2f}", round(seconds, 3))) for stage, seconds in walls]
+    return [Table(("stage", "wall time, s"), rows)]
 
 
 def _unit(entry: Mapping[str, Any]) -> str:
     return "" if entry.get("unit") == "bytes" else str(entry.get("unit", ""))
 
 
-def _value(entry: Mapping[str, Any] | None) -> str:
+def _value(entry: Mapping[str, Any] | None) -> Value:
     if entry is None:
-        return "–"
+        return NOTHING
     value = float(entry["value"])
     if entry.get("unit") == "bytes":
         return size(int(value))
-    return f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.2f}"
+    return Value(f"{value:,.0f}" if abs(value) >= _WHOLE_FROM else f"{value:.2f}", value)

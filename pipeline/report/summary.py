@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.markdown import code, escaped, number, size
+from pipeline.report.blocks import Block, Code, Facts, Inline, Notice, Paragraph, Tone, Words
+from pipeline.report.quantities import fixed, number, size
 
 OUTCOMES = ("failed", "not measured", "warned", "waived", "passed")
 
@@ -17,38 +16,35 @@ def counts(artifacts: Artifacts) -> Counter[str]:
     return Counter(verdict["outcome"] for _, verdict in artifacts.all_verdicts())
 
 
-def verdict_line(artifacts: Artifacts) -> str:
+def verdict_notice(artifacts: Artifacts) -> Notice:
     """Return the one sentence that matters, and the counts behind it."""
     found = counts(artifacts)
+    tone: Tone
     if not found:
-        word = "Not judged: no gate has answered."
+        word, tone = "Not judged: no gate has answered.", "neutral"
     elif found["failed"]:
-        word = "NOT HEALTHY: do not use this model."
+        word, tone = "NOT HEALTHY: do not use this model.", "bad"
     elif found["waived"]:
-        word = "Healthy but for written exceptions."
+        word, tone = "Healthy but for written exceptions.", "warn"
     elif found["warned"]:
-        word = "Healthy, with warnings."
+        word, tone = "Healthy, with warnings.", "warn"
     elif found["not measured"]:
-        word = "Healthy as far as it was measured."
+        word, tone = "Healthy as far as it was measured.", "good"
     else:
-        word = "Healthy."
-    told = ", ".join(f"{found[outcome]} {outcome}" for outcome in reversed(OUTCOMES))
-    return f"**{word}** {found.total()} checks: {told}."
+        word, tone = "Healthy.", "good"
+    told: list[Inline] = [number(found.total()), " checks: "]
+    for outcome in reversed(OUTCOMES):
+        told += [number(found[outcome]), f" {outcome}, "]
+    told[-1] = " failed."
+    return Notice(word, tuple(told), tone)
 
 
-def summary(artifacts: Artifacts, parameters: Mapping[str, Any]) -> str:
-    """Return title, verdict, and one line each on what was built and how its forms are."""
-    lines = [
-        f"# {escaped(parameters['name'])}",
-        "",
-        escaped(parameters["description"]),
-        "",
-        verdict_line(artifacts),
-        "",
-    ]
-    lines += [f"- built: {code(path)}, {size(count)}" for path, count in model_files(artifacts).items()]
-    lines += [f"- {name}: {_form(artifacts, stage)}" for stage, name in artifacts.forms().items()]
-    return "\n".join(lines)
+def summary(artifacts: Artifacts) -> list[Block]:
+    """Return the verdict, and one line each on what was built and how its forms are."""
+    files = model_files(artifacts)
+    pairs: list[tuple[str, Words]] = [("built", (Code(path), ", ", size(count))) for path, count in files.items()]
+    pairs += [(name, _form(artifacts, stage)) for stage, name in artifacts.forms().items()]
+    return [Paragraph(artifacts.settings["description"]), verdict_notice(artifacts), Facts(pairs)]
 
 
 def model_files(artifacts: Artifacts) -> dict[str, int]:
@@ -57,29 +53,35 @@ def model_files(artifacts: Artifacts) -> dict[str, int]:
     return {path: count for stage in stages for path, count in artifacts.sizes(stage, "*.gguf").items()}
 
 
-def _form(artifacts: Artifacts, stage: str) -> str:
+def _form(artifacts: Artifacts, stage: str) -> tuple[Inline, ...]:
     """Return one form in one line: its state, its answers, how far it is from the form before."""
-    rows = artifacts.rows(stage, "generations.jsonl")
-    stopped = sum(row["stopped"] == "terminator" for row in rows)
-    told = [f"{stopped} of {len(rows)} answers end by themselves"] if rows else []
+    told: list[tuple[Inline, ...]] = []
+    if rows := artifacts.rows(stage, "generations.jsonl"):
+        stopped = sum(row["stopped"] == "terminator" for row in rows)
+        told.append((number(stopped), " of ", number(len(rows)), " answers end by themselves"))
     loss = artifacts.json(stage, "forward.json").get("mean_nll")
-    told += [f"{loss:.4f} nats per token of held-out text"] if isinstance(loss, float) else []
+    if isinstance(loss, float):
+        told.append((fixed(loss, 4), " nats per token of held-out text"))
     pairs = artifacts.json("compare", "comparison.json").get("pairs") or []
-    told += [f"mean KL {number(pair['mean_kl'])} to the form before" for pair in pairs if pair["candidate"] == stage]
-    told += _two_merges(artifacts) if stage == "verify-merged" else []
-    return f"{state(artifacts, stage)} ({', '.join(told)})" if told else state(artifacts, stage)
+    told += [("mean KL ", number(one["mean_kl"]), " to the form before") for one in pairs if one["candidate"] == stage]
+    told += [tuple(_two_merges(artifacts))] if stage == "verify-merged" else []
+    pieces: list[Inline] = [state(artifacts, stage)]
+    for at, words in enumerate(words for words in told if words):
+        pieces += [", " if at else " (", *words]
+    return (*pieces, ")") if len(pieces) > 1 else tuple(pieces)
 
 
-def _two_merges(artifacts: Artifacts) -> list[str]:
+def _two_merges(artifacts: Artifacts) -> list[Inline]:
     """Return which of two merges was kept after a training on 4 bits, and why."""
     found = artifacts.json("merge", "merge.json").get("four_bit")
     if not found:
         return []
     kept = found["kept"]
-    near = {name: number(one["to_4_bit"]["mean_kl"]) for name, one in found["merges"].items()}
     why = "nearer to the adapter as it was trained" if kept == found["closer"] else "as the recipe asks"
-    figures = ", ".join(f"{name} {distance}" for name, distance in near.items())
-    return [f"the {kept} merge, {why}: mean KL {figures}"]
+    pieces: list[Inline] = [f"the {kept} merge, {why}: mean KL "]
+    for at, (name, one) in enumerate(found["merges"].items()):
+        pieces += [f"{', ' if at else ''}{name} ", number(one["to_4_bit"]["mean_kl"])]
+    return pieces
 
 
 def state(artifacts: Artifacts, stage: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.document import render
+from pipeline.report.document import document
+from pipeline.report.markdown import render
 from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import HostJob, Input, Stage
 
@@ -49,6 +50,6 @@ def _two_merges(recipe: Recipe) -> tuple[str, ...]:
 
 def write_report(job: HostJob) -> None:
     """Write `report.md`: the same bytes for the same artifacts and verdicts."""
-    artifacts = Artifacts(job.inputs, job.parameters["digests"], job.parameters["verdicts"])
-    text = render(artifacts, job.parameters)
+    given = job.parameters
+    text = render(document(Artifacts(job.inputs, given["digests"], given["verdicts"], given)))
     (job.output / "report.md").write_text(text, encoding="utf-8", newline="\n")

@@ -13,7 +13,8 @@ from pipeline.gates.parity import merge_gates, metadata_gates, parity_gates, tok
 from pipeline.gates.training import training_gates
 from pipeline.gates.verdict import Gate
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.document import render
+from pipeline.report.document import document
+from pipeline.report.markdown import render
 from tests.support.healthy_build import (
     funnel,
     judge,
@@ -56,8 +57,8 @@ def rendered(
 ) -> str:
     """The report."""
     digests = {"convert": {"model-f16.gguf": "c" * 64}}
-    artifacts = Artifacts(build, digests, verdicts_on(build) if verdicts is None else verdicts)
-    return render(artifacts, {"name": "seedling", "description": "titles", "show_data_rows": show_rows})
+    settings = {"name": "seedling", "description": "titles", "show_data_rows": show_rows}
+    return render(document(Artifacts(build, digests, verdicts_on(build) if verdicts is None else verdicts, settings)))
 
 
 def section(report: str, title: str) -> str:
@@ -219,7 +220,8 @@ def test_every_verdict_is_listed_under_its_stage(build: dict[str, Path]) -> None
 
 def test_a_build_that_stopped_early_has_a_report(tmp_path: Path) -> None:
     """Whatever is missing is said to be missing."""
-    report = render(Artifacts({}), {"name": "seedling", "description": "titles", "show_data_rows": True})
+    settings = {"name": "seedling", "description": "titles", "show_data_rows": True}
+    report = render(document(Artifacts({}, settings=settings)))
     for words in ("Not judged", "Not prepared.", "Not trained.", "No form of the model has spoken yet.", "None yet."):
         assert words in report
 

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.evaluation import evaluation_section
+from pipeline.report.markdown import render_section
 from tests.support.healthy_build import evaluation, write_build, write_json
 
 
@@ -15,6 +16,11 @@ from tests.support.healthy_build import evaluation, write_build, write_json
 def build(tmp_path: Path) -> dict[str, Path]:
     """A healthy build."""
     return write_build(tmp_path)
+
+
+def rendered(build: dict[str, Path]) -> str:
+    """The section as Markdown."""
+    return render_section(evaluation_section(Artifacts(build)))
 
 
 def cells(section: str, metric: str) -> list[str]:
@@ -25,13 +31,13 @@ def cells(section: str, metric: str) -> list[str]:
 
 def test_base_and_tuned_stand_with_interval_and_verdict(build: dict[str, Path]) -> None:
     """A difference is never told without how sure it is."""
-    found = cells(evaluation_section(Artifacts(build)), "bleu")
-    assert found == ["bleu", "0 to 100", "4.5", "21.25", "–", "16.75", "15.25 to 18.25", "better"]
+    found = cells(rendered(build), "bleu")
+    assert found == ["bleu", "0 to 100", "4.5", "21.25", "–", "+16.75", "15.25 to 18.25", "better"]
 
 
 def test_what_is_not_measured_says_why(build: dict[str, Path]) -> None:
     """It has no row with zeros."""
-    section = evaluation_section(Artifacts(build))
+    section = rendered(build)
     assert "| keigo" not in section
     assert "- keigo: the recipe's language is not Japanese (clean.language)" in section
 
@@ -43,7 +49,7 @@ def test_a_form_that_lost_something_is_marked(build: dict[str, Path]) -> None:
         if (one["against"], one["form"]) == ("verify-hf", "verify-quant-Q4_K_M"):
             one["verdict"] = "worse"
     write_json(build["evaluate"] / "evaluation.json", changed)
-    section = evaluation_section(Artifacts(build))
+    section = rendered(build)
     forms = section.split("Forms against the adapter", maxsplit=1)[1]
     assert cells(forms, "bleu") == ["bleu", "21.25", "21.25", "21.25", "21.25 worse"]
 
@@ -51,4 +57,4 @@ def test_a_form_that_lost_something_is_marked(build: dict[str, Path]) -> None:
 def test_a_run_that_stopped_before_has_a_section_too(build: dict[str, Path]) -> None:
     """It says that nothing was evaluated."""
     del build["evaluate"]
-    assert evaluation_section(Artifacts(build)) == "## Evaluation\n\nNot evaluated."
+    assert rendered(build) == "## Evaluation\n\nNot evaluated."

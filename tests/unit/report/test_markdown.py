@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.markdown import escaped, number, size, sparkline, table, width
+from pipeline.report.markdown import escaped, sparkline, table, width
 
 
 @pytest.mark.parametrize(
@@ -68,20 +68,3 @@ def test_sparkline() -> None:
     """Lowest value lowest bar, highest value highest; a flat curve is low."""
     assert sparkline([3.0, 2.0, 1.0]) == "█▅▁"
     assert sparkline([2.0, 2.0]) == "▁▁"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(None, "–"), (3, "3"), (12345, "12,345"), (0.0123456, "0.01235"), ("a" * 64, "a" * 16 + "…"), ("a|b", "a\\|b")],
-)
-def test_number(value: float | str | None, expected: str) -> None:
-    """Values of verdicts for a cell."""
-    assert number(value) == expected
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"), [(999, "999 B"), (2500, "2.50 kB"), (7_340_032, "7.34 MB"), (29_540_000_000, "29.54 GB")]
-)
-def test_size(count: int, expected: str) -> None:
-    """Decimal units, as disks and downloads count."""
-    assert size(count) == expected

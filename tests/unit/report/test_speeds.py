@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.report.speeds import render_speeds
+from pipeline.report.markdown import render_section
+from pipeline.report.speeds import Records, speeds_section
 
 RECORDS = {
     "prepare": {"wall_s": 1.25, "measured": []},
@@ -26,6 +27,11 @@ RECORDS = {
     },
     "report": {},
 }
+
+
+def render_speeds(records: Records) -> str:
+    """The section as Markdown."""
+    return render_section(speeds_section(records))
 
 
 def test_speeds_of_every_form() -> None:
