@@ -14,7 +14,7 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 40 environment,
 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine, 60 gate failed,
-70-73 store, 130 interrupted. Everything else is a bug.
+61 artifacts differ, 70-73 store, 130 interrupted. Everything else is a bug.
 """
 
 _EXAMPLES = {
@@ -29,6 +29,7 @@ _EXAMPLES = {
     "pin": "--recipe my.toml",
     "review": "--recipe my.toml",
     "images": "training --variant cuda",
+    "diff": "seedling/train 20260101T120000Z-4711/train",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
@@ -78,6 +79,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _command(commands, "pin", "look up the recipe's base model on the hub and write its file hashes into the recipe")
     _images(commands)
     _diagnose(commands)
+    _diff(commands)
     _review(commands)
     return parser, commands
 
@@ -94,6 +96,17 @@ def _diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     loose.add_argument("--data", type=Path, metavar="FILE", help="training rows, in the columns that the recipe names")
     loose.add_argument("--system", metavar="TEXT", help="system prompt (default: the recipe's)")
     loose.add_argument("--prompt", action="append", metavar="TEXT", help="what to ask; may be given again")
+
+
+def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    diff = _command(commands, "diff", "say how two artifacts differ: files, folders, stages or runs")
+    _executor(diff)
+    for name in ("first", "second"):
+        diff.add_argument(
+            name,
+            metavar=name.upper(),
+            help="a file, a folder, RUN/STAGE, or a whole RUN; a recipe's name stands for its last build",
+        )
 
 
 def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

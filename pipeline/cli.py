@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from pipeline.commands import collect, diagnose, gates, pin, run, setup, stages, status, verify, why
+from pipeline.commands import collect, diagnose, diff, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
 from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.log import Sink, json_sink
@@ -40,6 +40,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "pin": pin.main,
     "images": _images,
     "diagnose": diagnose.main,
+    "diff": diff.main,
     "review": _review,
 }
 

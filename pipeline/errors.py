@@ -94,6 +94,12 @@ class GateError(PipelineError):
     exit_code = 60
 
 
+class ArtifactsDifferError(PipelineError):
+    """Two artifacts that were held against each other are not the same."""
+
+    exit_code = 61
+
+
 class StoreError(PipelineError):
     """The store cannot be read or written."""
 

@@ -6,25 +6,21 @@ Each form is asked the same prompts through its own chat template, and judged by
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from pipeline.closure import INSIDE, code_digests, inside_files
+from pipeline.asides import Asides
 from pipeline.context import Context
-from pipeline.determinism import fixed_variables
 from pipeline.diagnosis.causes import hypotheses
 from pipeline.diagnosis.conclusion import Facts, conclude
 from pipeline.diagnosis.forms import Form, Verdict, form_of
 from pipeline.diagnosis.page import Diagnosis
 from pipeline.digest import list_files
 from pipeline.errors import UsageError
-from pipeline.execute import processor_count
-from pipeline.executors.contract import Backend, Request
+from pipeline.executors.contract import Backend
 from pipeline.gates import generation
 from pipeline.gates.data import data_gates
 from pipeline.gates.judging import read_mapping, read_rows
@@ -132,7 +128,8 @@ class _Probes:
     """Asks one form after the other."""
 
     def __init__(self, recipe: Recipe, files: Files, backend: Backend, emit: Callable[..., None], store: Store) -> None:
-        self._recipe, self._files, self._backend, self._emit, self._store = recipe, files, backend, emit, store
+        self._recipe, self._files, self._store = recipe, files, store
+        self._asides = Asides(backend, store, emit, recipe.numerics.instruction_set)
         self.names: list[str] = []
         self.tokens: dict[str, list[list[int] | None]] = {}
         self.verdicts: list[Verdict] = []
@@ -169,7 +166,7 @@ class _Probes:
         source.write_text(json.dumps({"files": [{"name": self._files.data.name}]}), encoding="utf-8")
         rows = {self._files.data.name: self._files.data.absolute(), "source.json": source}
         parameters = self._recipe.slice("columns", "clean", "split") | {"data": {"source": "files"}}
-        folder = self._run("prepare", "prepare", "training", {"data": rows}, parameters)
+        folder = self._asides.run("prepare", "prepare", "training", {"data": rows}, parameters)
         verdicts = [
             {**item.to_json(), "stage": "data"}
             for gate in data_gates
@@ -191,7 +188,7 @@ class _Probes:
     ) -> Form:
         self.names.append(file)
         parameters = {"conversations": self._conversations(), "max_new_tokens": ANSWER_TOKENS}
-        folder = self._run(f"ask {file}", program, environment, inputs, parameters)
+        folder = self._asides.run(f"ask {file}", program, environment, inputs, parameters)
         rows = read_rows(folder, "tokens.jsonl") or []
         self.tokens[file] = [None if row.get("read_as_control") else row["ids"] for row in rows]
         self._file_type = (read_mapping(folder, "metadata.json") or {}).get("file_type", -1)
@@ -205,46 +202,6 @@ class _Probes:
         system = self._files.system if self._files.system is not None else self._recipe.prompt.system
         opening = [{"role": "system", "content": system}] if system else []
         return [[*opening, {"role": "user", "content": text}] for text in asked]
-
-    def _run(
-        self,
-        label: str,
-        program: str,
-        environment: Environment,
-        inputs: Mapping[str, Mapping[str, Path]],
-        parameters: Mapping[str, Any],
-    ) -> Path:
-        self._backend.environments.prepare(environment)
-        files = inside_files(program)
-        work = self._store.workspace(label)
-        scratch = work / "scratch"
-        scratch.mkdir()
-        request = Request(
-            stage=label,
-            program=program,
-            environment=environment,
-            parameters=parameters,
-            inputs=inputs,
-            work=work,
-            scratch=scratch,
-            variables=fixed_variables(self._recipe.numerics.instruction_set),
-            threads=processor_count(),
-            alone=True,
-            code={file.relative_to(INSIDE).as_posix(): file for file in files},
-            code_sha256={path.removeprefix(f"{INSIDE.name}/"): sha for path, sha in code_digests(files).items()},
-            run=self._store.run,
-        )
-
-        def sink(event: str, **data: Any) -> None:
-            data.pop("stage", None)
-            self._emit(event, stage=label, **data)
-
-        started = time.monotonic()
-        self._emit("stage.started", stage=label, summary=program, changed=[])
-        output = self._backend.executor.run(request, sink, threading.Event())
-        size = sum(path.stat().st_size for path in list_files(output))
-        self._emit("stage.finished", stage=label, bytes=size, seconds=round(time.monotonic() - started, 3))
-        return output
 
 
 def _listed(folder: Path) -> dict[str, Path]:

@@ -6,16 +6,15 @@ no number: only the weights themselves show it.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from llama_cpp._ggml import libggml
 from numpy.typing import NDArray
 
-from .gguf_header import BLOCK_LENGTHS, TYPE_NUMBERS, Header, Tensor
+from .ggml_traits import Floats, block_bytes, to_floats
+from .gguf_header import BLOCK_LENGTHS, Header, Tensor
 from .job import JobError
 
 LARGEST_ERROR: Final = 0.9
@@ -24,21 +23,6 @@ NOTHING: Final = 1e-3
 """Of the largest weight nearby: an error under this may be a dead neuron that a scale of 16 bits rounds away."""
 _CHUNK: Final = 2**22
 _SOURCES: Final = {"F16": np.float16, "F32": np.float32}
-
-Floats = NDArray[np.float32]
-
-
-class _Traits(ctypes.Structure):
-    """The start of ggml's `struct ggml_type_traits`."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("block", ctypes.c_int64),
-        ("interleaved", ctypes.c_int64),
-        ("bytes", ctypes.c_size_t),
-        ("is_quantized", ctypes.c_bool),
-        ("to_float", ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)),
-    )
 
 
 def check_blocks(source: Path, output: Path, before: Header, after: Header) -> None:
@@ -66,24 +50,14 @@ def _data(content: NDArray[np.uint8], start: int, tensor: Tensor) -> NDArray[np.
 
 def _damaged(source: NDArray[np.uint8], stored: NDArray[np.uint8], tensor: Tensor) -> Iterator[int]:
     """Yield the numbers of a tensor's damaged blocks."""
-    traits = _traits(tensor.type)
-    length = BLOCK_LENGTHS[tensor.type]
+    length, stride = BLOCK_LENGTHS[tensor.type], block_bytes(tensor.type)
     width = len(source) // tensor.elements
     for start in range(0, tensor.elements, _CHUNK):
         count = min(_CHUNK, tensor.elements - start)
         kind = np.float16 if width == np.dtype(np.float16).itemsize else np.float32
         weights: Floats = np.frombuffer(source[start * width : (start + count) * width], kind).astype(np.float32)
-        read: Floats = np.empty(count, np.float32)
-        part = np.ascontiguousarray(stored[start // length * traits.bytes : (start + count) // length * traits.bytes])
-        traits.to_float(part.ctypes.data, read.ctypes.data, count)
+        read = to_floats(tensor.type, stored[start // length * stride : (start + count) // length * stride], count)
         error = np.abs(weights - read).reshape(-1, length).max(axis=1)
         largest = np.abs(weights).reshape(-1, length).max(axis=1)
         wrong = (error > LARGEST_ERROR * largest) & (error > NOTHING * largest.max())
         yield from (start // length + np.flatnonzero(~np.isfinite(error) | wrong)).tolist()
-
-
-def _traits(kind: str) -> Any:
-    """Return what ggml knows of a type."""
-    find = libggml.ggml_get_type_traits
-    find.restype, find.argtypes = ctypes.POINTER(_Traits), (ctypes.c_int,)
-    return find(TYPE_NUMBERS[kind]).contents
