@@ -34,7 +34,8 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     count = sum(len(one.files) for one in found)
     message = f"{count} {'file differs' if count == 1 else 'files differ'}"
     where = next(one.part for one in found if one.files)
-    raise ArtifactsDifferError(message, where=where or f"{first.name}, {second.name}")
+    advice = "the differences stand above; `python -m pipeline why STAGE` says what a stage's key is made of"
+    raise ArtifactsDifferError(message, where=where or f"{first.name}, {second.name}", advice=advice)
 
 
 def _tensors(options: argparse.Namespace, sinks: list[Sink], store: Store) -> CompareTensors:

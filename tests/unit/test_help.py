@@ -32,6 +32,7 @@ OPTIONS = {
         *EXECUTOR,
         *("RUN", "--gguf", "--base", "--adapter", "--merged", "--data", "--system", "--prompt"),
     },
+    "diff": {*RECIPE, *EXECUTOR, "FIRST", "SECOND"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
