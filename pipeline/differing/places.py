@@ -87,7 +87,7 @@ def _keys(run: str, build: Path) -> dict[str, str]:
 
 def files_below(folder: Path) -> dict[str, Path]:
     """Return the files below a folder, by their paths in it; links to files count, linked folders do not."""
-    found = {}
+    found: dict[str, Path] = {}
     for parent, folders, names in os.walk(folder):
         folders.sort()
         paths = (Path(parent) / name for name in names)

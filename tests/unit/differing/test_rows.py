@@ -47,7 +47,7 @@ def test_without_ids_rows_are_known_by_what_they_say(tmp_path: Path) -> None:
     """And one that stands twice counts twice."""
     found = compare(tmp_path, [{"a": 1}, {"a": 1}, {"a": 2}], [{"a": 2}, {"a": 1}])
     assert [line for line, _ in found.missing] == [2]
-    assert found.extra == found.changed == ()
+    assert (found.extra, found.changed) == ((), ())
 
 
 def test_ids_that_are_not_unique_are_no_ids(tmp_path: Path) -> None:
