@@ -36,7 +36,7 @@ class RowDifferences:
 
     missing: tuple[tuple[int, str], ...]
     extra: tuple[tuple[int, str], ...]
-    changed: tuple[tuple[str, int, int, tuple[Field, ...]], ...]
+    changed: tuple[tuple[str | int, int, int, tuple[Field, ...]], ...]
     counts: tuple[int, int]
     moved: bool
 
@@ -78,7 +78,7 @@ def _only(path: Path, rows: Mapping[str, _Row], others: Mapping[str, _Row]) -> t
     return tuple((row.line, shown(_read(path, row))) for name, row in rows.items() if name not in others)
 
 
-def _changed(first: Path, second: Path, name: str, here: _Row, there: _Row) -> tuple[str, int, int, tuple[Field, ...]]:
+def _changed(first: Path, second: Path, name: str, here: _Row, there: _Row) -> tuple[str | int, int, int, tuple[Field, ...]]:
     fields = differing_fields(json.loads(_read(first, here)), json.loads(_read(second, there)))
     return json.loads(name), here.line, there.line, tuple(fields)
 
