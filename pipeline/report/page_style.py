@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 STYLE: Final = """
-:root {
+html {
   color-scheme: light dark;
   --ground: #ffffff; --panel: #f5f6f8; --ink: #1b1f24; --soft: #57606a; --line: #d4d8dd; --link: #0a58ca;
   --good: #14632f; --good-ground: #dcf3e3; --bad: #a31621; --bad-ground: #fde3e3;
@@ -18,7 +18,7 @@ STYLE: Final = """
   --series-6: #56b4e9;
 }
 @media (prefers-color-scheme: dark) {
-  :root {
+  html {
     --ground: #14171b; --panel: #1d2127; --ink: #e6e9ed; --soft: #a3adb8; --line: #3a4149; --link: #7ab7ff;
     --good: #7fdc9c; --good-ground: #143322; --bad: #ff9a9a; --bad-ground: #431a1d;
     --warn: #f3c56b; --warn-ground: #3b2c0d; --neutral-ground: #2a2f36;
@@ -42,11 +42,10 @@ main { max-width: 72rem; margin: 0 auto; padding: 1rem 1.25rem 4rem; }
 .skip:focus { left: 1rem; top: 1rem; z-index: 2; background: var(--ground); padding: .5rem 1rem; }
 nav {
   position: sticky; top: 0; z-index: 1; background: var(--ground); border-bottom: 1px solid var(--line);
-  overflow-x: auto; scrollbar-width: thin;
 }
 nav ol {
-  display: flex; gap: .25rem 1.1rem; list-style: none; max-width: 72rem; margin: 0 auto; padding: .55rem 1.25rem;
-  white-space: nowrap; font-size: .875rem;
+  display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; list-style: none; max-width: 72rem; margin: 0 auto;
+  padding: .55rem 1.25rem; white-space: nowrap; font-size: .875rem;
 }
 a { color: var(--link); }
 nav a { text-decoration: none; }
@@ -107,6 +106,8 @@ details[open] { padding-bottom: .5rem; }
 summary { cursor: pointer; padding: .5rem 0; }
 summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
 @media (max-width: 42rem) {
+  nav { overflow-x: auto; scrollbar-width: none; }
+  nav ol { flex-wrap: nowrap; width: max-content; padding: .55rem .9rem; }
   main { padding: .5rem .9rem 3rem; }
   h1 { font-size: 1.6rem; }
   dl > div { grid-template-columns: 1fr; gap: 0; }
@@ -119,7 +120,7 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
   }
 }
 @media print {
-  :root {
+  html {
     --ground: #ffffff; --panel: #ffffff; --ink: #000000; --soft: #444444; --line: #bbbbbb; --link: #000000;
     --good: #14632f; --bad: #a31621; --warn: #7a4a00; --good-ground: #ffffff; --bad-ground: #ffffff;
     --warn-ground: #ffffff; --neutral-ground: #ffffff;

@@ -110,7 +110,7 @@ def _plot(axes: Any, series: Mapping[str, Any], at: int) -> None:
 def _forest(chart: Mapping[str, Any]) -> Any:
     panels: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = chart["panels"]
     heights = [len(rows) + 1.8 for _, rows in panels]
-    figure = _figure(0.24 * sum(heights) + 0.2)
+    figure = _figure(0.27 * sum(heights) + 0.2)
     grid = figure.subplots(len(panels), 1, gridspec_kw={"height_ratios": heights}, squeeze=False)
     for axes, (unit, rows) in zip(grid[:, 0], panels, strict=True):
         _panel(axes, unit, rows)
