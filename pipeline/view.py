@@ -89,12 +89,16 @@ def _release(folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: 
     release = manifests["release"]
     written += [_link(folder / e.path, store.folder(release) / e.path) for e in release.files if "/" not in e.path]
     written += _tables(folder, recipe, store, manifests)
-    around = _surroundings(folder, recipe, store, manifests)
-    for name, data in shown(store.folder(manifests["report"]), around).items():
+    return [*written, *_papers(folder, recipe, store, manifests)]
+
+
+def _papers(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
+    """Write the papers of a release, with what differs from run to run; the last release's are no longer needed."""
+    found = shown(store.folder(manifests["report"]), _surroundings(folder, recipe, store, manifests))
+    for name, data in found.items():
         write_atomic(folder / name, data)
         (folder / f"{RELEASED}{name}").unlink(missing_ok=True)
-        written.append(folder / name)
-    return written
+    return [folder / name for name in found]
 
 
 TABLES = {"comparison_evaluation.csv": False, "baseline_evaluation.csv": True}
@@ -123,6 +127,8 @@ def _surroundings(folder: Path, recipe: Recipe, store: Store, manifests: Mapping
         sizes={name: sum(entry.size for entry in manifest.files) for name, manifest in manifests.items()},
         environments=environments_of(manifest.components for manifest in manifests.values()),
         show_rows=recipe.report.show_data_rows,
+        store=store,
+        manifests=manifests,
     )
 
 

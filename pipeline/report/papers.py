@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pipeline.artifact import Manifest
 from pipeline.report import html, markdown
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Document, Paragraph, Section
@@ -23,6 +24,7 @@ from pipeline.report.speeds import build_section, speeds_section, training_secon
 from pipeline.report.summary import stop_notice
 from pipeline.report.training import training_results
 from pipeline.report.verdicts import attention_section, gates_section
+from pipeline.store import Store
 
 MARKDOWN, PAGE, RECORD, TRAINING = "report.md", "report.html", "report.json", "training_results.json"
 PAPERS = (MARKDOWN, PAGE, RECORD, TRAINING)
@@ -33,7 +35,7 @@ class Surroundings:
     """What is known only where and when the papers are shown.
 
     `folder` is where they will lie; `records`: stage → what its build measured; `sizes`: stage → bytes of its
-    artifact; `environments`: stage that was first to use it → packages.
+    artifact; `environments`: stage that was first to use it → packages; store and manifests for who needs more.
     """
 
     folder: Path
@@ -41,6 +43,8 @@ class Surroundings:
     sizes: Mapping[str, int] = field(default_factory=dict)
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     show_rows: bool = False
+    store: Store | None = None
+    manifests: Mapping[str, Manifest] = field(default_factory=dict)
 
 
 LATER: tuple[Callable[[Surroundings], Section | None], ...] = (
