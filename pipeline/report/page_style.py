@@ -91,14 +91,17 @@ dl > div {
 dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; }
 .table { overflow-x: auto; margin: 1rem 0; }
+.table code, .badge { white-space: nowrap; }
+.table.cards code, .table.cards .badge { white-space: normal; }
 table { border-collapse: collapse; font-size: .9rem; min-width: min(100%, 24rem); }
 caption { text-align: left; color: var(--soft); padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 tbody th { font-weight: 500; }
 .right { text-align: right; }
+td.right { white-space: nowrap; }
 figure { margin: 1.25rem 0; }
-figure svg { display: block; width: 100%; max-width: 52rem; height: auto; color: var(--ink); }
+figure svg { display: block; width: 100%; max-width: 41rem; height: auto; color: var(--ink); }
 figure text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 52rem; }
 details { border: 1px solid var(--line); border-radius: 6px; padding: 0 1rem; margin: .6rem 0; }
@@ -111,6 +114,8 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
   main { padding: .5rem .9rem 3rem; }
   h1 { font-size: 1.6rem; }
   dl > div { grid-template-columns: 1fr; gap: 0; }
+  .table:not(.cards) table:has(thead th:nth-child(6)) { min-width: 46rem; }
+  .table:not(.cards) table:has(thead th:nth-child(8)) { min-width: 58rem; }
   .table.cards table, .table.cards tbody, .table.cards tr, .table.cards th, .table.cards td { display: block; }
   .table.cards thead { display: none; }
   .table.cards tr { border-bottom: 2px solid var(--line); padding: .5rem 0; }
@@ -119,6 +124,7 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
     content: attr(data-title) ": "; color: var(--soft); font-weight: 400;
   }
 }
+@page { margin: 14mm; }
 @media print {
   html {
     --ground: #ffffff; --panel: #ffffff; --ink: #000000; --soft: #444444; --line: #bbbbbb; --link: #000000;
@@ -132,6 +138,8 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
   body { font-size: 9.5pt; }
   .table { overflow: visible; }
   table { font-size: 8pt; }
+  .table code { white-space: normal; }
+  figure svg { max-width: 28rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   figure, tr, .notice, dl > div { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
