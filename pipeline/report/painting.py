@@ -86,13 +86,21 @@ def _curves(chart: Mapping[str, Any]) -> Any:
         )  # fmt: skip
     axes.set_xlabel(chart["x"])
     axes.set_ylabel(chart["y"])
-    if chart["log_x"]:
-        axes.set_xscale("log")
-    if chart["log_y"]:
-        axes.set_yscale("log")
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if chart[f"log_{name}"]:
+            getattr(axes, f"set_{name}scale")("log")
+            _label_powers(axis)
     if len(chart["series"]) > 1:
         axes.legend(loc="best")
     return figure
+
+
+def _label_powers(axis: Any) -> None:
+    """Write powers of ten as `1e-06`: matplotlib's own labels are formulas, which are not parsed here."""
+    from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: PLC0415
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _plot(axes: Any, series: Mapping[str, Any], at: int) -> None:

@@ -137,9 +137,12 @@ def _sampling(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _check(artifacts: Artifacts) -> Block:
     recipe = shlex.quote(str(artifacts.settings["name"]))
     return Preformatted(
-        "sha256sum -c SHA256SUMS               # are these the files that were released?\n"
+        "# are these the files that were released?\n"
+        "sha256sum -c SHA256SUMS\n"
         "\n# in the clone that built them, with the recipe's name or file:\n"
-        f"python -m pipeline verify --recipe {recipe}   # does every file of every stage have its sha256?\n"
-        f"nox -s pipeline -- --recipe {recipe}          # build it again: the same bytes, or told where they differ",
+        "# has every file of every stage its sha256?\n"
+        f".envs/host/bin/python -m pipeline verify --recipe {recipe}\n"
+        "# build it again: the same bytes, or told where they differ\n"
+        f".venv/bin/nox -s pipeline -- --recipe {recipe}",
         "commands for a shell",
     )

@@ -85,6 +85,13 @@ def test_labels_are_text(drawn: dict[str, str]) -> None:
         assert not [element for element in root.iter() if element.tag.endswith("script")]
 
 
+def test_powers_of_ten_are_numbers(drawn: dict[str, str]) -> None:
+    """A logarithmic axis has labels that read as numbers, not as formulas."""
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn["kl"])
+    assert "1e-05" in texts
+    assert not [text for text in texts if "$" in text or "\\" in text]
+
+
 def test_no_charts_need_no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report without plots starts no process."""
     monkeypatch.setattr(sys, "executable", "/nowhere")
