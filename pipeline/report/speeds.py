@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ _NOTE = (
     "These figures differ from run to run and are no part of any artifact. A stage that was not built in this run shows"
     " those of the run that built it."
 )
+_SHA256 = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _WHOLE_FROM = 100.0
 """Values from here on are shown without decimals."""
 Records = Mapping[str, Mapping[str, Any]]
@@ -43,12 +45,12 @@ def build_section(environments: Mapping[str, Mapping[str, str]]) -> Section | No
         return None
     parts: list[Block] = [
         Paragraph(
-            "What the stages ran in: interpreter, packages and native files, each by its hash. The same list stands in"
-            " manifest.json, in the key of every stage."
+            "What the stages ran in: interpreter, packages and native files, each by the start of its hash. The whole"
+            " ones stand in manifest.json, in the key of every stage."
         )
     ]
     for stage, packages in environments.items():
-        items = [(Code(name), f" {words}") for name, words in sorted(packages.items())]
+        items = [(Code(name), " " + _SHA256.sub(r"\1…", words)) for name, words in sorted(packages.items())]
         parts.append(Section(f"Environment of {stage}", (Bullets(items),), folded=True))
     return Section("Environments", parts)
 
