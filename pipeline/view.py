@@ -15,7 +15,8 @@ from pipeline.files import drop_leftovers, explained, link_atomic, locked, write
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.papers import PAPERS, Surroundings, environments_of, shown, stopped_papers
+from pipeline.report.papers import PAPERS
+from pipeline.report.shown import Surroundings, environments_of, shown, stopped_papers
 from pipeline.report.summary import STOPPED
 from pipeline.stages.report import settings_of
 from pipeline.store import Store

@@ -63,10 +63,10 @@ def stop_notice(artifacts: Artifacts) -> list[Block]:
     if not stop:
         return []
     failed = [(stage, verdict) for stage, verdict in artifacts.all_verdicts() if verdict["outcome"] == "failed"]
-    pieces: list[Inline] = [f"{stop['what']} "]
+    pieces: list[Inline] = [str(stop["what"])]
     for at, (stage, verdict) in enumerate(failed):
-        pieces += [", " if at else "(", Code(verdict["gate"]), f" in {stage}"]
-    pieces += [") "] if failed else []
+        pieces += [", " if at else ": ", Code(verdict["gate"]), f" in {stage}"]
+    pieces.append(". ")
     if stop["released"]:
         pieces.append(
             "The models and checksums in this folder are those of the last whole build, not of this one. Its report is"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from llama_cpp_vendor.pin import read_pin
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.papers import PAPERS, papers
 from pipeline.report.provenance import SETTINGS
 from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import HostJob, Input, Stage
-from pipeline.vendor import vendor_identity
 
 _VERIFY_FILES = ("generations.jsonl", "forward.json")
 
@@ -55,6 +55,7 @@ def _two_merges(recipe: Recipe) -> tuple[str, ...]:
 def settings_of(recipe: Recipe) -> dict[str, Any]:
     """Return what the report knows of the recipe. Paths of the user's machine are no part of it."""
     named = {name: recipe.slice(name)[name] for name in ("base", "data")}
+    pin = read_pin()
     public = ("source", "repo", "revision", "licence", "rows")
     return {
         "name": recipe.name,
@@ -62,7 +63,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         "show_data_rows": recipe.report.show_data_rows,
         **{name: {key: found[key] for key in public if found.get(key)} for name, found in named.items()},
         **recipe.slice(*SETTINGS),
-        "llama_cpp": vendor_identity(),
+        "llama_cpp": {"commit": pin.commit, "archive_sha256": pin.sha256},
         "matplotlib": version("matplotlib"),  # another one may draw other bytes
     }
 

@@ -10,7 +10,8 @@ from pipeline.gates.generation import generation_gates
 from pipeline.gates.parity import parity_gates
 from pipeline.gates.training import training_gates
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.papers import Surroundings, papers, shown
+from pipeline.report.papers import papers
+from pipeline.report.shown import Surroundings, shown
 from pipeline.stages.report import settings_of
 from tests.support.healthy_build import comparison, judge, recipe, tuned_answers, write_build, write_json, write_rows
 

@@ -153,7 +153,7 @@ def test_a_run_that_was_stopped_tells_why_at_the_top(tmp_path: Path, recipe: Rec
     show(shown, recipe, PLAN, store, {"convert": manifest}, {}, stopped="1 gate failed")
     told = (shown / "report.md").read_text()
     assert told.index(STOPPED) < told.index("## ")
-    assert "1 gate failed (`data.tag-lists` in convert) Nothing was released." in told
+    assert "1 gate failed: `data.tag-lists` in convert. Nothing was released." in told
     page = (shown / "report.html").read_text()
     assert page.index(STOPPED) < page.index("<h2>")
     assert json.loads((shown / "report.json").read_text())["lead"][1]["notice"] == STOPPED
