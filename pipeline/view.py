@@ -1,4 +1,9 @@
-"""What a person finds in `build/<recipe>/`: links under human names, the chain, checksums, the report."""
+"""What a person finds in `build/<recipe>/`: links under human names, the chain, checksums, the report.
+
+The report there is that of the last run that reached the release or was stopped. When a run is stopped while a release
+lies in the folder, the release's own papers get the names `released-report.*`, and the new ones say so at the top; the
+next release takes them away.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,11 @@ from pipeline.artifact import Manifest
 from pipeline.files import drop_leftovers, explained, link_atomic, locked, write_atomic, write_json_atomic
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
-from pipeline.report.markdown import render_section
-from pipeline.report.speeds import speeds_section
+from pipeline.report.artifacts import Artifacts
+from pipeline.report.papers import PAPERS
+from pipeline.report.shown import Surroundings, environments_of, shown, stopped_papers
+from pipeline.report.summary import STOPPED
+from pipeline.stages.report import settings_of
 from pipeline.store import Store
 
 CHAIN_SCHEMA = 1
@@ -29,12 +37,20 @@ def chain(recipe: Recipe, manifests: Mapping[str, Manifest], tools: Mapping[str,
 
 
 def show(
-    folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: Mapping[str, Manifest], tools: Mapping[str, str]
+    folder: Path,
+    recipe: Recipe,
+    plan: Plan,
+    store: Store,
+    manifests: Mapping[str, Manifest],
+    tools: Mapping[str, str],
+    *,
+    stopped: str = "",
 ) -> list[Path]:
     """Bring `folder` up to date and return the paths written.
 
     Links to stages follow every run. The released names (GGUF files, checksums, report, chain) move only when the
-    release itself was reached, one after the other: after a crash in between, the next run puts them right.
+    release itself was reached, one after the other: after a crash in between, the next run puts them right. `stopped`
+    says what ended the run, when a report has to tell of it.
     """
     with explained(folder):
         (folder / "stages").mkdir(parents=True, exist_ok=True)
@@ -44,9 +60,11 @@ def show(
             written = [_link(folder / "stages" / name, store.folder(item)) for name, item in manifests.items()]
             if "release" in manifests:
                 _drop_stale(folder, manifests)
-                written += _release(folder, plan, store, manifests)
+                written += _release(folder, recipe, plan, store, manifests)
                 write_json_atomic(folder / "manifest.json", chain(recipe, manifests, tools))
                 written.append(folder / "manifest.json")
+            elif stopped:
+                _tell_of_stop(folder, recipe, plan, store, manifests, stopped)
     return written
 
 
@@ -63,7 +81,7 @@ def _drop_stale(folder: Path, manifests: Mapping[str, Manifest]) -> None:
             path.unlink()
 
 
-def _release(folder: Path, plan: Plan, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
+def _release(folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
     written: list[Path] = []
     for name, manifest in manifests.items():
         if plan[name].family in {"convert", "quantize"}:
@@ -71,7 +89,64 @@ def _release(folder: Path, plan: Plan, store: Store, manifests: Mapping[str, Man
             written += [_link(folder / entry.path, store.folder(manifest) / entry.path) for entry in models]
     release = manifests["release"]
     written += [_link(folder / e.path, store.folder(release) / e.path) for e in release.files if "/" not in e.path]
-    report = (store.folder(manifests["report"]) / "report.md").read_text(encoding="utf-8")
-    records = {name: store.record(manifest.key) for name, manifest in manifests.items()}
-    write_atomic(folder / "report.md", f"{report.rstrip()}\n\n{render_section(speeds_section(records))}\n".encode())
-    return [*written, folder / "report.md"]
+    written += _tables(folder, recipe, store, manifests)
+    return [*written, *_papers(folder, recipe, store, manifests)]
+
+
+def _papers(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
+    """Write the papers of a release, with what differs from run to run; the last release's are no longer needed."""
+    found = shown(store.folder(manifests["report"]), _surroundings(folder, recipe, store, manifests))
+    for name, data in found.items():
+        write_atomic(folder / name, data)
+        (folder / f"{RELEASED}{name}").unlink(missing_ok=True)
+    return [folder / name for name in found]
+
+
+TABLES = {"comparison_evaluation.csv": False, "baseline_evaluation.csv": True}
+"""Tables of stage `evaluate` that get a human name, and whether they hold data rows."""
+RELEASED = "released-"
+"""Before the name of a release's paper, while that of a run that was stopped has its place."""
+
+
+def _tables(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
+    """Link the tables of the evaluation; one with data rows only where the recipe shows rows."""
+    evaluated = manifests.get("evaluate")
+    files = {entry.path for entry in evaluated.files} if evaluated else set()
+    written = []
+    for name, has_rows in TABLES.items():
+        if evaluated and name in files and (recipe.report.show_data_rows or not has_rows):
+            written.append(_link(folder / name, store.folder(evaluated) / name))
+        else:
+            (folder / name).unlink(missing_ok=True)
+    return written
+
+
+def _surroundings(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> Surroundings:
+    return Surroundings(
+        folder=folder,
+        records={name: store.record(manifest.key) for name, manifest in manifests.items()},
+        sizes={name: sum(entry.size for entry in manifest.files) for name, manifest in manifests.items()},
+        environments=environments_of(manifest.components for manifest in manifests.values()),
+        show_rows=recipe.report.show_data_rows,
+        store=store,
+        manifests=manifests,
+    )
+
+
+def _tell_of_stop(
+    folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: Mapping[str, Manifest], what: str
+) -> None:
+    """Write the papers of a run that was stopped; those of a release are kept under another name."""
+    for name in PAPERS:
+        paper = folder / name
+        if paper.is_file() and STOPPED not in paper.read_text(encoding="utf-8"):
+            write_atomic(folder / f"{RELEASED}{name}", paper.read_bytes())
+    in_order = {name: manifests[name] for name in plan.stages if name in manifests}
+    artifacts = Artifacts(
+        folders={name: store.folder(manifest) for name, manifest in in_order.items()},
+        digests={name: {entry.path: entry.sha256 for entry in item.files} for name, item in in_order.items()},
+        verdicts={name: manifest.gates for name, manifest in in_order.items()},
+        settings={**settings_of(recipe), "stopped": {"what": what, "released": (folder / "SHA256SUMS").exists()}},
+    )
+    for name, data in stopped_papers(artifacts, _surroundings(folder, recipe, store, in_order)).items():
+        write_atomic(folder / name, data)

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.closure import PACKAGE
 from pipeline.context import Context, environment_names
 from pipeline.determinism import check_processor
-from pipeline.errors import PipelineError
+from pipeline.errors import InterruptedRunError, PipelineError
 from pipeline.execute import Run, Settings, processor_count
 from pipeline.executors.contract import Environments
 from pipeline.executors.table import BACKENDS, settings_of
@@ -93,7 +93,8 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
     except PipelineError as error:
         status, problem = "failed", error.what
         run.log("run.failed", what=error.what, where=error.where, advice=error.advice, exit_code=error.exit_code)
-        _show(run, context)  # what the failed gates speak of has to be found under its human name
+        told = "" if isinstance(error, InterruptedRunError) else error.what.splitlines()[0]
+        _show(run, context, stopped=told)  # what the failed gates speak of has to be found under its human name
         raise
     finally:
         complete = status == "finished" and "release" in run.outcomes
@@ -102,10 +103,10 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
 
 
-def _show(run: Run, context: Context) -> list[Path]:
-    """Bring the human names up to date; return them."""
+def _show(run: Run, context: Context, *, stopped: str = "") -> list[Path]:
+    """Bring the human names up to date; return them. `stopped` says what ended the run early."""
     manifests = {name: outcome.manifest for name, outcome in run.outcomes.items()}
-    return show(context.folder, context.recipe, context.plan, run.store, manifests, run.pins.tools)
+    return show(context.folder, context.recipe, context.plan, run.store, manifests, run.pins.tools, stopped=stopped)
 
 
 def _finish(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +24,12 @@ BLOCK = 2**13
 
 TINY = 1e-300
 """Stands for a share of zero: a token that one form kept and the other gives nothing costs a finite divergence."""
+
+EDGES = tuple(float(f"{digit}e{power}") for power in range(-8, 2) for digit in (1, 3))[:-1]
+"""Bounds of the histogram of KL, nats: two to a power of ten, up to 10."""
+
+QUANTILES = (50, 90, 99, 99.9, 100)
+"""In percent of the positions; 100 is the largest KL."""
 
 FIRST = ("verify-hf", "verify-merged", "verify-f16")
 QUANTIZED = "verify-quant-"
@@ -170,6 +178,8 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
             (
                 "mean_kl",
                 "p99_kl",
+                "kl_quantiles",
+                "kl_histogram",
                 "top1_agreement",
                 "max_abs_logit_difference",
                 "perplexity_reference",
@@ -184,6 +194,8 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
     return {
         "mean_kl": round(math.fsum(divergence) / len(rows), DIGITS),
         "p99_kl": round(float(np.percentile(divergence, 99)), DIGITS),
+        "kl_quantiles": {f"{at:g}": round(float(np.percentile(divergence, at)), DIGITS) for at in QUANTILES},
+        "kl_histogram": histogram(divergence),
         "top1_agreement": sum(same) / len(rows),
         "max_abs_logit_difference": max(difference),
         "perplexity_reference": round(perplexities[0], DIGITS),
@@ -192,6 +204,12 @@ def _summary(rows: Sequence[Row]) -> dict[str, Any]:
         "mean_share_outside": round(math.fsum(outside) / len(rows), DIGITS),
         "largest_share_cut_off": round(max(cut), DIGITS),
     }
+
+
+def histogram(divergence: Sequence[float]) -> dict[str, Any]:
+    """Return how many positions lie under the first edge, between each two, and from the last one on."""
+    found = Counter(bisect_right(EDGES, round(value, DIGITS)) for value in divergence)
+    return {"edges": list(EDGES), "counts": [found[at] for at in range(len(EDGES) + 1)]}
 
 
 def _perplexity(losses: Sequence[float]) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,12 @@ class Artifacts:
         """Whether data rows (inputs, references, what quotes them) may be shown. Unless somebody said so: no."""
         return bool(self.settings.get("show_data_rows", False))
 
+    @property
+    def language(self) -> str:
+        """Language of the data, where the recipe says so; else empty."""
+        language = (self.settings.get("clean") or {}).get("language", "any")
+        return "" if language == "any" else str(language)
+
     def json(self, stage: str, name: str) -> Mapping[str, Any]:
         """Return a JSON object that a stage published; empty when it did not."""
         return read_mapping(self.folders.get(stage), name) or {}
@@ -40,11 +47,27 @@ class Artifacts:
         """Return the rows of a JSON-lines file that a stage published; empty when it did not."""
         return read_rows(self.folders.get(stage), name) or []
 
+    def each_row(self, stage: str, name: str) -> Iterator[dict[str, Any]]:
+        """Give the rows of a JSON-lines file one by one, for a file that may be large; none when it is not there."""
+        folder = self.folders.get(stage)
+        if folder is None or not (folder / name).is_file():
+            return
+        with (folder / name).open(encoding="utf-8") as stream:
+            yield from map(json.loads, stream)
+
     def sizes(self, stage: str, pattern: str) -> dict[str, int]:
         """Return path → bytes of a stage's files that match a glob pattern; no file is read."""
         folder = self.folders.get(stage)
         found = sorted(folder.glob(pattern)) if folder is not None else []
         return {path.relative_to(folder).as_posix(): path.stat().st_size for path in found if folder is not None}
+
+    def model_stages(self) -> list[str]:
+        """Return the stages that made GGUF files, F16 first."""
+        return [stage for stage in self.folders if stage == "convert" or stage.startswith("quantize-")]
+
+    def models(self) -> dict[str, int]:
+        """Return the GGUF files that were built, F16 first, with their bytes."""
+        return {path: count for stage in self.model_stages() for path, count in self.sizes(stage, "*.gguf").items()}
 
     def forms(self) -> dict[str, str]:
         """Return stage → name of every form of the model that spoke, from the base to the smallest file."""

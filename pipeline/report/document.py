@@ -4,21 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipeline.report.answers import samples_section
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Document, Section
+from pipeline.report.data import data_section
 from pipeline.report.evaluation import evaluation_section
-from pipeline.report.sections import data_section, files_section, samples_section, training_section
+from pipeline.report.files import files_section, quantization_section
+from pipeline.report.provenance import provenance_section
 from pipeline.report.summary import summary
+from pipeline.report.training import training_section
+from pipeline.report.use import use_section
 from pipeline.report.verdicts import attention_section, gates_section, sources_section
 
 SECTIONS: tuple[Callable[[Artifacts], Section | None], ...] = (
     attention_section,
+    files_section,
+    use_section,
     samples_section,
     evaluation_section,
+    quantization_section,
     training_section,
     data_section,
-    files_section,
     gates_section,
+    provenance_section,
     sources_section,
 )
 """The sections in their order. One that has nothing to say, and need not say so, returns None."""
@@ -34,5 +42,5 @@ def document(artifacts: Artifacts) -> Document:
         title=artifacts.settings["name"],
         lead=summary(artifacts),
         sections=[section for section in found if section is not None],
-        language="ja" if artifacts.settings.get("language") == "ja" else "",
+        language=artifacts.language,
     )

@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import StageError
+from pipeline.report import painting
 from pipeline.report.charts import Chart, as_data
 
 _REPOSITORY = Path(__file__).parents[2]
-_PROGRAM = f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from pipeline.report.painting import main; main()"
+_PROGRAM = f"import sys; sys.path.insert(0, {str(_REPOSITORY)!r}); from {painting.__name__} import main; main()"
 _TIMEOUT_S = 300
 SIGNS = {
     "#010101": "currentColor",

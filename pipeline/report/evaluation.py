@@ -6,11 +6,36 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.blocks import Badge, Block, Bullets, Code, Inline, Paragraph, Section, Table, Tone, Value, Words
+from pipeline.report.blocks import (
+    Badge,
+    Block,
+    Bullets,
+    Code,
+    Inline,
+    Paragraph,
+    Plot,
+    Section,
+    Table,
+    Tone,
+    Value,
+    Words,
+)
+from pipeline.report.charts import Forest, Interval, Sign
 from pipeline.report.quantities import NOTHING, number, signed
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
+    "Held-out text": ("loss", "perplexity"),
+    "Faults of the answers": ("training_copies", "empty", "unfinished", "english_mixed"),
+    "Style": ("length", "keigo", "teineigo", "character_variety", "kana", "kanji", "latin"),
+    "Variety": ("distinct1", "distinct2", "self_bleu"),
+}
+"""Heading → the metrics under it. One that stands nowhere here is shown under `FURTHER`."""
+FURTHER = "Further measures"
 
 _BASE, _TUNED, _REFERENCES = "verify-base", "verify-hf", "references"
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "different": "neutral"}
+_SIGNS: Mapping[str, Sign] = {"better": "good", "worse": "bad"}
 
 
 def evaluation_section(artifacts: Artifacts) -> Section:
@@ -18,8 +43,8 @@ def evaluation_section(artifacts: Artifacts) -> Section:
     found = artifacts.json("evaluate", "evaluation.json")
     if not found:
         return Section("Evaluation", (Paragraph("Not evaluated."),))
-    blocks: list[Block] = [_introduction(found), *_tuned(found), *_forms(artifacts, found), *_not_measured(found)]
-    return Section("Evaluation", blocks)
+    tables = [*_tuned(found), *_forms(artifacts, found), *_not_measured(found)]
+    return Section("Evaluation", [_introduction(found), *forest(found), *tables])
 
 
 def _introduction(found: Mapping[str, Any]) -> Paragraph:
@@ -47,17 +72,51 @@ def difference_of(metric: Mapping[str, Any], against: str, form: str) -> Mapping
     return next((one for one in metric["differences"] if (one["against"], one["form"]) == (against, form)), None)
 
 
+def forest(found: Mapping[str, Any], against: str = _BASE, form: str = _TUNED) -> list[Block]:
+    """Return the differences of two forms with their intervals: a panel for each unit, zero marked.
+
+    Measures whose difference is surely nothing (no answer differs) have no row.
+    """
+    panels: dict[str, list[Interval]] = {}
+    for name, metric in metrics_of(found):
+        one = difference_of(metric, against, form)
+        if one is None or one["low"] is None or one["low"] == one["high"] == 0:
+            continue
+        arrow = {"higher": " ↑", "lower": " ↓"}.get(metric["better"], "")
+        sign = _SIGNS.get(str(one["verdict"]).split(",", maxsplit=1)[0], "none")
+        row = Interval(f"{name}{arrow}", one["difference"], one["low"], one["high"], sign)
+        panels.setdefault(metric["unit"], []).append(row)
+    if not panels:
+        return []
+    rows = [row for panel in panels.values() for row in panel]
+    told = {word: [row.label for row in rows if row.sign == sign] for word, sign in _SIGNS.items()}
+    words = "; ".join(f"{word}: {', '.join(names)}" for word, names in told.items() if names)
+    level = f"{found['intervals']['level'] * 100:g}"
+    caption = (
+        f"Tuned minus base with {level} % intervals; an interval over the line at zero shows no sure difference."
+        " ↑ higher is better, ↓ lower is better. Full circle: better; square: worse; ring: neither"
+        " is shown, or neither direction is better."
+    )
+    alt = f"Differences of {len(rows)} measures with intervals. {words or 'None is better or worse for sure.'}"
+    return [Plot("differences", caption, alt, Forest(tuple(panels.items())))]
+
+
 def _tuned(found: Mapping[str, Any]) -> list[Block]:
     """Return base against adapter, metric by metric."""
-    rows: list[Sequence[Words]] = []
+    rows: dict[str, list[Sequence[Words]]] = {}
     for name, metric in metrics_of(found):
         one = difference_of(metric, _BASE, _TUNED)
         values = [metric["values"].get(form, {}).get("value") for form in (_BASE, _TUNED, _REFERENCES)]
         if one is None or values[0] is None or values[1] is None:
             continue
-        rows.append((name, metric["unit"], *map(number, values), *_told(one)))
+        rows.setdefault(group_of(name), []).append((name, metric["unit"], *map(number, values), *_told(one)))
     columns = ("metric", "unit", "base", "tuned", "references", "difference", "interval", "verdict")
-    return [Table(columns, rows)] if rows else []
+    return [Section(group, (Table(columns, rows[group]),)) for group in (*GROUPS, FURTHER) if group in rows]
+
+
+def group_of(metric: str) -> str:
+    """Return the heading under which a metric stands."""
+    return next((group for group, names in GROUPS.items() if metric in names), FURTHER)
 
 
 def _told(one: Mapping[str, Any]) -> tuple[Words, Words, Words]:
@@ -84,7 +143,8 @@ def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
     if not rows or not later:
         return []
     told = "Forms against the adapter; a word stands where the interval shows a difference."
-    return [Paragraph(told), Table(("metric", "adapter", *(names.get(form, form) for form in later)), rows)]
+    table = Table(("metric", "adapter", *(names.get(form, form) for form in later)), rows)
+    return [Section("Every form", (Paragraph(told), table))]
 
 
 def _marked(metric: Mapping[str, Any], form: str) -> Words:
@@ -102,4 +162,4 @@ def _not_measured(found: Mapping[str, Any]) -> list[Block]:
         for reason in dict.fromkeys(one["reason"] for one in told if one["reason"]):
             reasons.setdefault(reason, []).append(name)
     items = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-    return [Paragraph("Not measured, or without an interval:"), Bullets(items)] if items else []
+    return [Section("Not measured, or without an interval", (Bullets(items),))] if items else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 STYLE: Final = """
-:root {
+html {
   color-scheme: light dark;
   --ground: #ffffff; --panel: #f5f6f8; --ink: #1b1f24; --soft: #57606a; --line: #d4d8dd; --link: #0a58ca;
   --good: #14632f; --good-ground: #dcf3e3; --bad: #a31621; --bad-ground: #fde3e3;
@@ -18,7 +18,7 @@ STYLE: Final = """
   --series-6: #56b4e9;
 }
 @media (prefers-color-scheme: dark) {
-  :root {
+  html {
     --ground: #14171b; --panel: #1d2127; --ink: #e6e9ed; --soft: #a3adb8; --line: #3a4149; --link: #7ab7ff;
     --good: #7fdc9c; --good-ground: #143322; --bad: #ff9a9a; --bad-ground: #431a1d;
     --warn: #f3c56b; --warn-ground: #3b2c0d; --neutral-ground: #2a2f36;
@@ -42,11 +42,10 @@ main { max-width: 72rem; margin: 0 auto; padding: 1rem 1.25rem 4rem; }
 .skip:focus { left: 1rem; top: 1rem; z-index: 2; background: var(--ground); padding: .5rem 1rem; }
 nav {
   position: sticky; top: 0; z-index: 1; background: var(--ground); border-bottom: 1px solid var(--line);
-  overflow-x: auto; scrollbar-width: thin;
 }
 nav ol {
-  display: flex; gap: .25rem 1.1rem; list-style: none; max-width: 72rem; margin: 0 auto; padding: .55rem 1.25rem;
-  white-space: nowrap; font-size: .875rem;
+  display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; list-style: none; max-width: 72rem; margin: 0 auto;
+  padding: .55rem 1.25rem; white-space: nowrap; font-size: .875rem;
 }
 a { color: var(--link); }
 nav a { text-decoration: none; }
@@ -92,14 +91,17 @@ dl > div {
 dt { color: var(--soft); }
 dd { margin: 0; min-width: 0; }
 .table { overflow-x: auto; margin: 1rem 0; }
+.table code, .badge { white-space: nowrap; }
+.table.cards code, .table.cards .badge { white-space: normal; }
 table { border-collapse: collapse; font-size: .9rem; min-width: min(100%, 24rem); }
 caption { text-align: left; color: var(--soft); padding: .25rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
 thead th { color: var(--soft); font-weight: 600; border-bottom: 2px solid var(--line); }
 tbody th { font-weight: 500; }
 .right { text-align: right; }
+td.right { white-space: nowrap; }
 figure { margin: 1.25rem 0; }
-figure svg { display: block; width: 100%; max-width: 52rem; height: auto; color: var(--ink); }
+figure svg { display: block; width: 100%; max-width: 41rem; height: auto; color: var(--ink); }
 figure text { font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif; }
 figcaption { color: var(--soft); font-size: .9rem; max-width: 52rem; }
 details { border: 1px solid var(--line); border-radius: 6px; padding: 0 1rem; margin: .6rem 0; }
@@ -107,9 +109,13 @@ details[open] { padding-bottom: .5rem; }
 summary { cursor: pointer; padding: .5rem 0; }
 summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
 @media (max-width: 42rem) {
+  nav { overflow-x: auto; scrollbar-width: none; }
+  nav ol { flex-wrap: nowrap; width: max-content; padding: .55rem .9rem; }
   main { padding: .5rem .9rem 3rem; }
   h1 { font-size: 1.6rem; }
   dl > div { grid-template-columns: 1fr; gap: 0; }
+  .table:not(.cards) table:has(thead th:nth-child(6)) { min-width: 46rem; }
+  .table:not(.cards) table:has(thead th:nth-child(8)) { min-width: 58rem; }
   .table.cards table, .table.cards tbody, .table.cards tr, .table.cards th, .table.cards td { display: block; }
   .table.cards thead { display: none; }
   .table.cards tr { border-bottom: 2px solid var(--line); padding: .5rem 0; }
@@ -118,8 +124,9 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
     content: attr(data-title) ": "; color: var(--soft); font-weight: 400;
   }
 }
+@page { margin: 14mm; }
 @media print {
-  :root {
+  html {
     --ground: #ffffff; --panel: #ffffff; --ink: #000000; --soft: #444444; --line: #bbbbbb; --link: #000000;
     --good: #14632f; --bad: #a31621; --warn: #7a4a00; --good-ground: #ffffff; --bad-ground: #ffffff;
     --warn-ground: #ffffff; --neutral-ground: #ffffff;
@@ -131,6 +138,8 @@ summary :is(h2, h3, h4, h5, h6) { display: inline; margin: 0; font-size: 1rem; }
   body { font-size: 9.5pt; }
   .table { overflow: visible; }
   table { font-size: 8pt; }
+  .table code { white-space: normal; }
+  figure svg { max-width: 28rem; }
   pre { white-space: pre-wrap; overflow-wrap: anywhere; }
   figure, tr, .notice, dl > div { break-inside: avoid; }
   h2, h3 { break-after: avoid; }

@@ -15,12 +15,12 @@ INK, SOFT, LINE, GROUND = "#010101", "#020202", "#030303", "#040404"
 """Colours that stand for those of the page (`drawing.SIGNS`), as do those of the series."""
 DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 MARKS: Final = ("o", "s", "^", "D", "v", "P")
-WIDTH_IN: Final = 7.6
+WIDTH_IN: Final = 6.0
 _SETTINGS: Final = {
     "svg.hashsalt": "report",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans"],
-    "font.size": 9.0,
+    "font.size": 10.0,
     "text.parse_math": False,
     "text.color": INK,
     "axes.labelcolor": SOFT,
@@ -74,7 +74,7 @@ def _figure(height_in: float) -> Any:
 
 
 def _curves(chart: Mapping[str, Any]) -> Any:
-    figure = _figure(3.2)
+    figure = _figure(2.8)
     axes = figure.subplots()
     for at, series in enumerate(chart["series"]):
         _plot(axes, series, at)
@@ -82,17 +82,25 @@ def _curves(chart: Mapping[str, Any]) -> Any:
         axes.axvline(position, color=SOFT, linewidth=1, linestyle=":")
         axes.annotate(
             word, (position, 1), xycoords=("data", "axes fraction"), xytext=(-3, -2), textcoords="offset points",
-            ha="right", va="top", color=SOFT, fontsize=8,
+            ha="right", va="top", color=SOFT, fontsize=9,
         )  # fmt: skip
     axes.set_xlabel(chart["x"])
     axes.set_ylabel(chart["y"])
-    if chart["log_x"]:
-        axes.set_xscale("log")
-    if chart["log_y"]:
-        axes.set_yscale("log")
+    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
+        if chart[f"log_{name}"]:
+            getattr(axes, f"set_{name}scale")("log")
+            _label_powers(axis)
     if len(chart["series"]) > 1:
         axes.legend(loc="best")
     return figure
+
+
+def _label_powers(axis: Any) -> None:
+    """Write powers of ten as `1e-06`: matplotlib's own labels are formulas, which are not parsed here."""
+    from matplotlib.ticker import FuncFormatter, NullLocator  # noqa: PLC0415
+
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _plot(axes: Any, series: Mapping[str, Any], at: int) -> None:
@@ -110,7 +118,7 @@ def _plot(axes: Any, series: Mapping[str, Any], at: int) -> None:
 def _forest(chart: Mapping[str, Any]) -> Any:
     panels: Sequence[tuple[str, Sequence[Mapping[str, Any]]]] = chart["panels"]
     heights = [len(rows) + 1.8 for _, rows in panels]
-    figure = _figure(0.24 * sum(heights) + 0.2)
+    figure = _figure(0.28 * sum(heights) + 0.2)
     grid = figure.subplots(len(panels), 1, gridspec_kw={"height_ratios": heights}, squeeze=False)
     for axes, (unit, rows) in zip(grid[:, 0], panels, strict=True):
         _panel(axes, unit, rows)
@@ -142,7 +150,7 @@ def _panel(axes: Any, unit: str, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _points(chart: Mapping[str, Any]) -> Any:
-    figure = _figure(3.2)
+    figure = _figure(2.8)
     axes = figure.subplots()
     for at, (name, x, y) in enumerate(chart["points"]):
         axes.plot([x], [y], MARKS[at % 6], color=series_colour(at), markersize=7)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.artifacts import FORMS
-from pipeline.report.blocks import Block, Paragraph, Section, Table, Value, Words
+from pipeline.report.blocks import Block, Bullets, Code, Paragraph, Section, Table, Value, Words
 from pipeline.report.quantities import NOTHING, size
 
 _PROMPT, _GENERATION = "verify.prompt-tokens-per-second", "verify.generation-tokens-per-second"
@@ -15,19 +16,43 @@ _NOTE = (
     "These figures differ from run to run and are no part of any artifact. A stage that was not built in this run shows"
     " those of the run that built it."
 )
+_SHA256 = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _WHOLE_FROM = 100.0
 """Values from here on are shown without decimals."""
 Records = Mapping[str, Mapping[str, Any]]
 
 
-def speeds_section(records: Records) -> Section:
+def speeds_section(records: Records, sizes: Mapping[str, int] | None = None) -> Section:
     """Return the section "Measured on this machine" from build records, in their order.
 
     `records`: stage → {"wall_s": seconds, "measured": [{"name", "value", "unit"}]}. A stage that was taken from the
-    store shows the figures of the run that built it; one without a record shows none.
+    store shows the figures of the run that built it; one without a record shows none. `sizes`: stage → bytes of its
+    artifact.
     """
-    parts: list[Block] = [Paragraph(_NOTE), *_forms(records), *_others(records), *_walls(records)]
+    parts: list[Block] = [Paragraph(_NOTE), *_forms(records), *_others(records), *_walls(records, sizes or {})]
     return Section("Measured on this machine", parts)
+
+
+def training_seconds(records: Records) -> float | None:
+    """Return how long the training took; None where that was not measured."""
+    found = _figures(records.get("train", {})).get("train.seconds")
+    return None if found is None else round(float(found["value"]), 3)
+
+
+def build_section(environments: Mapping[str, Mapping[str, str]]) -> Section | None:
+    """Return what the stages ran in: every package of each environment, by the stage that was first to use it."""
+    if not environments:
+        return None
+    parts: list[Block] = [
+        Paragraph(
+            "What the stages ran in: interpreter, packages and native files, each by the start of its hash. The whole"
+            " ones stand in manifest.json, in the key of every stage."
+        )
+    ]
+    for stage, packages in environments.items():
+        items = [(Code(name), " " + _SHA256.sub(r"\1…", words)) for name, words in sorted(packages.items())]
+        parts.append(Section(f"Environment of {stage}", (Bullets(items),), folded=True))
+    return Section("Environments", parts)
 
 
 def _forms(records: Records) -> list[Block]:
@@ -60,14 +85,23 @@ def _others(records: Records) -> list[Block]:
     return [Table(("stage", "figure", "value", "unit"), rows)] if rows else []
 
 
-def _walls(records: Records) -> list[Block]:
-    """Return the wall time of each stage, and their sum (stages may have run at the same time)."""
-    walls = [(stage, float(record["wall_s"])) for stage, record in records.items() if "wall_s" in record]
+def _walls(records: Records, sizes: Mapping[str, int]) -> list[Block]:
+    """Return the wall time and bytes of each stage, and their sums (stages may have run at the same time)."""
+    walls = [
+        (stage, float(record["wall_s"]), sizes.get(stage)) for stage, record in records.items() if "wall_s" in record
+    ]
     if not walls:
         return []
-    walls.append(("sum", sum(seconds for _, seconds in walls)))
-    rows: list[Sequence[Words]] = [(stage, Value(f"{seconds:.2f}", round(seconds, 3))) for stage, seconds in walls]
-    return [Table(("stage", "wall time, s"), rows)]
+    walls.append(("sum", sum(seconds for _, seconds, _ in walls), sum(sizes.values()) if sizes else None))
+    rows: list[Sequence[Words]] = [
+        (
+            stage,
+            Value(f"{seconds:.2f}", round(seconds, 3)),
+            *((NOTHING if count is None else size(count),) if sizes else ()),
+        )
+        for stage, seconds, count in walls
+    ]
+    return [Table(("stage", "wall time, s", *(("artifact",) if sizes else ())), rows)]
 
 
 def _unit(entry: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Block, Code, Facts, Inline, Notice, Paragraph, Tone, Words
+from pipeline.report.glance import glance
 from pipeline.report.quantities import fixed, number, size
 
 OUTCOMES = ("failed", "not measured", "warned", "waived", "passed")
@@ -41,16 +42,39 @@ def verdict_notice(artifacts: Artifacts) -> Notice:
 
 def summary(artifacts: Artifacts) -> list[Block]:
     """Return the verdict, and one line each on what was built and how its forms are."""
-    files = model_files(artifacts)
+    files = artifacts.models()
     pairs: list[tuple[str, Words]] = [("built", (Code(path), ", ", size(count))) for path, count in files.items()]
     pairs += [(name, _form(artifacts, stage)) for stage, name in artifacts.forms().items()]
-    return [Paragraph(artifacts.settings["description"]), verdict_notice(artifacts), Facts(pairs)]
+    lead: list[Block] = [
+        Paragraph(artifacts.settings["description"]),
+        *stop_notice(artifacts),
+        verdict_notice(artifacts),
+    ]
+    return [*lead, *glance(artifacts), Facts(pairs)]
 
 
-def model_files(artifacts: Artifacts) -> dict[str, int]:
-    """Return the GGUF files that were built, F16 first, with their bytes."""
-    stages = [stage for stage in artifacts.folders if stage == "convert" or stage.startswith("quantize-")]
-    return {path: count for stage in stages for path, count in artifacts.sizes(stage, "*.gguf").items()}
+STOPPED = "STOPPED BEFORE A RELEASE."
+"""How the papers of a build that was stopped begin; it tells them from those of a release."""
+
+
+def stop_notice(artifacts: Artifacts) -> list[Block]:
+    """Return what stopped the build, and whose the models are that lie beside these papers."""
+    stop = artifacts.settings.get("stopped")
+    if not stop:
+        return []
+    failed = [(stage, verdict) for stage, verdict in artifacts.all_verdicts() if verdict["outcome"] == "failed"]
+    pieces: list[Inline] = [str(stop["what"])]
+    for at, (stage, verdict) in enumerate(failed):
+        pieces += [", " if at else ": ", Code(verdict["gate"]), f" in {stage}"]
+    pieces.append(". ")
+    if stop["released"]:
+        pieces.append(
+            "The models and checksums in this folder are those of the last whole build, not of this one. Its report is"
+            " kept beside them: released-report.html, released-report.md."
+        )
+    else:
+        pieces.append("Nothing was released.")
+    return [Notice(STOPPED, tuple(pieces), "bad")]
 
 
 def _form(artifacts: Artifacts, stage: str) -> tuple[Inline, ...]:

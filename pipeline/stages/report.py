@@ -1,11 +1,15 @@
-"""`report`: one Markdown file about the whole build, from the small files of all stages."""
+"""`report`: a page about the whole build, the same as Markdown and as numbers, from the small files of all stages."""
 
 from __future__ import annotations
 
+from importlib.metadata import version
+from typing import Any
+
+from llama_cpp_vendor.pin import read_pin
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.document import document
-from pipeline.report.markdown import render
+from pipeline.report.papers import PAPERS, papers
+from pipeline.report.provenance import SETTINGS
 from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import HostJob, Input, Stage
 
@@ -16,19 +20,19 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `report`. Large files are inputs for their size and digest only; none of them is read."""
     types = recipe.quantize.types
     show = recipe.report.show_data_rows
-    splits = () if show else ("train.jsonl", "validation.jsonl", "test.jsonl")
+    rows = ("dropped.jsonl",) if show else ("train.jsonl", "validation.jsonl", "test.jsonl")
     return (
         Stage(
             name="report",
             family="report",
-            version=1,
+            version=2,
             environment="host",
-            parameters={"name": recipe.name, "description": recipe.description, "show_data_rows": show},
-            summary="report.md",
+            parameters=settings_of(recipe),
+            summary=", ".join(PAPERS),
             host=write_report,
             inputs={
                 "fetch-data": Input("fetch-data", ("source.json",)),
-                "prepare": Input("prepare", ("funnel.json", *splits)),
+                "prepare": Input("prepare", ("funnel.json", *rows)),
                 "preflight": Input("preflight", ("prompts.jsonl",)),
                 "train": Input("train", ("history.json", "adapter/*.safetensors")),
                 "merge": Input("merge", ("model/*.safetensors", *_two_merges(recipe))),
@@ -48,8 +52,26 @@ def _two_merges(recipe: Recipe) -> tuple[str, ...]:
     return ("merge.json",) if recipe.train.load_in_4bit else ()
 
 
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what the report knows of the recipe. Paths of the user's machine are no part of it."""
+    named = {name: recipe.slice(name)[name] for name in ("base", "data")}
+    pin = read_pin()
+    public = ("source", "repo", "revision", "licence", "rows")
+    return {
+        "name": recipe.name,
+        "description": recipe.description,
+        "show_data_rows": recipe.report.show_data_rows,
+        **{name: {key: found[key] for key in public if found.get(key)} for name, found in named.items()},
+        **recipe.slice(*SETTINGS),
+        "llama_cpp": {"commit": pin.commit, "archive_sha256": pin.sha256},
+        "matplotlib": version("matplotlib"),  # another one may draw other bytes
+    }
+
+
 def write_report(job: HostJob) -> None:
-    """Write `report.md`: the same bytes for the same artifacts and verdicts."""
+    """Write the papers: the same bytes for the same artifacts and verdicts."""
     given = job.parameters
-    text = render(document(Artifacts(job.inputs, given["digests"], given["verdicts"], given)))
-    (job.output / "report.md").write_text(text, encoding="utf-8", newline="\n")
+    settings = {name: value for name, value in given.items() if name not in ("verdicts", "digests")}
+    artifacts = Artifacts(job.inputs, given["digests"], given["verdicts"], settings)
+    for name, data in papers(artifacts).items():
+        (job.output / name).write_bytes(data)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import GateError
+from pipeline.report.summary import STOPPED
 from tests.e2e.conftest import REPOSITORY, Workplace, events
 
 pytestmark = pytest.mark.timeout(2700)  # with the seedling, whose base it shares
@@ -74,3 +75,12 @@ def test_nothing_was_converted(stops: list[dict[str, list[str]]], built: Workpla
     record = json.loads(max((built.build / "runs").glob("*/record.json")).read_bytes())
     statuses = {name: stage["status"] for name, stage in record["stages"].items()}
     assert not {name for name, status in statuses.items() if status == "built"} & {"merge", "convert", "release"}
+
+
+def test_the_papers_say_what_stopped_it(stops: list[dict[str, list[str]]], built: Workplace) -> None:
+    """At their top, with the gates that failed; and no row of anybody's."""
+    folder = built.build / "noteai-v1-replay"
+    for name in ("report.md", "report.html"):
+        top = (folder / name).read_text(encoding="utf-8").split("What needs attention")[0 if name == "report.md" else 1]
+        assert STOPPED in top, name
+        assert all(gate in top for gates in stops[-1].values() for gate in gates), name

@@ -9,13 +9,31 @@ from pathlib import Path
 import pytest
 
 from pipeline.artifact import Manifest
+from pipeline.digest import digest_json
 from pipeline.loading import load_recipe
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe, Report
+from pipeline.report import html
+from pipeline.report.blocks import Document, Section
+from pipeline.report.record import record
+from pipeline.report.summary import STOPPED
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
 from pipeline.view import chain, show
 from tests.support.killed import killed_at_every_step
+
+VERDICT = {
+    "gate": "data.tag-lists",
+    "subject": "clean rows",
+    "value": 0,
+    "unit": "rows",
+    "limit": "0",
+    "source": "",
+    "cause": "",
+    "advice": "",
+    "evidence": ["a row of somebody"],
+    "waiver": "",
+}
 
 
 def nothing(job: HostJob) -> None:
@@ -28,22 +46,31 @@ def publish(store: Store, stage: str, **files: str) -> Manifest:
     output.mkdir()
     for name, text in files.items():
         (output / name.replace("__", ".")).write_text(text)
-    verdict = {"gate": "data.tag-lists", "outcome": "passed", "evidence": ["a row of somebody"]}
-    manifest = store.describe(f"key-{stage}-{sorted(files.values())}", stage, {}, output).judged([verdict])
+    verdict = {**VERDICT, "outcome": "passed"}
+    manifest = store.describe(f"key-{stage}-{digest_json(files)[:8]}", stage, {}, output).judged([verdict])
     store.publish(manifest, output, {"wall_s": 1.0, "measured": []})
     return manifest
+
+
+PAPERS = {
+    "report__md": "# report\n",
+    "report__html": html.render(Document("report", (), (Section("Files", ()),))),
+    "report__json": json.dumps(record(Document("report", ()))),
+    "training_results__json": '{"steps": 3}',
+}
+"""What the stage publishes."""
 
 
 def build(store: Store, text: str) -> dict[str, Manifest]:
     """A build whose F16 file has this text."""
     return {
         "convert": publish(store, "convert", **{"model-f16__gguf": text}),
-        "report": publish(store, "report", report__md="# report\n"),
+        "report": publish(store, "report", **PAPERS),
         "release": publish(store, "release", SHA256SUMS="x"),
     }
 
 
-PLAN = Plan(Stage(name, name, 1, "host", {}, "", host=nothing) for name in ("convert", "report", "release"))
+PLAN = Plan(Stage(name, name, 1, "host", {}, "", host=nothing) for name in ("convert", "evaluate", "report", "release"))
 
 
 @pytest.fixture
@@ -86,6 +113,97 @@ def test_the_chain_quotes_no_rows_unless_the_recipe_shows_them(tmp_path: Path, r
     hidden = recipe.model_copy(update={"report": Report(show_data_rows=False)})
     assert "a row of somebody" in json.dumps(chain(recipe, manifests, {}))
     assert "a row of somebody" not in json.dumps(chain(hidden, manifests, {}))
+
+
+def test_what_differs_from_run_to_run_is_added_to_every_paper(tmp_path: Path, recipe: Recipe) -> None:
+    """Times in the page, in Markdown and in numbers; what the stage published stays as it is."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    manifests = build(store, "one")
+    show(shown, recipe, PLAN, store, manifests, {})
+    assert "## Measured on this machine\n" in (shown / "report.md").read_text()
+    assert "<h2>Measured on this machine</h2>" in (shown / "report.html").read_text()
+    sections = json.loads((shown / "report.json").read_text())["sections"]
+    assert [section["title"] for section in sections] == ["Measured on this machine"]
+    assert json.loads((shown / "training_results.json").read_text()) == {"steps": 3, "training_seconds": None}
+    assert "Measured" not in (store.folder(manifests["report"]) / "report.html").read_text()
+
+
+@pytest.mark.parametrize(("show_rows", "names"), [(True, {"comparison", "baseline"}), (False, {"comparison"})])
+def test_a_table_of_answers_has_a_human_name_only_where_rows_are_shown(
+    tmp_path: Path,
+    recipe: Recipe,
+    show_rows: bool,  # noqa: FBT001 - a case
+    names: set[str],
+) -> None:
+    """Differences are nobody's rows; the base's answers stand beside references."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    tables = {"comparison_evaluation__csv": "metric\n", "baseline_evaluation__csv": "answer\n"}
+    manifests = {**build(store, "one"), "evaluate": publish(store, "evaluate", **tables)}
+    show(shown, recipe, PLAN, store, manifests, {})
+    told = recipe.model_copy(update={"report": Report(show_data_rows=show_rows)})
+    show(shown, told, PLAN, store, manifests, {})
+    assert {path.name.removesuffix("_evaluation.csv") for path in shown.glob("*.csv")} == names
+
+
+def test_a_run_that_was_stopped_tells_why_at_the_top(tmp_path: Path, recipe: Recipe) -> None:
+    """With what there is: the stages that were built, the gates that answered."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    failed = {**VERDICT, "outcome": "failed", "value": 3}
+    manifest = publish(store, "convert", **{"model-f16__gguf": "one"}).judged([failed])
+    show(shown, recipe, PLAN, store, {"convert": manifest}, {}, stopped="1 gate failed")
+    told = (shown / "report.md").read_text()
+    assert told.index(STOPPED) < told.index("## ")
+    assert "1 gate failed: `data.tag-lists` in convert. Nothing was released." in told
+    page = (shown / "report.html").read_text()
+    assert page.index(STOPPED) < page.index("<h2>")
+    assert json.loads((shown / "report.json").read_text())["lead"][1]["notice"] == STOPPED
+
+
+def test_papers_of_a_release_are_kept_while_a_later_run_is_stopped(tmp_path: Path, recipe: Recipe) -> None:
+    """Under names of their own, which the next release takes away; a second stop leaves them alone."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    manifests = build(store, "one")
+    show(shown, recipe, PLAN, store, manifests, {})
+    released = (shown / "report.html").read_text()
+    for _ in range(2):
+        show(shown, recipe, PLAN, store, {"convert": manifests["convert"]}, {}, stopped="1 gate failed")
+        assert (shown / "released-report.html").read_text() == released
+        assert "not of this one" in (shown / "report.html").read_text()
+        assert "released-report.md" in (shown / "report.md").read_text()
+    show(shown, recipe, PLAN, store, manifests, {})
+    assert (shown / "report.html").read_text() == released
+    assert not list(shown.glob("released-*"))
+
+
+def test_what_a_broken_stage_left_does_not_hide_what_stopped_the_build(tmp_path: Path, recipe: Recipe) -> None:
+    """A file that no section can read."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    plan = Plan([Stage("train", "train", 1, "host", {}, "", host=nothing)])
+    manifest = publish(store, "train", history__json='{"train": 7}').judged([{**VERDICT, "outcome": "failed"}])
+    show(shown, recipe, plan, store, {"train": manifest}, {}, stopped="1 gate failed")
+    told = (shown / "report.md").read_text()
+    assert STOPPED in told
+    assert "The report could not be made: KeyError" in told
+    assert "data.tag-lists" in told
+
+
+def showing_a_stop_after_a_release(folder: Path) -> Iterator[None]:
+    """A release's papers make room for those of a run that was stopped."""
+    store, recipe = Store(folder / "store", "run"), load_recipe("seedling")
+    manifests = build(store, "one")
+    show(folder / "x", recipe, PLAN, store, manifests, {})
+    yield
+    show(folder / "x", recipe, PLAN, store, {"convert": manifests["convert"]}, {}, stopped="1 gate failed")
+
+
+def test_a_run_killed_while_it_tells_of_a_stop_loses_no_paper_of_the_release(tmp_path: Path) -> None:
+    """Each is there, under its own name or the other one, or both."""
+    folders = killed_at_every_step(showing_a_stop_after_a_release, tmp_path)
+    assert len(folders) > 6
+    for folder in folders:
+        for kind in ("md", "html"):
+            papers = [folder / "x" / name for name in (f"report.{kind}", f"released-report.{kind}")]
+            assert [paper for paper in papers if paper.is_file() and STOPPED not in paper.read_text()], folder.name
 
 
 def showing_a_second_build(folder: Path) -> Iterator[None]:

@@ -12,7 +12,8 @@ from pipeline.gates.verdict import Outcome, Verdict
 from pipeline.gates.waivers import apply_waivers, unused_waivers
 from pipeline.recipe import Waiver
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.document import render
+from pipeline.report.document import document
+from pipeline.report.markdown import render
 from pipeline.runs import read_state
 from pipeline.stages.release import chain
 from tests.support.workplace import Workplace
@@ -70,8 +71,8 @@ def test_a_waiver_shows_in_the_manifest(waived: Manifest) -> None:
 
 def test_a_waiver_shows_in_the_report(waived: Manifest) -> None:
     """In the sentence at the top, with its reason in what needs attention, and in the table of its stage."""
-    artifacts = Artifacts({}, {}, {"prepare": waived.gates})
-    report = render(artifacts, {"name": "few", "description": "titles", "show_data_rows": False})
+    artifacts = Artifacts({}, {}, {"prepare": waived.gates}, {"name": "few", "description": "titles"})
+    report = render(document(artifacts))
     assert "**Healthy but for written exceptions.**" in report.split("\n## ", maxsplit=1)[0]
     assert f"  - waived because: {REASON}" in report
     assert "| **waived**" in report.split("\n## Gates\n", maxsplit=1)[1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,11 @@ def test_the_numbers_are_those_of_a_direct_computation() -> None:
     ]
     assert result["mean_kl"] == pytest.approx(math.fsum(kl) / 8, abs=1e-9)
     assert result["p99_kl"] == pytest.approx(sorted(kl)[6] + 0.93 * (sorted(kl)[7] - sorted(kl)[6]), abs=1e-9)
+    assert result["kl_quantiles"]["50"] == pytest.approx((sorted(kl)[3] + sorted(kl)[4]) / 2, abs=1e-9)
+    assert result["kl_quantiles"]["100"] == pytest.approx(max(kl), abs=1e-9)
+    edges, counts = result["kl_histogram"]["edges"], result["kl_histogram"]["counts"]
+    bins = [(-math.inf, edges[0]), *pairwise(edges), (edges[-1], math.inf)]
+    assert counts == [sum(low <= value < high for value in kl) for low, high in bins]
     assert result["top1_agreement"] == sum(p.index(max(p)) == q.index(max(q)) for p, q in pairs) / 8
     assert result["max_abs_logit_difference"] == pytest.approx(float(np.abs(first - second).max()))
     assert result["perplexity_reference"] == pytest.approx(math.exp(losses[0]), abs=1e-9)
@@ -187,6 +193,20 @@ def test_the_job_writes_one_pair(tmp_path: Path) -> None:
     pairs = json.loads((tmp_path / "output" / "comparison.json").read_text())["pairs"]
     assert [(pair["reference"], pair["candidate"]) for pair in pairs] == [("verify-hf", "verify-merged")]
     assert pairs[0]["mean_kl"] == compared(logits(1), logits(2))["mean_kl"]
+
+
+def test_each_position_counts_in_one_bin() -> None:
+    """Equal predictions under the first edge, a divergence on an edge over it, the largest after the last."""
+    from pipeline.inside.compare import EDGES, histogram
+
+    found = histogram([0.0, EDGES[0], 0.002, 0.002, 11.0])
+    assert len(found["counts"]) == len(EDGES) + 1
+    assert {at: count for at, count in enumerate(found["counts"]) if count} == {
+        0: 1,
+        1: 1,
+        EDGES.index(0.003): 2,
+        19: 1,
+    }
 
 
 def test_logits_that_do_not_fit_the_text_are_refused(tmp_path: Path) -> None:

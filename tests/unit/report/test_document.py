@@ -205,8 +205,8 @@ def test_a_long_run_keeps_its_best_and_last_evaluation(build: dict[str, Path]) -
 def test_files_show_sizes_and_digests(build: dict[str, Path]) -> None:
     """Adapter, merged weights, F16 and each quantized file."""
     text = section(rendered(build), "Files")
-    assert "| `model-f16.gguf`                    |  7.00 kB |  7,000 | 100.0 % | `cccccccccccccccc` |" in text
-    assert "| `model-Q4_K_M.gguf`                 |  2.50 kB |  2,500 |  35.7 % |" in text
+    assert re.search(rf"\| `model-f16.gguf` +\|  7.00 kB \|  7,000 \| 100.0 % \| `{'c' * 64}` \|", text)
+    assert re.search(r"\| `model-Q4_K_M.gguf` +\|  2.50 kB \|  2,500 \|  35.7 % \| `–` +\|", text)
 
 
 def test_every_verdict_is_listed_under_its_stage(build: dict[str, Path]) -> None:

@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from pipeline.closure import PACKAGE, closure
 from pipeline.report.charts import Chart, Curves, Forest, Interval, Points, Series
 from pipeline.report.drawing import pictures
 
@@ -83,6 +84,28 @@ def test_labels_are_text(drawn: dict[str, str]) -> None:
         texts = ["".join(element.itertext()) for element in root.iter() if element.tag.endswith("text")]
         assert LABEL in texts
         assert not [element for element in root.iter() if element.tag.endswith("script")]
+
+
+def test_powers_of_ten_are_numbers(drawn: dict[str, str]) -> None:
+    """A logarithmic axis has labels that read as numbers, not as formulas."""
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", drawn["kl"])
+    assert "1e-05" in texts
+    assert not [text for text in texts if "$" in text or "\\" in text]
+
+
+def test_the_code_that_paints_counts_in_the_stages_key() -> None:
+    """An edit of it draws the report anew; what is added when the papers are shown does not."""
+    files = {path.name for path in closure(PACKAGE / "stages" / "report.py", PACKAGE, "pipeline")}
+    assert {"painting.py", "drawing.py", "page_style.py"} <= files
+    assert not {"speeds.py", "shown.py", "store.py"} & files
+
+
+def test_the_host_imports_no_matplotlib() -> None:
+    """It is loaded where plots are drawn, and only there."""
+    code = "import sys, pipeline.view, pipeline.stages.registry; print('matplotlib' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_no_charts_need_no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.report.markdown import render_section
-from pipeline.report.speeds import Records, speeds_section
+from pipeline.report.speeds import Records, build_section, speeds_section
 
 RECORDS = {
     "prepare": {"wall_s": 1.25, "measured": []},
@@ -61,3 +61,21 @@ def test_nothing_measured_is_still_a_section() -> None:
     text = render_speeds({})
     assert text.startswith("## Measured on this machine\n")
     assert "|" not in text
+
+
+def test_environments_name_every_package() -> None:
+    """With the start of its hash; nothing where no stage had an environment."""
+    section = build_section({"train": {"torch": "2.13.0+cpu sha256:" + "a" * 64}})
+    assert section is not None
+    text = render_section(section)
+    assert "### Environment of train" in text
+    assert f"- `torch` 2.13.0+cpu sha256:{'a' * 16}…" in text
+    assert build_section({}) is None
+
+
+def test_artifacts_have_their_bytes_beside_the_time() -> None:
+    """A stage whose size is not known has a dash."""
+    text = render_section(speeds_section(RECORDS, {"prepare": 2500, "train": 1_000_000}))
+    assert "| prepare             |         1.25 |  2.50 kB |" in text
+    assert "| verify-hf           |        10.00 |        – |" in text
+    assert "| sum                 |        91.75 |  1.00 MB |" in text

@@ -55,16 +55,38 @@ def test_the_report_is_written_the_same_twice(build: dict[str, Path], tmp_path: 
     for name in ("first", "second"):
         job = host_job(build, tmp_path / name, dict(stage.parameters))
         report.write_report(job)
-        written.append((job.output / "report.md").read_bytes())
+        written.append({path.name: path.read_bytes() for path in job.output.iterdir()})
     assert written[0] == written[1]
-    assert written[0].startswith(b"# test\n")
+    assert set(written[0]) == {"report.md", "report.html", "report.json", "training_results.json"}
+    assert written[0]["report.md"].startswith(b"# test\n")
+    assert not [name for name, data in written[0].items() if str(tmp_path).encode() in data]
+
+
+def test_the_report_names_no_path_of_the_users_machine() -> None:
+    """Base and data by what they are, not by where they lie."""
+    data = {"source": "files", "files": ["/home/somebody/rows.jsonl"], "licence": "CC-BY-4.0"}
+    base = {"source": "folder", "path": "/home/somebody/model"}
+    settings = report.settings_of(recipe(data=data, base=base))
+    assert settings["data"] == {"source": "files", "licence": "CC-BY-4.0"}
+    assert "somebody" not in json.dumps(settings)
+
+
+def test_the_training_in_a_dozen_numbers(build: dict[str, Path], tmp_path: Path) -> None:
+    """Without the time that it took, which differs from run to run."""
+    (stage,) = report.stages(recipe())
+    job = host_job(build, tmp_path / "report", dict(stage.parameters))
+    report.write_report(job)
+    found = json.loads((job.output / "training_results.json").read_text())
+    assert (found["steps"], found["rows"], found["trainable_share"]) == (65, 896, 0.1133)
+    assert "training_seconds" not in found
 
 
 def test_the_report_reads_splits_only_to_hide_them() -> None:
-    """Where rows are shown there is nothing to compare answers with."""
+    """Where rows are shown there is nothing to compare answers with; dropped rows are read only there."""
     hidden, shown = (report.stages(recipe(report={"show_data_rows": show}))[0] for show in (False, True))
     assert "train.jsonl" in hidden.inputs["prepare"].files
-    assert shown.inputs["prepare"].files == ("funnel.json",)
+    assert "dropped.jsonl" not in hidden.inputs["prepare"].files
+    assert shown.inputs["prepare"].files == ("funnel.json", "dropped.jsonl")
 
 
 def test_checksums_hold_in_a_folder_of_the_released_files(build: dict[str, Path], tmp_path: Path) -> None:
