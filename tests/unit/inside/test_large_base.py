@@ -63,7 +63,7 @@ def base(qwen_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "tie_word_embeddings": False,
     }
     write(folder / "config.json", CONFIG | sizes)
-    where = {}
+    where: dict[str, str] = {}
     for number, tensors in enumerate(shapes(), start=1):
         name = f"model-{number:05}-of-{SHARDS:05}.safetensors"
         write_header(folder / name, tensors)
