@@ -53,7 +53,7 @@ class DataLimits(BaseModel):
         0.95,
         ge=0,
         le=1,
-        description="Labelled tag lists that the classifier finds. Source: 0.97 of 100 kept out of its making.",
+        description="Labelled tag lists that the classifier finds. Source: 0.98 of 100 kept out of its making.",
     )
     split_difference: float = Field(
         0.05,
