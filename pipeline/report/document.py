@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pipeline.report.artifacts import Artifacts
+from pipeline.report.baseline import baseline_section
 from pipeline.report.blocks import Document, Section
 from pipeline.report.evaluation import evaluation_section
+from pipeline.report.questions import facts_section, open_questions_section
 from pipeline.report.sections import data_section, files_section, samples_section, training_section
 from pipeline.report.summary import summary
 from pipeline.report.verdicts import attention_section, gates_section, sources_section
@@ -15,6 +17,9 @@ SECTIONS: tuple[Callable[[Artifacts], Section | None], ...] = (
     attention_section,
     samples_section,
     evaluation_section,
+    baseline_section,
+    facts_section,
+    open_questions_section,
     training_section,
     data_section,
     files_section,
