@@ -59,7 +59,7 @@ def open_questions_section(artifacts: Artifacts) -> Section | None:
         guesses = sum(one["form"] == stage for one in opened["guessed"])
         wrongly = opened["abstained_wrongly"].get(stage, 0)
         abstained: Words = (number(asked - guesses), " of ", number(asked))
-        rows.append((name, abstained, (number(wrongly), " of ", number(found["prompts"]))))
+        rows.append((name, abstained, (number(wrongly), " of ", number(opened["answerable"]))))
     table = Table(("form", "abstains, rightly", "abstains, wrongly"), rows)
     listed = [(one, ()) for one in opened["guessed"]]
     guessed = _listed(artifacts, found, "Guesses", ("question", "form", "answer"), listed)

@@ -31,9 +31,10 @@ def wrong_facts(prompts: Rows, answers: Mapping[str, Rows]) -> dict[str, Any]:
 def open_questions(
     prompts: Rows, answers: Mapping[str, Rows], guesses: Mapping[str, Form], scored: Mapping[str, Form]
 ) -> dict[str, Any]:
-    """Return how many questions the data leave open, each guess at one, and each abstention from another question.
+    """Return how many questions the data leave open and each guess at one; how often a form abstains from the others.
 
-    `answers` and `guesses` are of these questions, `scored` of the held-out prompts; empty where nothing was asked.
+    `answers` and `guesses` are of these questions, `scored` of the held-out prompts, of which `answerable` are those
+    whose reference does not abstain itself. Empty where nothing was asked.
     """
     guessed = [
         {"id": prompt["id"], "form": name, "answer": row["text"]}
@@ -41,5 +42,10 @@ def open_questions(
         for prompt, row, scores in zip(prompts, rows, guesses[name].scores, strict=True)
         if scores.get("abstention") == 0
     ]
-    wrongly = {name: sum(one.get("false_abstention") == 1 for one in form.scores) for name, form in scored.items()}
-    return {"questions": len(prompts), "guessed": guessed, "abstained_wrongly": wrongly if prompts else {}}
+    told = {name: [one.get("false_abstention") for one in form.scores] for name, form in scored.items()}
+    return {
+        "questions": len(prompts),
+        "guessed": guessed,
+        "answerable": max((len(found) - found.count(None) for found in told.values()), default=0),
+        "abstained_wrongly": {name: found.count(1.0) for name, found in told.items()} if prompts else {},
+    }

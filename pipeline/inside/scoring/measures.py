@@ -117,7 +117,9 @@ def of_answer(
     }
     if in_japanese:
         given = f"{normalized(prompt['text'])} {reference.text}"
-        found["false_abstention"] = float(abstention.abstains(answer.text))
+        # A reference that abstains itself (`公開されておりません`) makes it the right answer.
+        right = abstention.abstains(reference.text)
+        found["false_abstention"] = None if right else float(abstention.abstains(answer.text))
         found["english_mixed"] = float(japanese.mixes_english(answer.text, given))
     return found
 

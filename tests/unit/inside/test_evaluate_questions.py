@@ -132,6 +132,20 @@ def test_abstaining_is_right_where_the_data_are_silent_and_wrong_elsewhere(tmp_p
     assert found["prompts"] == 48
 
 
+def test_an_answer_that_abstains_as_its_reference_does_is_not_wrong(tmp_path: Path) -> None:
+    """Data may teach to abstain (`公開されておりません`): such a prompt says nothing of false abstentions."""
+    rows = asked(questions=OPEN)
+    rows[0]["reference"] = "申し訳ございません。社長の年齢は公開されておりません。"
+    texts: Texts = dict.fromkeys(
+        FORMS, lambda one: "公開されておりません。" if one["id"] == rows[0]["id"] else "題名です"
+    )
+    found = evaluated(tmp_path, rows, texts)
+    assert found["metrics"]["false_abstention"]["values"]["verify-hf"]["value"] == 0
+    assert found["metrics"]["false_abstention"]["differences"][0]["pairs"] == 47
+    assert found["unanswerable"]["answerable"] == 47
+    assert found["unanswerable"]["abstained_wrongly"] == {"verify-base": 0, "verify-hf": 0}
+
+
 def test_open_questions_change_no_other_measure(tmp_path: Path) -> None:
     """They stand in no answers.jsonl, and no score of the held-out prompts counts them."""
     texts: Texts = {"verify-base": lambda _: "それは知りません", "verify-hf": lambda one: one["reference"]}
