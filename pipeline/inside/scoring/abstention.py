@@ -51,6 +51,7 @@ _QUOTED: Final = re.compile("[「『][^「」『』]*[」』]")
 _STOPS: Final = frozenset("。、!?,.…\n")
 _LINKS: Final = frozenset({"が", "けれど", "けど", "から", "し"})
 _CONDITIONS: Final = frozenset({"ば", "と"})
+_THINKS: Final = frozenset({"思う", "存じる", "考える"})
 _NOT: Final = {"助動詞-ヌ", "助動詞-ナイ"}
 
 
@@ -97,9 +98,9 @@ def _ends_unknown(clause: Sequence[Word]) -> bool:
 
 def _predicate(clause: Sequence[Word]) -> tuple[list[str], bool]:
     """Return a clause's words up to its last predicate, `NOT` for its negation, `END` after a noun; and if polite."""
-    rest = list(clause)
-    while rest and _is_closing(rest[-1]):
-        rest.pop()
+    rest = _without_closing(clause)
+    if len(rest) > 1 and rest[-1].normalized in _THINKS and rest[-2].normalized == "と":
+        rest = _without_closing(rest[:-2])
     words = [word.normalized for word in rest]
     polite = any(word.conjugation in ("助動詞-マス", "助動詞-デス") for word in clause)
     if rest and _is_negation(rest[-1]):
@@ -108,6 +109,13 @@ def _predicate(clause: Sequence[Word]) -> tuple[list[str], bool]:
     if rest and rest[-1].normalized == "兼ねる":
         return words, polite
     return [*[word.normalized for word in clause], "END"], polite
+
+
+def _without_closing(words: Sequence[Word]) -> list[Word]:
+    rest = list(words)
+    while rest and _is_closing(rest[-1]):
+        rest.pop()
+    return rest
 
 
 def _is_closing(word: Word) -> bool:

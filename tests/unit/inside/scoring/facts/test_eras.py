@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.inside.scoring.facts.eras import ERAS, western
@@ -36,6 +36,7 @@ def test_an_era_has_its_years_and_no_others(era: str, year: int, found: int | No
     assert western(era, year) == found
 
 
+@settings(deadline=None)
 @given(st.dates(date(1868, 1, 1), date(2100, 1, 1)))
 def test_each_day_has_one_era(day: date) -> None:
     """No gap and no overlap: 大正元年7月29日 does not exist, 明治45年7月29日 does."""

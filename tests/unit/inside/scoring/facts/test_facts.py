@@ -6,7 +6,7 @@ import time
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.inside.scoring.facts.eras import ERAS
@@ -51,6 +51,7 @@ def test_another_year_is_not_it(text: str) -> None:
     assert not holds(f"当社は{text}に設立されました。", YEAR)
 
 
+@settings(deadline=None)
 @given(st.dates(date(1873, 1, 1), date(2099, 12, 31)), st.dates(date(1873, 1, 1), date(2099, 12, 31)))
 def test_a_date_is_found_in_each_of_its_forms_and_in_no_other_date(day: date, other: date) -> None:
     """Western with signs or slashes, an era's, in full width."""
@@ -85,6 +86,7 @@ def test_a_number_is_found_however_it_is_written(text: str) -> None:
     assert holds("従業員は1200人です。", (text,))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 10**8), st.integers(1, 10**8), st.sampled_from(["人", "円", "店", "%", "km", ""]))
 def test_a_number_is_found_whole_or_not_at_all(asked: int, told: int, unit: str) -> None:
     """`10人` is not in `110人`, and nothing is added to it by a unit of ten thousand."""
@@ -130,6 +132,7 @@ def test_one_variant_suffices() -> None:
     assert holds("創業は明治の半ば", ("1899年", "明治の半ば"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_a_text_holds_itself_and_reads_the_same_twice(text: str) -> None:
     """No text raises, and the form of a form is itself but for its marks."""

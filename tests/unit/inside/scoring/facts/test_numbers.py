@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.inside.scoring.facts import numbers
@@ -29,6 +29,7 @@ def spelled(value: int) -> str:
     return "".join(reversed(parts))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**16 - 1))
 def test_every_way_to_write_a_number_reads_as_its_value(value: int) -> None:
     """Digits, groups of three, kanji, kanji one by one."""
@@ -36,6 +37,7 @@ def test_every_way_to_write_a_number_reads_as_its_value(value: int) -> None:
     assert {numbers.read(text) for text in (str(value), f"{value:,}", spelled(value), row)} == {Decimal(value)}
 
 
+@settings(deadline=None)
 @given(st.integers(1, 9_999), st.sampled_from(["万", "億", "兆"]), st.integers(1, 9_999))
 def test_digits_before_a_unit_are_multiplied_by_it(high: int, unit: str, low: int) -> None:
     """`12万3,400`."""
@@ -66,6 +68,7 @@ def test_what_is_no_number_stays_as_it_is(run: str, form: str) -> None:
     assert numbers.canonical(run) == form
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=numbers.KANJI + "0123456789,.", max_size=60))
 def test_no_run_of_numerals_raises(text: str) -> None:
     """Whatever a model babbles."""
