@@ -12,7 +12,7 @@ from typing import Final
 
 from .words import Word, split
 
-_MATTER: Final = "情報|記載|記述|言及|資料|データ|記録|回答|答え|答える|手掛かり|知識|根拠|説明"
+_MATTER: Final = "情報|記載|記述|言及|資料|データ|記録|回答|答え|答える|手掛かり|知識|説明"
 """What can be missing. In Sudachi's normalized form, as all words here; `お答え` is `御 答える`."""
 _AUXILIARIES: Final = "為る|致す|成す|こと|が|は|も|を|て|居る|おる|れる|られる|出来る|上げる|頂く|兼ねる|得る|ます"
 _BETWEEN: Final = rf"(?: (?:{_AUXILIARIES}))*"
@@ -32,7 +32,7 @@ _ENDINGS: Final = (
     rf"(?:{_MATTER}) (?:が|は|も|を|等|など|に){_FEW} (?:{_FIND}){_BETWEEN} NOT",
     rf"(?:情報|数字|数値|知識|資料|データ) (?:等 |など )?[をはも] (?:持つ 合わせる|持ち合わせる){_BETWEEN} NOT",
     rf"(?:記載|公表|公開|掲載|明記|記録|発表|開示) (?:は |も )?為る れる{_BETWEEN} NOT",
-    r"(?:書く|載せる|載る|含む|述べる|触れる|記す)(?: (?:れる|られる|て|は|居る|おる)){1,5}(?: ます)? NOT",
+    r"(?:書く|載せる|載る|述べる|触れる|記す)(?: (?:れる|られる|て|は|居る|おる)){1,5}(?: ます)? NOT",
     rf"明らか だ{_BETWEEN}(?: 成る)?{_BETWEEN} NOT",
     r"(?:定か|明らか) だ(?: は)?(?: 有る| 御座る)?(?: ます)? NOT",
     r"範囲 に (?:は )?(?:有る|御座る)(?: ます)? NOT",
