@@ -141,6 +141,14 @@ class Columns(Section):
     output: str = Field("title", min_length=1, description="Column that holds the answer to learn.")
     category: str | None = Field(None, description="Column to stratify the split by.")
     group: str | None = Field(None, description="Column whose rows must stay in one split (their source).")
+    must_contain: str | None = Field(
+        None,
+        description="Column of facts that an answer must hold: a list (in CSV the same as JSON) of texts, or of lists"
+        ' of variants of which one suffices, such as `[["1899年", "明治32年"], "東京"]`.',
+    )
+    must_not_contain: str | None = Field(
+        None, description="Column of facts that an answer must not hold, in the same form."
+    )
 
 
 class Cleaning(Section):
@@ -257,6 +265,18 @@ class Generate(Section):
     seed: int = Field(7, ge=0, le=MAX_SEED, description="Seed of the sample.")
 
 
+class Evaluate(Section):
+    """What is measured beyond the held-out prompts."""
+
+    unanswerable: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the questions count in the keys, not the name of their file
+        description="JSONL file of questions that the data do not answer, relative to the recipe file: rows with the"
+        " input columns. Every form answers them, and how often it abstains is measured.",
+    )
+
+
 class Parity(Section):
     """The text on which neighbouring forms are compared, teacher-forced."""
 
@@ -305,6 +325,7 @@ class Recipe(Section):
     merge: Merge = Field(Merge(), description="Adapter into base.")
     quantize: Quantize = Field(Quantize(), description="Which quantized files to make.")
     generate: Generate = Field(Generate(), description="How every form is made to speak.")
+    evaluate: Evaluate = Field(Evaluate(), description="What is measured beyond the held-out prompts.")
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
     numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
     report: Report = Field(Report(), description="What the report may show.")

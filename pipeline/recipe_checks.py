@@ -23,6 +23,7 @@ from pipeline.recipe import (
     Columns,
     Data,
     DataSource,
+    Evaluate,
     FileData,
     HubBase,
     Lora,
@@ -64,6 +65,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
         _columns_differ,
         _lengths_in_order,
         _data_files,
+        _question_file,
         _quantizations_known,
         _targets_known,
         _training_fits,
@@ -139,6 +141,12 @@ def _columns_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
     for key in ("category", "group"):
         if getattr(columns, key) == columns.output:
             yield Problem(("columns", key), "is the output column", "another column")
+    texts = {*columns.input, columns.output, columns.category, columns.group}
+    for key in ("must_contain", "must_not_contain"):
+        if getattr(columns, key) in texts - {None}:
+            yield Problem(("columns", key), "is a column of text", "a column of its own, which holds lists of facts")
+    if columns.must_contain is not None and columns.must_contain == columns.must_not_contain:
+        yield Problem(("columns", "must_not_contain"), "is also columns.must_contain", "another column")
 
 
 def _lengths_in_order(raw: Mapping[str, Any]) -> Iterable[Problem]:
@@ -168,6 +176,17 @@ def _data_files(raw: Mapping[str, Any]) -> Iterable[Problem]:
             f"names two files {name!r}",
             "different file names, since rows are reported by file name and line",
         )
+
+
+def _question_file(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    evaluate, data = _table(Evaluate, raw, "evaluate"), _sound(TypeAdapter(DataSource), raw.get("data"))
+    if evaluate is None or evaluate.unanswerable is None:
+        return
+    key = ("evaluate", "unanswerable")
+    if not evaluate.unanswerable.endswith(".jsonl"):
+        yield Problem(key, f"is {evaluate.unanswerable!r}", "a file that ends in .jsonl")
+    if isinstance(data, FileData) and evaluate.unanswerable in data.files:
+        yield Problem(key, "is also a file of rows", "a file of its own: the data must not answer these questions")
 
 
 def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:

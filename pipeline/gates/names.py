@@ -140,6 +140,14 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "seed 001 §1",
     ),
+    "data.facts": GateName(
+        "reference answers that do not hold their own facts (recipes with `columns.must_contain` or"
+        " `columns.must_not_contain`)",
+        "rows",
+        "over 0",
+        "",
+        "seed 004: 設立年",
+    ),
     # -- recipe and tokenizer (preflight) -----------------------------------------------------------
     "preflight.evaluations": GateName(
         "planned evaluations", "evaluations", "under {preflight.min_evaluations}", "", "seed 001 §10, seed 002"
@@ -491,6 +499,13 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "0, and more than half are of the validation split, which chose the checkpoint",
         "seed 003: 133 questions to train on and the same 133 to test with",
+    ),
+    "evaluation.baseline": GateName(
+        "values of the base that differ between `evaluate-base`, before the training, and `evaluate`",
+        "values",
+        "over 0",
+        "",
+        "design.md, stages",
     ),
 }
 """By stage, in the order in which they run."""

@@ -13,18 +13,28 @@ from typing import Any, Final
 import numpy as np
 
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
-from .scoring import bootstrap, forms, tables, text_loss, words
+from .scoring import bootstrap, forms, listed, tables, text_loss, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
+from .unanswerable import KIND as UNANSWERABLE
 
 BASE: Final = "verify-base"
 TUNED: Final = "verify-hf"
 REFERENCES: Final = "references"
+FACT_MEASURES: Final = ("fact_accuracy", "wrong_facts")
 _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of the training text"
 
 
 def main(job: Job) -> None:
-    """Write `evaluation.json`, `answers.jsonl`, `comparison_evaluation.csv`, `baseline_evaluation.csv`.
+    """Write `evaluation.json`, `answers.jsonl` and `comparison_evaluation.csv`."""
+    evaluation, rows = evaluated(job)
+    write_json(job.output / "evaluation.json", evaluation)
+    write_jsonl(job.output / "answers.jsonl", rows)
+    tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
+
+
+def evaluated(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what is written: every measure of the job's forms, and the answers with their scores.
 
     Parameters: `forms`, the stages that made the model speak, base first, and `language` (`ja` or `any`).
     Inputs: one of each form's name, `preflight` (prompts with references), `data` (train.jsonl).
@@ -39,20 +49,34 @@ def main(job: Job) -> None:
         losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
         scored[name] = forms.score(asked, answers[name], losses)
         progress("evaluate.form", len(scored), len(names))
-    evaluation = compared(asked, scored)
-    rows = answer_rows(asked, answers, scored)
-    write_json(job.output / "evaluation.json", evaluation)
-    write_jsonl(job.output / "answers.jsonl", rows)
-    tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
-    tables.write_answers(job.output / "baseline_evaluation.csv", rows, BASE)
+    unknown = read_kind(job, UNANSWERABLE)
+    guesses = {name: greedy_answers(job.inputs[name], name, unknown) for name in names}
+    opened = {name: forms.score_open(rows, in_japanese=asked.in_japanese) for name, rows in guesses.items()}
+    lists = {
+        "facts": listed.wrong_facts(asked.prompts, answers),
+        "unanswerable": listed.open_questions(unknown, guesses, opened, scored),
+    }
+    return {**compared(asked, scored, opened), **lists}, answer_rows(asked, answers, scored)
 
 
 def read_prompts(job: Job) -> Asked:
     """Return the prompts that training never saw: those it saw measure memory, not the task."""
-    prompts = [one for one in read_jsonl(job.inputs["preflight"] / "prompts.jsonl") if one["kind"] == "unseen"]
+    prompts = read_kind(job, "unseen")
     trained = {folded(row["output"]) for row in read_jsonl(job.inputs["data"] / "train.jsonl")}
     references = [Text.of(one["reference"]) for one in prompts]
-    return Asked(prompts, references, trained, in_japanese=job.parameters["language"] == "ja")
+    unasked = {} if any(one.get("facts") for one in prompts) else dict.fromkeys(FACT_MEASURES, _without_facts(prompts))
+    if not read_kind(job, UNANSWERABLE):
+        unasked["false_abstention"] = forms.NO_QUESTIONS
+    return Asked(prompts, references, trained, in_japanese=job.parameters["language"] == "ja", unasked=unasked)
+
+
+def read_kind(job: Job, kind: str) -> list[dict[str, Any]]:
+    """Return the prompts of one kind."""
+    return [one for one in read_jsonl(job.inputs["preflight"] / "prompts.jsonl") if one["kind"] == kind]
+
+
+def _without_facts(prompts: Sequence[Mapping[str, Any]]) -> str:
+    return forms.WITHOUT_FACTS if any("facts" in one for one in prompts) else forms.NO_FACTS
 
 
 def greedy_answers(folder: Path, name: str, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -87,12 +111,16 @@ def window_losses(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> 
     return text_loss.of_windows(records, lengths)
 
 
-def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
-    """Return evaluation.json: the values of every form and of the references, and the differences that matter."""
+def compared(asked: Asked, scored: Mapping[str, Form], opened: Mapping[str, Form]) -> dict[str, Any]:
+    """Return evaluation.json: the values of every form and of the references, and the differences that matter.
+
+    `scored` are the forms by their answers to the held-out prompts, `opened` by those to unanswerable questions.
+    """
     references = forms.describe_references(asked)
     metrics = {}
     for done, (name, measure) in enumerate(MEASURES.items(), start=1):
-        values = {form: _value(found, name) for form, found in scored.items()}
+        found = opened if measure.unanswerable else scored
+        values = {form: _value(one, name) for form, one in found.items()}
         if measure.of_text:
             values[REFERENCES] = _value(references, name)
         metrics[name] = {
@@ -100,7 +128,7 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
             "better": measure.better or "neither",
             "values": values,
             "differences": [
-                {"against": first, "form": second, **forms.difference(name, scored[first], scored[second], references)}
+                {"against": first, "form": second, **forms.difference(name, found[first], found[second], references)}
                 for first, second in pairs(list(scored))
             ],
         }
@@ -119,7 +147,7 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return what is held against what: every tuned form against the base, every later one against the adapter."""
     later = [name for name in names if name not in (BASE, TUNED)]
-    return [*((BASE, name) for name in (TUNED, *later)), *((TUNED, name) for name in later)]
+    return [*((BASE, name) for name in names if name != BASE), *((TUNED, name) for name in later)]
 
 
 def _value(form: Form, name: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "preflight": Input("preflight", ("prompts.jsonl", "parity.json")),
                 "data": Input("prepare", ("train.jsonl",)),
             },
+            judged_with={"baseline": "evaluate-base"},
             gates=evaluation_gates,
         ),
     )

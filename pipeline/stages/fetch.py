@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.fetching.folder import fetch_folder, model_files
 from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
+from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_file
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.recipe import FolderBase, HubBase, HubWeights, Recipe
 from pipeline.stages.stage import HostJob, Stage
@@ -16,8 +17,8 @@ from pipeline.stages.stage import HostJob, Stage
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return `fetch-base` and `fetch-data`.
 
-    With them `fetch-training-base` where training loads 4-bit weights of its own, and `fetch-overrules` where a person
-    overrules the cleaning.
+    With them `fetch-training-base` where training loads 4-bit weights of its own, `fetch-overrules` where a person
+    overrules the cleaning, and `fetch-questions` where the recipe names questions that the data do not answer.
     """
     found = [_base(recipe)]
     if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
@@ -25,6 +26,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     found.append(_data(recipe))
     if recipe.data.overrules is not None:
         found.append(_overrules(recipe.data.overrules, recipe.folder))
+    if recipe.evaluate.unanswerable is not None:
+        found.append(_questions(recipe.evaluate.unanswerable, recipe.folder))
     return tuple(found)
 
 
@@ -125,4 +128,19 @@ def _overrules(name: str, folder: Path) -> Stage:
         summary=f"a person's overrules from {file.name}",
         host=partial(fetch_overrules, file),
         outside={file.name: file},
+    )
+
+
+def _questions(name: str, folder: Path) -> Stage:
+    """Describe where the unanswerable questions come from. Raises FetchError when the file is missing."""
+    file = questions_file(name, folder)
+    return Stage(
+        name="fetch-questions",
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "files"},
+        summary=f"unanswerable questions from {file.name}",
+        host=partial(fetch_questions, file),
+        outside={QUESTIONS: file},
     )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pipeline.recipe import Recipe
+
+BASE: Final = "verify-base"
+"""The stage that makes the untuned model speak."""
 
 
 def forms_of(recipe: Recipe) -> list[str]:
     """Return the stages that make a form of the model speak, the untuned base first."""
     quantized = [f"verify-quant-{kind}" for kind in recipe.quantize.types]
-    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
+    return [BASE, "verify-hf", "verify-merged", "verify-f16", *quantized]

@@ -20,9 +20,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     types = recipe.quantize.types
     names = [
         *(("fetch-overrules",) if recipe.data.overrules is not None else ()),
+        *(("fetch-questions",) if recipe.evaluate.unanswerable is not None else ()),
         *(item.stage for item in training_base(recipe).values()),
-        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "train", "verify-hf"),
-        *("merge", "verify-merged", "convert", "verify-f16"),
+        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "evaluate-base"),
+        *("train", "verify-hf", "merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
         *(f"verify-quant-{kind}" for kind in types),
         *("compare", "evaluate", "report"),

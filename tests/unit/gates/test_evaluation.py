@@ -30,7 +30,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
 
 def judged(build: dict[str, Path]) -> dict[str, list[Verdict]]:
     """The verdicts on `evaluate`."""
-    inputs = {"preflight": build["preflight"], "data": build["prepare"]}
+    inputs = {"preflight": build["preflight"], "data": build["prepare"], "baseline": build["evaluate-base"]}
     return judge(evaluation_gates, build["evaluate"], inputs, recipe())
 
 
@@ -89,4 +89,21 @@ def test_without_a_held_out_prompt_nothing_is_judged(build: dict[str, Path]) -> 
     """And it is not called passed."""
     write_rows(build["evaluate"] / "answers.jsonl", [])
     (verdict,) = judged(build)["evaluation.held-out"]
+    assert verdict.outcome == "not measured"
+
+
+def test_a_base_with_two_values_fails(build: dict[str, Path]) -> None:
+    """Before the training it had another BLEU than beside the tuned model: one of the two is wrong."""
+    other = evaluation()
+    other["metrics"]["bleu"]["values"]["verify-base"]["value"] = 4.25
+    write_json(build["evaluate-base"] / "baseline.json", other)
+    (verdict,) = judged(build)["evaluation.baseline"]
+    assert (verdict.outcome, verdict.value) == ("failed", 1)
+    assert verdict.evidence[0].startswith("bleu: ")
+
+
+def test_without_a_baseline_nothing_is_compared(build: dict[str, Path]) -> None:
+    """And that is told."""
+    (build["evaluate-base"] / "baseline.json").unlink()
+    (verdict,) = judged(build)["evaluation.baseline"]
     assert verdict.outcome == "not measured"
