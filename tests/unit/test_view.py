@@ -138,9 +138,11 @@ def test_a_table_of_answers_has_a_human_name_only_where_rows_are_shown(
 ) -> None:
     """Differences are nobody's rows; the base's answers stand beside references."""
     store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
-    evaluated = publish(store, "evaluate", comparison_evaluation__csv="metric\n")
-    baseline = publish(store, "evaluate-base", baseline_evaluation__csv="answer\n")
-    manifests = {**build(store, "one"), "evaluate": evaluated, "evaluate-base": baseline}
+    manifests = {
+        **build(store, "one"),
+        "evaluate": publish(store, "evaluate", comparison_evaluation__csv="metric\n"),
+        "evaluate-base": publish(store, "evaluate-base", baseline_evaluation__csv="answer\n"),
+    }
     show(shown, recipe, PLAN, store, manifests, {})
     told = recipe.model_copy(update={"report": Report(show_data_rows=show_rows)})
     show(shown, told, PLAN, store, manifests, {})
