@@ -152,3 +152,14 @@ def of_package(package: Distribution, extra: str) -> Iterator[tuple[str, str]]:
 def test_every_pin_is_asked_for(group: str) -> None:
     """By pyproject.toml, or by a package that is asked for, as the installed packages say: nothing stale stays."""
     assert pins(group).keys() - needed(installed(group), requirements(group)) == set(), "run `nox -s lock`"
+
+
+def test_no_package_asks_for_a_newer_system_than_is_claimed() -> None:
+    """Ubuntu 22.04 is the oldest system that the README names: glibc 2.35. Looked at is what the tests run in."""
+    tags = re.compile(r"^Tag: .*-manylinux_2_(\d+)_", re.MULTILINE)
+    asked = {
+        distribution.metadata["Name"]: [int(minor) for minor in tags.findall(distribution.read_text("WHEEL") or "")]
+        for distribution in distributions()
+    }
+    assert sum(map(bool, asked.values())) > 20
+    assert {name for name, minors in asked.items() if minors and min(minors) > 35} == set()
