@@ -20,8 +20,11 @@ from pipeline.uv import PYTHON_VERSION, run_uv
 CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
 """The locks of the images for machines with a GPU."""
 
-GROUPS = ("dev", "host", "train-cpu", "infer", "build", "bench", "checks", "cuda-tools", *CUDA)
+GROUPS = ("dev", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
+
+_BESIDE = {"trackers": "train-cpu"}
+"""Locks that are laid beside one environment, and have to agree with that alone."""
 
 _FORM = (
     *("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--generate-hashes"),
@@ -43,13 +46,17 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
         for group in GROUPS:
             lock = folder / f"{group}.txt"
             command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
-            command += [] if lock == first else ["--constraints", str(_constraints(first, group, Path(name)))]
+            command += [] if lock == first else ["--constraints", str(_constraints(folder, group, Path(name)))]
             command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
             run_uv(command, lock, environ)
 
 
-def _constraints(first: Path, group: str, folder: Path) -> Path:
-    """Return the lock that a group has to agree with: the first; for CUDA without torch, which is another build."""
+def _constraints(locks: Path, group: str, folder: Path) -> Path:
+    """Return the lock that a group has to agree with, which is written before it.
+
+    It is the first, or the one that it lies beside; for CUDA the first without torch, which is another build.
+    """
+    first = locks / f"{_BESIDE.get(group, GROUPS[0])}.txt"
     if group not in CUDA:
         return first
     lines = first.read_text(encoding="utf-8").splitlines()

@@ -24,6 +24,7 @@ from pipeline.runs import claim, new_run_id, read_state, state_file, write_recor
 from pipeline.settings import RunSettings
 from pipeline.stages.stage import Stage
 from pipeline.store import Store
+from pipeline.tracking import tell, tracking_of
 from pipeline.unchanged import same_still, settings_file, signatures, state_path
 from pipeline.vendor import vendor_tree
 from pipeline.view import show
@@ -56,6 +57,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             vendor_tree=lambda: vendor_tree(log, verify=options.verify),
             log=log,
             settings=_settings(settings, verify=options.verify),
+            tracking=tracking_of(settings.trackers, context.recipe.name, folder, log),
             previous=_previous(context, store),
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
@@ -101,6 +103,7 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         # First: a run that was killed before it has a record is one whose results `gc` keeps.
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
         write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
+        tell(run.tracking, run.log)
 
 
 def _show(run: Run, context: Context, *, stopped: str = "") -> list[Path]:

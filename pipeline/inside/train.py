@@ -44,7 +44,7 @@ def main(job: Job) -> None:
     write_adapter(trainer, trained_folder, job.output / "adapter", job.parameters.get("base", {}))
     write_json(job.output / "history.json", history(trainer, restored=restored))
     measured("train.seconds", time.perf_counter() - started, "s")
-    measure_speed(trainer, watch)
+    measure_speed(watch)
 
 
 def refuse_what_needs_the_image(train: dict[str, Any]) -> None:
@@ -157,10 +157,10 @@ def _step(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}
 
 
-def measure_speed(trainer: Any, watch: fine_tuning.Watch) -> None:
+def measure_speed(watch: fine_tuning.Watch) -> None:
     """Report tokens per second inside this session's steps, and the peak memory."""
     if watch.seconds_in_steps:
-        measured("train.tokens-per-second", trainer.tokens_seen / watch.seconds_in_steps, "tokens/s")
+        measured("train.tokens-per-second", watch.tokens_seen / watch.seconds_in_steps, "tokens/s")
         measured("train.seconds-in-steps", watch.seconds_in_steps, "s")
     measured("train.peak-memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "bytes")
     if torch.cuda.is_available():
