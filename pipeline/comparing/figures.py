@@ -18,7 +18,8 @@ _SHARES = ("value", "outcome", "limit")
 def funnel(first: Side, second: Side) -> list[Figure]:
     """Return how many rows came in, were kept, fell for which reason, and went into which split."""
     found = [side.files.json("prepare", "funnel.json") for side in (first, second)]
-    rows = [_pair(name, found, name, unit="rows") for name in ("rows_in", "kept", "dropped")]
+    counted = (("rows in", "rows_in"), ("kept", "kept"), ("dropped", "dropped"))
+    rows = [_pair(name, found, key, unit="rows") for name, key in counted]
     for group, words in (("reasons", "dropped: {}"), ("splits", "split: {}")):
         counts = [one.get(group, {}) for one in found]
         rows += [_pair(words.format(name), counts, name, unit="rows") for name in _names(counts)]
@@ -117,7 +118,7 @@ def speeds(first: Side, second: Side) -> list[Figure]:
 
 
 def _pair(name: str, found: Sequence[Mapping[str, Any]], key: str, *, unit: str = "") -> Figure:
-    return {"name": name.replace("_", " "), "unit": unit, "a": found[0].get(key), "b": found[1].get(key)}
+    return {"name": name, "unit": unit, "a": found[0].get(key), "b": found[1].get(key)}
 
 
 def _names(found: Iterable[Mapping[str, Any]]) -> list[str]:

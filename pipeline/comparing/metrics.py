@@ -66,6 +66,7 @@ def _form(
 ) -> list[dict[str, Any]]:
     """Return one form's rows, a measure in each."""
     pairs = {name: [_scores(form, name, answers, question) for question in shared] for name in order}
+    same = len(shared) == len(answers[0]) == len(answers[1])
     told = {name for name, found_pairs in pairs.items() if any(pair is not None for pair in found_pairs)}
     intervals = resampling.intervals({name: pairs[name] for name in order if name in told})
     rows = []
@@ -77,7 +78,9 @@ def _form(
         reason = next((value["reason"] for value in values if value["value"] is None), None)
         interval = intervals.get(name)
         if interval is None:
-            row |= dict.fromkeys(("difference", "low", "high", "pairs", "verdict"))
+            row |= dict.fromkeys(("low", "high", "pairs", "verdict"))
+            known = same and row["a"] is not None and row["b"] is not None
+            row["difference"] = round(row["b"] - row["a"], resampling.DIGITS) if known else None
             row["reason"] = reason or (_without_pairs(name, answers, form) if shared else _NO_PROMPTS)
         else:
             row |= {"difference": interval.difference, "low": interval.low, "high": interval.high}
