@@ -113,7 +113,7 @@ class TerminalDisplay:
                 self._finish(f"set up {event['name']}")
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case _ if name in _LINES:
-                self.console.print(_LINES[name](event), highlight=False)
+                self.console.print(_LINES[name](event), highlight=False, soft_wrap=True)
             case _ if "image" in event:
                 self._image(name, event)
             case _:

@@ -23,8 +23,9 @@ CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
 GROUPS = ("dev", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
 
-_BESIDE = {"trackers": "train-cpu"}
-"""Locks that are laid beside one environment, and have to agree with that alone."""
+APART = {**dict.fromkeys(CUDA, "torch"), "trackers": "pillow"}
+"""Group → the package of which it has another version than the first: torch's build for CUDA; trackio wants an older
+pillow than matplotlib, and no training has one."""
 
 _FORM = (
     *("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--generate-hashes"),
@@ -46,21 +47,17 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
         for group in GROUPS:
             lock = folder / f"{group}.txt"
             command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
-            command += [] if lock == first else ["--constraints", str(_constraints(folder, group, Path(name)))]
+            command += [] if lock == first else ["--constraints", str(_constraints(first, group, Path(name)))]
             command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
             run_uv(command, lock, environ)
 
 
-def _constraints(locks: Path, group: str, folder: Path) -> Path:
-    """Return the lock that a group has to agree with, which is written before it.
-
-    It is the first, or the one that it lies beside; for CUDA the first without torch, which is another build.
-    """
-    first = locks / f"{_BESIDE.get(group, GROUPS[0])}.txt"
-    if group not in CUDA:
+def _constraints(first: Path, group: str, folder: Path) -> Path:
+    """Return the lock that a group has to agree with: the first, without the package that the group has apart."""
+    if group not in APART:
         return first
     lines = first.read_text(encoding="utf-8").splitlines()
-    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith("torch==")]
+    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith(f"{APART[group]}==")]
     (folder / first.name).write_text("\n".join(pins) + "\n", encoding="utf-8")
     return folder / first.name
 

@@ -14,8 +14,8 @@ LOCK = "trackers"
 
 _VIEWERS: Mapping[str, str] = {
     "tensorboard": "{bin}/tensorboard --logdir {folder}",
-    "mlflow": "mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db  (needs the package mlflow)",
-    "wandb": "{bin}/wandb sync {folder}/wandb/offline-run-*  (after {bin}/wandb login)",
+    "mlflow": "mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db",
+    "wandb": "{bin}/wandb sync {folder}/wandb/offline-run-*",
     "trackio": "TRACKIO_DIR={folder} {bin}/trackio show --project {project}",
 }
 """Tracker → the command that shows or sends what it wrote. The user gives it: no job has a network or a key."""
@@ -53,5 +53,11 @@ def tell(tracking: Tracking | None, emit: Emit) -> None:
 
 def viewer(name: str, tracking: Tracking) -> str:
     """Return the command that shows, or sends, what a tracker wrote."""
-    programs = tracking.packages.parents[2] / "bin"
-    return _VIEWERS[name].format(bin=programs, folder=tracking.folder / name, project=tracking.project)
+    programs = _from_here(tracking.packages.parents[2] / "bin")
+    return _VIEWERS[name].format(bin=programs, folder=_from_here(tracking.folder / name), project=tracking.project)
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path as it is written in the working folder."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -81,6 +81,20 @@ def offline(name: str, folder: Path, project: str) -> dict[str, str]:
     return found[name]
 
 
+_CLOSERS: Mapping[str, str] = {"mlflow": "end_run", "wandb": "finish", "trackio": "finish"}
+"""Tracker → what closes its run. TensorBoard's writer has put every figure on the disk at once."""
+
+_LEFT_OPEN = "wandb"
+"""The tracker whose integration does not close its run: what it keeps in memory would be lost when the job exits."""
+
+
+def close(trainer: Any) -> None:
+    """Close every tracker that a stopped training has left open, so that what it has seen is on the disk."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, Tracker):
+            callback.close()
+
+
 class Tracker(TrainerCallback):
     """One of the trainer's integrations behind glass: it draws no random number of the training, and stops nothing.
 
@@ -90,7 +104,7 @@ class Tracker(TrainerCallback):
     def __init__(self, name: str, make: Callable[[], Any]) -> None:
         self._name = name
         self._behind: Any = None
-        self._fails = False
+        self._fails = self._closed = False
         with self._apart():
             self._behind = make()
 
@@ -105,6 +119,16 @@ class Tracker(TrainerCallback):
     def on_train_end(self, *given: Any, **named: Any) -> None:
         """Close the tracker's run."""
         self._pass_on("on_train_end", given, named)
+        self._closed = self._name != _LEFT_OPEN
+        self.close()
+
+    def close(self) -> None:
+        """Close the tracker's run, if it is open still."""
+        module = sys.modules.get(self._name)
+        if not (self._fails or self._closed) and module is not None and self._name in _CLOSERS:
+            with self._apart():
+                getattr(module, _CLOSERS[self._name])()
+        self._closed = True
 
     def _pass_on(self, event: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         if not self._fails:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerState
 
-from . import checkpoints, fine_tuning, numerics, rendering, weights
+from . import checkpoints, fine_tuning, numerics, rendering, trackers, weights
 from .job import Job, JobError, measured, read_json, read_jsonl, write_json
 from .tokenizer_loading import load_tokenizer
 from .training_base import PRECISIONS, TrainingBase
@@ -38,7 +38,10 @@ def main(job: Job) -> None:
     folder = job.scratch / "checkpoints"
     last = checkpoints.last_whole(folder)
     trainer, watch = fine_tuning.build(model, tokenizer, samples, train, folder, resumed=last is not None)
-    run(trainer, last)
+    try:
+        run(trainer, last)
+    finally:
+        trackers.close(trainer)
     restored = best_is_restored(trainer)
     trained_folder = trained_on.folder if trained_on else base
     write_adapter(trainer, trained_folder, job.output / "adapter", job.parameters.get("base", {}))
