@@ -12,7 +12,7 @@ from pipeline.settings import TrackerSettings
 LOCK = "trackers"
 """The lock of their packages, an environment of its own. A training sees its packages behind those it is pinned to."""
 
-_VIEWERS: Mapping[str, str] = {
+VIEWERS: Mapping[str, str] = {
     "tensorboard": "{bin}/tensorboard --logdir {folder}",
     "mlflow": "mlflow ui --backend-store-uri sqlite:///{folder}/mlflow.db",
     "wandb": "{bin}/wandb sync {folder}/wandb/offline-run-*",
@@ -54,7 +54,7 @@ def tell(tracking: Tracking | None, emit: Emit) -> None:
 def viewer(name: str, tracking: Tracking) -> str:
     """Return the command that shows, or sends, what a tracker wrote."""
     programs = _from_here(tracking.packages.parents[2] / "bin")
-    return _VIEWERS[name].format(bin=programs, folder=_from_here(tracking.folder / name), project=tracking.project)
+    return VIEWERS[name].format(bin=programs, folder=_from_here(tracking.folder / name), project=tracking.project)
 
 
 def _from_here(path: Path) -> Path:
