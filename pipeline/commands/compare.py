@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     page = document(found)
     written = _write(options.build / "comparisons", f"{_plain(first.name)}-{_plain(second.name)}", found, page)
     if options.json:
-        print(json.dumps(found, ensure_ascii=False, indent=1))
+        sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=1) + "\n")
         return 0
     display: Any = next((sink for sink in sinks if hasattr(sink, "console")), None)
     if display is None:

@@ -54,14 +54,12 @@ def gates(first: Side, second: Side) -> list[dict[str, Any]]:
         shown = [None if one is None else {name: one[name] for name in _SHARES} for one in pair]
         if shown[0] != shown[1]:
             unit = next(one["unit"] for one in pair if one is not None)
-            found.append(
-                {"stage": stage, "gate": gate, "subject": subject, "unit": unit, "a": shown[0], "b": shown[1]}
-            )
+            found.append({"stage": stage, "gate": gate, "subject": subject, "unit": unit, "a": shown[0], "b": shown[1]})
     return found
 
 
 def _verdicts(side: Side) -> dict[tuple[str, str, str], Mapping[str, Any]]:
-    """Return the verdicts by stage, gate and subject. One that a gate gives twice of one subject counts as last given."""
+    """Return the verdicts by stage, gate and subject; of one that was given twice of a subject the last."""
     return {
         (stage, verdict["gate"], verdict["subject"]): verdict
         for stage, manifest in side.manifests.items()

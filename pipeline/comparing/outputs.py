@@ -1,4 +1,4 @@
-"""What two runs answered to the same prompts. Answers and prompts are data rows: shown only where both recipes allow it."""
+"""What two runs answered to the same prompts: data rows, so they are shown only where both recipes allow it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pipeline.comparing.side import Side
 
 def outputs(first: Side, second: Side) -> dict[str, Any]:
     """Return the shared prompts with both runs' answers of each form, in the order asked; or the reason why not."""
+    if absent := [side.name for side in (first, second) if not by_question(side)]:
+        return {"rows": [], "reason": f"no evaluated answers of {' and '.join(absent)}"}
     hidden = [side.name for side in (first, second) if not side.shows_rows]
     if hidden:
         return {"rows": [], "reason": f"data rows are not shown (report.show_data_rows) by {' and '.join(hidden)}"}

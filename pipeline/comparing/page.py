@@ -58,13 +58,15 @@ def _side(side: Mapping[str, Any]) -> Words:
 
 
 def _trouble(letter: str, side: Mapping[str, Any]) -> Notice:
-    return Notice(f"Run {letter} did not end well.", side["problem"], "warn")
+    return Notice(f"{letter} did not end well.", side["problem"], "warn")
 
 
 def _verdict(found: Mapping[str, Any]) -> Notice:
     """Return in a sentence what the intervals show of the tuned model."""
     rows = [row for row in found["metrics"]["rows"] if row["form"] == TUNED and row["verdict"]]
-    told = {word: [row["metric"] for row in rows if row["verdict"] == word] for word in ("better", "worse", "different")}
+    told = {
+        word: [row["metric"] for row in rows if row["verdict"] == word] for word in ("better", "worse", "different")
+    }
     parts = [f"{word} in {', '.join(names)}" for word, names in told.items() if names]
     if not rows:
         return Notice("No difference is told.", found["metrics"]["note"])
@@ -77,12 +79,14 @@ def _verdict(found: Mapping[str, Any]) -> Notice:
 def _settings(found: Mapping[str, Any]) -> Section:
     """Return the keys' components that differ, each with the stages in whose keys it counts."""
     kinds = found["settings"]
+    lone = [stage for stage in found["stages"] if any(stage not in found[side]["stages"] for side in "ab")]
+    unknown = f" What the others read is not known: {', '.join(lone)}." if lone else ""
     if not kinds:
-        return Section("Settings", (Paragraph("No setting differs in the stages that both runs have."),))
-    blocks: list[Block] = [Paragraph("What differs in the stages' keys, A → B.")]
+        return Section("Settings", (Paragraph(f"No setting differs in the stages that both runs have.{unknown}"),))
+    blocks: list[Block] = [Paragraph(f"What differs in the keys of the stages that both runs have, A → B.{unknown}")]
     for kind, changes in kinds.items():
         rows = [(Code(one["change"]), ", ".join(one["stages"])) for one in changes]
-        blocks.append(Section(_capital(kind), (Table(("change", "stages"), rows),), folded=kind in ("code",)))
+        blocks.append(Section(_capital(kind), (Table(("change", "stages"), rows),), folded=kind == "code"))
     return Section("Settings", blocks)
 
 
@@ -90,8 +94,8 @@ def _metrics(found: Mapping[str, Any]) -> Section:
     evaluated = found["metrics"]
     if not evaluated:
         absent = [side["name"] for side in (found["a"], found["b"]) if "evaluate" not in side["stages"]]
-        gone = f"not evaluated, or no longer there: {', '.join(absent)}" if absent else "an evaluation is no longer there"
-        return Section("Metrics", (Paragraph(_capital(gone) + "."),))
+        gone = f"Not evaluated: {', '.join(absent)}." if absent else "An evaluation is no longer there."
+        return Section("Metrics", (Paragraph(gone),))
     chance = f"Intervals: paired bootstrap over the common prompts, {100 * evaluated['intervals']['level']:g} %."
     blocks: list[Block] = [
         Paragraph(f"{evaluated['note']} {chance} Of twenty measures without a real difference, one shows one."),
@@ -172,7 +176,8 @@ def _outputs(found: Mapping[str, Any]) -> Section:
         first, second = (cut(row["forms"].get(form, {}).get(side, ""), _ANSWER_CHARS) for side in "ab")
         asked = cut(" / ".join(map(str, row["input"].values())), _ANSWER_CHARS)
         rows.append((number(at), asked, row["reference"], first, "=" if second == first else second))
-    introduction = f"{_name(form)}: answers to the first {len(rows)} of {len(told['rows'])} common prompts. The sign = stands for the same answer."
+    first_of = f"answers to the first {len(rows)} of {len(told['rows'])} common prompts"
+    introduction = f"{_name(form)}: {first_of}. The sign = stands for the same answer."
     columns = ("", "prompt", "reference", "A", "B")
     return Section("Answers", (Paragraph(introduction), Table(columns, rows, cards=True)))
 
@@ -180,12 +185,15 @@ def _outputs(found: Mapping[str, Any]) -> Section:
 def _gates(gates: Sequence[Mapping[str, Any]]) -> Section:
     if not gates:
         return Section("Gates", (Paragraph("Every gate answers the same in both runs."),))
-    order = [row for row in gates if _outcome(row, "a") != _outcome(row, "b")]
-    rest = [row for row in gates if row not in order]
-    blocks: list[Block] = [_gate_table(order) if order else Paragraph("No verdict differs.")]
-    if rest:
-        blocks.append(Section(f"{len(rest)} gates with another value and the same verdict", (_gate_table(rest),), True))
-    return Section("Gates", blocks)
+    both = [row for row in gates if row["a"] and row["b"]]
+    differ = [row for row in both if _outcome(row, "a") != _outcome(row, "b")]
+    parts = {
+        "{} with another value and the same verdict": [row for row in both if row not in differ],
+        "{} that one run alone has asked": [row for row in gates if row not in both],
+    }
+    told = _gate_table(differ) if differ else Paragraph("No verdict differs where both runs have asked.")
+    folded = [Section(title.format(len(rows)), (_gate_table(rows),), True) for title, rows in parts.items() if rows]
+    return Section("Gates", (told, *folded))
 
 
 def _outcome(row: Mapping[str, Any], side: str) -> str:
@@ -228,7 +236,12 @@ def _sizes(sizes: Sequence[Mapping[str, Any]]) -> Section:
     if not sizes:
         return Section("Files", (Paragraph("Neither run made a model file."),))
     rows = [
-        (Code(row["name"]), *(NOTHING if row[side] is None else size(row[side]) for side in "ab"), _change(row), _same(row))
+        (
+            Code(row["name"]),
+            *(NOTHING if row[side] is None else size(row[side]) for side in "ab"),
+            _change(row),
+            _same(row),
+        )
         for row in sizes
     ]
     return Section("Files", (Table(("file", "A", "B", "B - A, bytes", "bytes"), rows),))

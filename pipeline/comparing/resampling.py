@@ -72,18 +72,17 @@ def resamples(prompts: int) -> list[list[int]]:
 
 
 def intervals(measures: Mapping[str, Sequence[Pair]]) -> dict[str, Interval | None]:
-    """Return the interval of each measure's mean difference, all over the same prompts; None where no pair was measured.
+    """Return the interval of each measure's mean difference, all over the same prompts; None without a measured pair.
 
     Every measure has three whole numbers for a prompt: its two scores in billionths, and whether they were measured.
-    All of them stand side by side in one long integer, so a resample is one sum of products.
+    All of them stand side by side in one long integer, so a resample is one sum of products. Each has 64 bits: the
+    scores of all prompts together stay under 9 billion.
     """
     prompts = len(next(iter(measures.values()), ()))
     if not prompts:
         return dict.fromkeys(measures)
     lowest = [_lowest(pairs) for pairs in measures.values()]
-    packed = [
-        _packed(at, list(measures.values()), lowest) for at in range(prompts)
-    ]  # one integer for each prompt
+    packed = [_packed(at, list(measures.values()), lowest) for at in range(prompts)]  # one integer for each prompt
     drawn: list[list[float]] = [[] for _ in measures]
     for times in resamples(prompts):
         total = sum(count * fields for count, fields in zip(times, packed, strict=True) if count)

@@ -22,7 +22,7 @@ stand among the gates."""
 
 
 def settings(first: Side, second: Side) -> dict[str, list[dict[str, Any]]]:
-    """Return kind → what differs (`path: old → new`) with the stages in whose keys it counts; no kind that is the same."""
+    """Return kind → what differs (`path: old → new`) with the stages in whose keys it counts."""
     found: dict[str, dict[str, list[str]]] = {kind: {} for kind in KINDS.values()}
     for stage in both(first, second):
         old, new = first.manifests[stage].components, second.manifests[stage].components

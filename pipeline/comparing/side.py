@@ -100,12 +100,23 @@ def _side(store: Store, name: str, record: Mapping[str, Any], keys: Mapping[str,
         recipe=str(record["recipe"]),
         run=str(record["run"]),
         status=str(record["status"]),
-        problem=str(record.get("problem", "")),
+        problem="; ".join(str(record.get("problem", "")).splitlines()[:2]) or _failed(there),
         manifests=there,
         missing=missing,
         records={stage: store.record(manifest.key) for stage, manifest in there.items()},
         files=Artifacts({stage: folder for stage, folder in folders.items() if stage not in missing}),
     )
+
+
+def _failed(manifests: Mapping[str, Manifest]) -> str:
+    """Return which gates failed: of a last build nothing else says that it stopped there."""
+    found = [
+        f"{stage}: gate {verdict['gate']} failed"
+        for stage, manifest in manifests.items()
+        for verdict in manifest.gates
+        if verdict["outcome"] == "failed"
+    ]
+    return "; ".join(found)
 
 
 def _turn(stage: str) -> tuple[int, str]:

@@ -34,7 +34,8 @@ class Request:
     `code` maps paths in the package `inside` to source files, `code_sha256` the same paths to the digests
     that the key names. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty
     folder that the executor may use and that the caller removes; the result lies in `work / "output"`.
-    `tracking` is what watches it, if anything does. `run` names the run that it belongs to. `alone` says that no other job runs beside it.
+    `tracking` is what watches it, if anything does. `run` names the run that it belongs to. `alone` says that no other
+    job runs beside it.
     """
 
     stage: str

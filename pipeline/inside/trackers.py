@@ -46,7 +46,7 @@ class Watchers:
         )
 
     def join(self, trainer: Any) -> None:
-        """Let each tracker watch a trainer. Their packages are looked for last, so that they replace none of the lock's."""
+        """Let each tracker watch a trainer. Their packages are looked for last: they replace none of the lock's."""
         trainer.args.run_name, trainer.args.project = self.run, self.project
         sys.path.append(str(self.packages))
         for name in self.names:

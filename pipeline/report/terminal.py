@@ -72,6 +72,8 @@ def _block(block: Block, console: Console) -> None:  # noqa: C901 - a case for e
             for name, words in pairs:
                 console.print(_line(words, f"{visible(name)}: "))
         case Table():
+            if block.caption:
+                console.print(Text(visible(block.caption), style="italic"))
             console.print(_table(block))
         case Preformatted(text):
             console.print(Text("\n".join(visible(line) for line in text.split("\n"))))
@@ -83,10 +85,15 @@ def _block(block: Block, console: Console) -> None:  # noqa: C901 - a case for e
 
 def _table(table: Table) -> RichTable:
     columns = [
-        RichColumn(visible(title), justify="right" if at in table.right else "left", overflow="fold")
+        RichColumn(
+            visible(title),
+            justify="right" if at in table.right else "left",
+            no_wrap=at == table.head or at in table.right,
+            overflow="fold",
+        )
         for at, title in enumerate(table.columns)
     ]
-    found = RichTable(*columns, title=table.caption or None, title_justify="left", header_style="bold", box=None)
+    found = RichTable(*columns, header_style="bold", box=None)
     for row in table.rows:
         found.add_row(*map(_line, row))
     return found

@@ -51,8 +51,13 @@ def bar(*events: Mapping[str, object], columns: int = 120) -> str:
         (
             "train",
             {
-                **{"event": "train.evaluation", "done": 45, "total": 63, "loss": 2.251, "validation_loss": 2.5},
-                **{"tokens_per_second": 3412, "seconds_left": 3909.2},
+                "event": "train.evaluation",
+                "done": 45,
+                "total": 63,
+                "loss": 2.251,
+                "validation_loss": 2.5,
+                "tokens_per_second": 3412,
+                "seconds_left": 3909.2,
             },
             ["45/63", "1:05:09 left", "loss 2.251", "validation 2.5", "3,412 tokens/s"],
         ),

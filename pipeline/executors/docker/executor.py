@@ -96,7 +96,9 @@ def refuse_trackers_elsewhere(engine: Engine) -> None:
     """Raise SettingsError where what trackers write would stay on another machine."""
     if not engine.shares_files:
         message = "trackers write into this machine's build folder, which the engine for training does not see"
-        raise SettingsError(message, where=engine.url, advice="take [trackers] out of run.toml, or train on this machine")
+        raise SettingsError(
+            message, where=engine.url, advice="take [trackers] out of run.toml, or train on this machine"
+        )
 
 
 def lay_out(request: Request) -> None:

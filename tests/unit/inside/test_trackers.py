@@ -54,9 +54,7 @@ def train(tmp_path_factory: pytest.TempPathFactory) -> Train:
     base = tiny_model.write_base(tmp_path_factory.mktemp("base"))
     data = tiny_model.write_data(tmp_path_factory.mktemp("data"))
 
-    def run(
-        *names: str, packages: Path = Path("/nowhere"), tracked: Path | None = None, **changed: Any
-    ) -> Trained:
+    def run(*names: str, packages: Path = Path("/nowhere"), tracked: Path | None = None, **changed: Any) -> Trained:
         folder = tmp_path_factory.mktemp("job")
         parameters = {"train": {**tiny_model.TRAIN, **changed}, "prompt": tiny_model.PROMPT, "base": {}}
         request = tiny_model.write_request(folder, "train", parameters, {"base": base, "data": data})
@@ -205,7 +203,12 @@ def test_random_numbers_that_a_tracker_draws_are_put_back() -> None:
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002 - as above
     torch.manual_seed(1)
-    with pytest.raises(ValueError, match="broken"), random_numbers_kept():
-        draw()
-        raise ValueError("broken")
+
+    def break_down() -> None:
+        with random_numbers_kept():
+            draw()
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        break_down()
     assert draw() == expected
