@@ -82,7 +82,7 @@ def test_shared_packages_have_one_version(one: str, other: str) -> None:
     versions = {name: [pins(group)[name].partition("+")[0] for group in (one, other)] for name in shared}
     different = {name: pair for name, pair in versions.items() if len(set(pair)) > 1}
     # NVIDIA's own differ: each image has the CUDA that it is compiled with, the tools have the newest. Trackers have an
-    # older pillow than dev, and MLflow's OpenTelemetry an older importlib-metadata than the CUDA image, which sees its own.
+    # older pillow than dev, and an older importlib-metadata (OpenTelemetry) than the CUDA image, which sees its own.
     apart = {APART["trackers"], "importlib-metadata"} if "trackers" in (one, other) else set()
     assert {
         name
