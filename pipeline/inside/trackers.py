@@ -104,12 +104,13 @@ class Tracker(TrainerCallback):
     def __init__(self, name: str, make: Callable[[], Any]) -> None:
         self._name = name
         self._behind: Any = None
-        self._fails = self._closed = False
+        self._fails = self._is_open = False
         with self._apart():
             self._behind = make()
 
     def on_train_begin(self, *given: Any, **named: Any) -> None:
         """Open the tracker's run."""
+        self._is_open = True
         self._pass_on("on_train_begin", given, named)
 
     def on_log(self, *given: Any, **named: Any) -> None:
@@ -119,16 +120,16 @@ class Tracker(TrainerCallback):
     def on_train_end(self, *given: Any, **named: Any) -> None:
         """Close the tracker's run."""
         self._pass_on("on_train_end", given, named)
-        self._closed = self._name != _LEFT_OPEN
+        self._is_open = self._name == _LEFT_OPEN
         self.close()
 
     def close(self) -> None:
         """Close the tracker's run, if it is open still."""
         module = sys.modules.get(self._name)
-        if not (self._fails or self._closed) and module is not None and self._name in _CLOSERS:
+        if self._is_open and not self._fails and module is not None and self._name in _CLOSERS:
             with self._apart():
                 getattr(module, _CLOSERS[self._name])()
-        self._closed = True
+        self._is_open = False
 
     def _pass_on(self, event: str, given: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         if not self._fails:

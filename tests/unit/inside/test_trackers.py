@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -182,6 +184,41 @@ def test_trackers_replace_no_package_of_the_training(plain: Trained, train: Trai
     trained = train("wandb", packages=tmp_path)
     assert [event["tracker"] for event in trained.told("tracker.failed")] == ["wandb"]
     assert trained.digests == plain.digests
+
+
+def test_a_tracker_is_closed_once_and_only_if_it_was_opened(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A training that early stopping had ended before is not begun again, and an integration may close its own run."""
+    from pipeline.inside.trackers import Tracker
+
+    calls: list[str] = []
+
+    class Integration:
+        """Hears of nothing else."""
+
+        def on_train_begin(self) -> None:
+            """Open."""
+            calls.append("begin")
+
+        def on_train_end(self) -> None:
+            """Close."""
+            calls.append("end")
+
+    for name in ("trackio", "wandb"):
+        module = ModuleType(name)
+        module.finish = lambda: calls.append("finish")  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, name, module)
+    Tracker("trackio", Integration).close()
+    assert calls == []
+    for name, expected in (("trackio", ["begin", "end"]), ("wandb", ["begin", "end", "finish"])):
+        tracker = Tracker(name, Integration)
+        tracker.on_train_begin()
+        tracker.on_train_end()
+        tracker.close()
+        assert calls == expected
+        calls.clear()
+    assert capfd.readouterr().err == ""
 
 
 def test_random_numbers_that_a_tracker_draws_are_put_back() -> None:
