@@ -15,6 +15,7 @@ Answers = dict[str, Mapping[str, Any]]
 BASE, TUNED = "verify-base", "verify-hf"
 _NO_SCORES = "no interval: this measure has no value for a single answer"
 _NO_PROMPTS = "no interval: the two runs were asked no prompt in common"
+_NOT_OF_THIS_FORM = {"value": None, "reason": "not measured of this form"}
 _NO_PAIRS = "no interval: no common prompt was measured in both runs"
 
 
@@ -72,7 +73,7 @@ def _form(
     rows = []
     for name in order:
         metric = found[1]["metrics"][name]
-        values = [one["metrics"][name]["values"][form] for one in found]
+        values = [one["metrics"][name]["values"].get(form, _NOT_OF_THIS_FORM) for one in found]
         row = {"form": form, "metric": name, "unit": metric["unit"], "better": metric["better"]}
         row |= {side: value["value"] for side, value in zip("ab", values, strict=True)}
         reason = next((value["reason"] for value in values if value["value"] is None), None)

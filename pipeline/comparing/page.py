@@ -98,7 +98,9 @@ def _metrics(found: Mapping[str, Any]) -> Section:
         return Section("Metrics", (Paragraph(gone),))
     chance = f"Intervals: paired bootstrap over the common prompts, {100 * evaluated['intervals']['level']:g} %."
     blocks: list[Block] = [
-        Paragraph(f"{evaluated['note']} {chance} Of twenty measures without a real difference, one shows one."),
+        Paragraph(
+            f"{evaluated['note']} {chance} Of twenty measures without a real difference, one shows one by chance."
+        ),
         *([_measured(evaluated, TUNED, "The tuned models (adapter)")] if TUNED in evaluated["forms"] else []),
         _over_base(evaluated),
     ]
