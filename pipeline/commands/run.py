@@ -62,7 +62,10 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
         with store.opened():  # until the run's record and links name what it built, `gc` must not look
-            _execute(run, context, options, folder, record)
+            try:
+                _execute(run, context, options, folder, record)
+            finally:
+                tell(run.tracking, log)
             finished = _finish(run, context, options, backend.environments, seen)
         log(
             "run.finished",
@@ -103,7 +106,6 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
         # First: a run that was killed before it has a record is one whose results `gc` keeps.
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
         write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
-        tell(run.tracking, run.log)
 
 
 def _show(run: Run, context: Context, *, stopped: str = "") -> list[Path]:
