@@ -35,7 +35,7 @@ def metrics(first: Side, second: Side) -> dict[str, Any]:
     rows = [row for form in forms for row in _form(form, order, found, answers, shared)]
     return {
         "prompts": {"a": found[0]["prompts"], "b": found[1]["prompts"], "shared": len(shared)},
-        "note": _note(*answers, len(shared)),
+        "note": _note(answers[0], answers[1], len(shared)),
         "intervals": {"level": resampling.LEVEL, "resamples": resampling.RESAMPLES, "least": resampling.LEAST_PAIRS},
         "forms": forms,
         "rows": rows,

@@ -120,9 +120,9 @@ def test_each_setting_that_differs_is_told_once_with_its_stages(builds: Builds) 
 
     def keys(epochs: float, torch: str, commit: str) -> list[str]:
         environment = {"torch": torch}
-        train = {"parameters": {"train": {"epochs": epochs}}, "code": {"inside/train.py": commit}}
+        parameters, code = {"train": {"epochs": epochs}}, {"inside/train.py": commit}
         return [
-            builds.stage("train", {"x": str(epochs)}, environment=environment, **train),
+            builds.stage("train", {"x": str(epochs)}, environment=environment, parameters=parameters, code=code),
             builds.stage("convert", {"x": "1"}, environment=environment, vendor={"commit": commit}),
             builds.stage("report", {"x": "1"}, inputs={"train": {"x": str(epochs)}}, verdicts={"x": commit}),
         ]
