@@ -14,7 +14,8 @@ def outputs(first: Side, second: Side) -> dict[str, Any]:
         return {"rows": [], "reason": f"no evaluated answers of {' and '.join(absent)}"}
     hidden = [side.name for side in (first, second) if not side.shows_rows]
     if hidden:
-        return {"rows": [], "reason": f"data rows are not shown (report.show_data_rows) by {' and '.join(hidden)}"}
+        why = "report.show_data_rows is off, or no report was made"
+        return {"rows": [], "reason": f"they are data rows, and of {' and '.join(hidden)} {why}"}
     answers = [by_question(side) for side in (first, second)]
     rows = []
     for question, row in answers[0].items():
