@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import Manifest
+from pipeline.differing.places import in_order
 from pipeline.errors import UsageError
 from pipeline.loading import load_recipe
 from pipeline.report.artifacts import Artifacts
 from pipeline.runs import read_state
-from pipeline.stages.registry import MODULES
 from pipeline.store import Store
 
 _LATEST = 5
@@ -91,7 +91,7 @@ def _record(build: Path, run: str) -> dict[str, Any] | None:
 
 def _side(store: Store, name: str, record: Mapping[str, Any], keys: Mapping[str, str]) -> Side:
     found = {stage: store.manifest(key) for stage, key in keys.items()}
-    manifests = {stage: found[stage] for stage in sorted(found, key=_turn)}
+    manifests = {stage: found[stage] for stage in in_order(found)}
     there = {stage: manifest for stage, manifest in manifests.items() if manifest is not None}
     folders = {stage: store.folder(manifest) for stage, manifest in there.items()}
     missing = {stage: GONE for stage, manifest in manifests.items() if manifest is None or not folders[stage].is_dir()}
@@ -117,13 +117,6 @@ def _failed(manifests: Mapping[str, Manifest]) -> str:
         if verdict["outcome"] == "failed"
     ]
     return "; ".join(found)
-
-
-def _turn(stage: str) -> tuple[int, str]:
-    """Return a stage's place in the order of the work; one that this version does not know comes last."""
-    names = [module.__name__.rpartition(".")[2].replace("_", "-") for module in MODULES]
-    turns = [at for at, name in enumerate(names) if stage == name or stage.startswith(f"{name}-")]
-    return (turns[0] if turns else len(names), stage)
 
 
 def _unknown(build: Path, name: str) -> UsageError:
