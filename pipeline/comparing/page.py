@@ -26,6 +26,7 @@ from pipeline.report.quantities import NOTHING, cut, number, signed, size
 
 _VERDICTS: Mapping[str, Tone] = {"better": "good", "worse": "bad"}
 _OUTCOMES: Mapping[str, Tone] = {"passed": "good", "failed": "bad", "warned": "warn", "waived": "warn"}
+_READING = "Of twenty measures without a real difference, one shows one by chance. ↑ more is better, ↓ less is better."
 _SHOWN_ANSWERS, _ANSWER_CHARS = 20, 200
 
 
@@ -96,11 +97,9 @@ def _metrics(found: Mapping[str, Any]) -> Section:
         absent = [side["name"] for side in (found["a"], found["b"]) if "evaluate" not in side["stages"]]
         gone = f"Not evaluated: {', '.join(absent)}." if absent else "An evaluation is no longer there."
         return Section("Metrics", (Paragraph(gone),))
-    chance = f"Intervals: paired bootstrap over the common prompts, {100 * evaluated['intervals']['level']:g} %."
+    how = f"Intervals: paired bootstrap over the common prompts, {100 * evaluated['intervals']['level']:g} %."
     blocks: list[Block] = [
-        Paragraph(
-            f"{evaluated['note']} {chance} Of twenty measures without a real difference, one shows one by chance."
-        ),
+        Paragraph(f"{evaluated['note']} {how} {_READING}"),
         *([_measured(evaluated, TUNED, "The tuned models (adapter)")] if TUNED in evaluated["forms"] else []),
         _over_base(evaluated),
     ]
@@ -129,7 +128,7 @@ def _measured(evaluated: Mapping[str, Any], form: str, caption: str = "") -> Tab
 
 
 def _arrow(better: str) -> str:
-    return f", {better} is better" if better in ("higher", "lower") else ""
+    return {"higher": " ↑", "lower": " ↓"}.get(better, "")
 
 
 def _interval(row: Mapping[str, Any]) -> tuple[Words, Words, Words]:
@@ -210,8 +209,8 @@ def _gate_table(gates: Iterable[Mapping[str, Any]]) -> Table:
             word = _outcome(row, side)
             told += [Badge(word, _OUTCOMES.get(word, "neutral")), number(row[side]["value"]) if row[side] else NOTHING]
         limits = list(dict.fromkeys(row[side]["limit"] for side in "ab" if row[side]))
-        rows.append((Code(row["gate"]), row["subject"], *told, row["unit"], " → ".join(limits)))
-    return Table(("gate", "subject", "A", "A: value", "B", "B: value", "unit", "limit"), rows)
+        rows.append((Code(row["gate"]), row["stage"], row["subject"], *told, row["unit"], " → ".join(limits)))
+    return Table(("gate", "stage", "subject", "A", "A: value", "B", "B: value", "unit", "limit"), rows)
 
 
 def _figures(title: str, figures: Sequence[Mapping[str, Any]], nothing: str) -> Section:
