@@ -78,6 +78,12 @@ def review(session: nox.Session) -> None:
     run_patiently(session, python_of(session, "host"), "-m", "pipeline", "review", "--prepare", *session.posargs)
 
 
+@nox.session(default=False)
+def compare_runs(session: nox.Session) -> None:
+    """Put two runs side by side, named by runs or recipes. Arguments after `--` go to `python -m pipeline compare`."""
+    session.run(python_of(session, "host"), "-m", "pipeline", "compare", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests. Arguments after `--` go to pytest."""

@@ -16,7 +16,7 @@ from pipeline.artifact import Manifest
 from pipeline.closure import INSIDE, inside_files
 from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
-from pipeline.executors.contract import Executor, Request
+from pipeline.executors.contract import Executor, Request, Tracking
 from pipeline.files import explained
 from pipeline.judge import failed, gate_error, judge
 from pipeline.outcome import Outcome
@@ -73,6 +73,7 @@ class Run:
     vendor_tree: Callable[[], Path]
     log: Callable[..., None]
     settings: Settings = field(default_factory=Settings)
+    tracking: Tracking | None = None
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -352,8 +353,19 @@ class Run:
                 for path, digest in self.pins.code.get(stage.name, {}).items()
             },
             run=self.store.run,
+            tracking=self._tracking(stage),
         )
         return self.executor.run(request, sink, self.cancelled)
+
+    def _tracking(self, stage: Stage) -> Tracking | None:
+        """Return what watches a stage, with the folders that it writes to."""
+        if self.tracking is None or not stage.tracked:
+            return None
+        for name in self.tracking.names:
+            folder = self.tracking.folder / name
+            with explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        return self.tracking
 
     def _files(self, stage: Stage, name: str) -> dict[str, Path]:
         item = stage.inputs[name]

@@ -35,6 +35,10 @@ Gpu = Annotated[str, Field(pattern=r"^(all|\d+|(GPU|MIG)-[0-9A-Za-z/-]+)$")]
 """`all`, an index, or a UUID as `nvidia-smi -L` prints it."""
 
 
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
+"""Trackers by the names that the trainer's own integrations have."""
+
+
 class Host(Section):
     """Where a container engine listens. The paths are those of TLS, which `tcp://` needs."""
 
@@ -56,12 +60,30 @@ class DockerSettings(Section):
     )
 
 
+class TrackerSettings(Section):
+    """What watches a training besides this program. Off by default, without a network, and in no key."""
+
+    tensorboard: bool = Field(False, description="Event files, for `tensorboard --logdir`.")
+    mlflow: bool = Field(False, description="A database file, for `mlflow ui`.")
+    wandb: bool = Field(False, description="An offline run, for `wandb sync`.")
+    trackio: bool = Field(False, description="A database file, for `trackio show`.")
+    project: str | None = Field(
+        None, pattern=r"^[\w.-]{1,64}$", description="Project or experiment in the tracker; default: the recipe's name."
+    )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the trackers that are on."""
+        return tuple(name for name in TRACKERS if getattr(self, name))
+
+
 class RunSettings(Section):
     """The whole file."""
 
     executor: Literal["local", "docker"] = Field("local", description="Where stages run.")
     jobs: int | None = Field(None, ge=1, description="Stages at the same time.")
     docker: DockerSettings = Field(DockerSettings(), description="What containers get.")
+    trackers: TrackerSettings = Field(TrackerSettings(), description="What watches the training.")
     hosts: Mapping[str, Annotated[Host, BeforeValidator(_addressed)]] = Field({}, description="Image → engine.")
 
 

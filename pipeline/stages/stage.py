@@ -47,7 +47,8 @@ class Stage:
     count in the key, because gates judge anew on every look-up. `after` names stages whose gates must
     hold first although nothing of theirs is read, so that nothing is built upon a form that was found
     broken. `vendored` says that the program runs code of the llama.cpp tree, `heavy` that it runs alone
-    and has all processors, `reads_verdicts` that it lays out what the gates found.
+    and has all processors, `reads_verdicts` that it lays out what the gates found, `tracked` that trackers watch it
+    where the run settings ask for them.
 
     Two things are looked at before anything runs, so that no download or training is spent on a recipe that
     cannot end: `needs` names what the environment must offer beyond its lock file's CPU packages
@@ -71,6 +72,7 @@ class Stage:
     vendored: bool = False
     heavy: bool = False
     reads_verdicts: bool = False
+    tracked: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[], None] | None = None
 

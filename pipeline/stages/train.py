@@ -30,6 +30,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             gates=training_gates,
             heavy=True,
+            tracked=True,
             needs=_needs(recipe),
         ),
     )

@@ -46,6 +46,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 OTHERS = {
+    "compare_runs",
     "pipeline",
     "tests",
     "lint",
