@@ -42,6 +42,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "compare": Input("compare", ("comparison.json",)),
                 "evaluate-base": Input("evaluate-base", ("baseline.json",)),
                 "evaluate": Input("evaluate", ("evaluation.json",)),
+                **({"judge": Input("judge", ("judge.json",))} if recipe.judge is not None else {}),
             },
             reads_verdicts=True,
         ),
