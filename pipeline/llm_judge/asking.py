@@ -57,7 +57,7 @@ class Endpoint:
         try:
             async with asyncio.timeout(self._longest_s):  # the client's own limit is on silence, not on slowness
                 answer = await self._client.chat.completions.with_raw_response.create(**request)
-                return completion(answer.text(), self.place)
+                return completion(answer.text, self.place)
         except (openai.OpenAIError, TimeoutError, ValueError) as error:
             problem = explain(error, self.place)
         raise problem
@@ -69,15 +69,12 @@ class Endpoint:
 
 def completion(body: str, place: Place) -> dict[str, Any]:
     """Return what matters of a chat completion. Raises EndpointError for anything else, and where it holds the key."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError):
-        raise nonsense("what is not JSON", body, place) from None
+    found = _parsed(body)
     choices = found.get("choices") if isinstance(found, dict) else None
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise nonsense("JSON that is no chat completion", body, place)
+        raise nonsense(body, place)
     response = {
         "content": message.get("content"),
         "refusal": message.get("refusal"),
@@ -85,10 +82,18 @@ def completion(body: str, place: Place) -> dict[str, Any]:
         "model": found.get("model"),
     }
     if not all(value is None or isinstance(value, str) for value in response.values()):
-        raise nonsense("JSON that is no chat completion", body, place)
+        raise nonsense(body, place)
     if place.key is not None and place.key.is_in(json.dumps(response, ensure_ascii=False)):
         raise place.error("sent the key back in an answer", "use another service, and renew the key; nothing was kept")
     return {**response, "usage": _usage(found.get("usage"))}
+
+
+def _parsed(body: str) -> Any:
+    """Return what JSON holds; None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _usage(found: Any) -> dict[str, int] | None:

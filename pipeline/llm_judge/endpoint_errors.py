@@ -78,10 +78,10 @@ def explain(error: Exception, place: Place) -> EndpointError:
 _NO_PROTOCOL: Final = "base_url must be of an OpenAI-compatible service; it ends in /v1 mostly"
 
 
-def nonsense(what: str, body: str, place: Place) -> EndpointError:
+def nonsense(body: str, place: Place) -> EndpointError:
     """Return the error for an answer that is no chat completion."""
     said = place.quoted(body)
-    return place.error(f"answered with {what}" + (f": {said}" if said else ""), _NO_PROTOCOL)
+    return place.error("answered with what is no chat completion" + (f": {said}" if said else ""), _NO_PROTOCOL)
 
 
 def _of_status(error: openai.APIStatusError, place: Place) -> EndpointError:
