@@ -246,9 +246,19 @@ def judged() -> Row:
 
     def pair(against: str, form: str, wins: int, losses: int, rate: Row) -> Row:
         return {
-            **{"against": against, "form": form, "prompts": 48, "wins": wins, "losses": losses, "same_answers": 0},
-            **{"ties": 48 - wins - losses, "contradictions": 5, "unread_prompts": 0, "verdicts": 96},
-            **{"unread_share": 0.0, "unread_verdicts": {}, "win_rate": rate},
+            "against": against,
+            "form": form,
+            "prompts": 48,
+            "wins": wins,
+            "losses": losses,
+            "ties": 48 - wins - losses,
+            "same_answers": 0,
+            "contradictions": 5,
+            "unread_prompts": 0,
+            "verdicts": 96,
+            "unread_share": 0.0,
+            "unread_verdicts": {},
+            "win_rate": rate,
             "agreement": share(0.895833, 0.778343, 0.954669, 48),
             "first_position": share(0.51, 0.46, 0.56, 40),
             "longer_answer": {"reason": "no prompt was won between answers of different length"},

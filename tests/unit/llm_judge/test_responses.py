@@ -78,7 +78,7 @@ def test_a_damaged_entry_is_none_and_is_told_of(tmp_path: Path, kept: Responses,
 def test_nothing_half_written_is_left(tmp_path: Path, kept: Responses) -> None:
     """An entry appears whole: its folder holds nothing else."""
     assert kept.get(KEY) is not None
-    assert os.listdir(entry(tmp_path).parent) == [entry(tmp_path).name]
+    assert list(entry(tmp_path).parent.iterdir()) == [entry(tmp_path)]
 
 
 def test_a_key_that_another_run_asks_for_is_waited_for(tmp_path: Path, kept: Responses) -> None:

@@ -146,7 +146,7 @@ def test_a_damaged_answer_is_asked_for_again(bench: Bench) -> None:
     """One flipped answer costs one request, and the result is as before."""
     with JudgeServer() as server:
         first = bench.run(server.settings())
-        path = sorted(bench.cache.glob("??/*.json"))[0]
+        path = min(bench.cache.glob("??/*.json"))
         path.write_text(path.read_text(encoding="utf-8").replace("A", "B"), encoding="utf-8")
         second = bench.run(server.settings())
     assert len(server.asked) == 73
