@@ -63,6 +63,7 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
         "name": recipe.name,
         "description": recipe.description,
         "show_data_rows": recipe.report.show_data_rows,
+        "judge": None if recipe.judge is None else recipe.judge.model,
         **{name: {key: found[key] for key in public if found.get(key)} for name, found in named.items()},
         **recipe.slice(*SETTINGS),
         "llama_cpp": {"commit": pin.commit, "archive_sha256": pin.sha256},
