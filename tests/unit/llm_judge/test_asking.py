@@ -166,7 +166,12 @@ def test_a_stopped_run_ends_at_once(bench: Bench) -> None:
     """Also while the endpoint keeps silent."""
     with JudgeServer() as server:
         server.faults.stall = True
-        threading.Thread(target=lambda: (server.arrived.wait(), bench.cancelled.set())).start()
+
+        def stop() -> None:
+            server.arrived.wait()
+            bench.cancelled.set()
+
+        threading.Thread(target=stop).start()
         started = time.monotonic()
         with pytest.raises(InterruptedRunError):
             bench.run(server.settings(timeout_s=60.0))
