@@ -75,7 +75,7 @@ def _answers(job: HostJob, requests: Mapping[str, Row]) -> dict[str, dict[str, A
     job.emit("judge.answers", done=len(found), total=len(requests), kept=len(found))
     if missing:
         check_endpoint(job.settings)
-        from pipeline.llm_judge.asking import Asking  # noqa: PLC0415 - 0.7 s, and no run without a judge needs it
+        from pipeline.llm_judge.asking import Asking  # noqa: PLC0415 - a second, and no run without a judge needs it
 
         started = time.monotonic()
         Asking(kept, job.settings, job.emit, job.cancelled).ask(missing, found)
