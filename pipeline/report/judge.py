@@ -6,7 +6,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.blocks import Block, Bullets, Code, Facts, Inline, Paragraph, Preformatted, Section, Table, Words
+from pipeline.report.blocks import (
+    Block,
+    Bullets,
+    Code,
+    Facts,
+    Inline,
+    Notice,
+    Paragraph,
+    Preformatted,
+    Section,
+    Table,
+    Words,
+)
 from pipeline.report.evaluation import verdict_badge
 from pipeline.report.quantities import NOTHING, fixed, number
 
@@ -20,7 +32,8 @@ def judge_section(artifacts: Artifacts) -> Section:
         reason = "the judge was not asked" if artifacts.settings.get("judge") else "the recipe names no judge"
         return Section(_TITLE, (Paragraph(f"Not measured: {reason}."),))
     pairs = found["pairs"]
-    blocks: list[Block] = [_introduction(found), *_won(artifacts, pairs), *_trusted(artifacts, pairs)]
+    blocks: list[Block] = [_introduction(found), *_warning(artifacts)]
+    blocks += [*_won(artifacts, pairs), *_trusted(artifacts, pairs)]
     blocks += [*_not_measured(artifacts, pairs), _spent(found)]
     instructions = Preformatted(found["instructions"], "what the judge is told")
     blocks.append(Section("What the judge is told", (instructions,), folded=True))
@@ -37,6 +50,19 @@ def _introduction(found: Mapping[str, Any]) -> Paragraph:
         " A judge is no ground truth, and its answers are recorded, not reproducible: docs/evaluation.md."
     )
     return Paragraph(tuple(pieces))
+
+
+def _warning(artifacts: Artifacts) -> list[Block]:
+    """Return what must be read before any win rate, where the judge contradicts itself more than the gate allows."""
+    verdicts = artifacts.verdicts.get("judge", ())
+    warned = [one for one in verdicts if (one["gate"], one["outcome"]) == ("judge.agreement", "warned")]
+    if not warned:
+        return []
+    told = (
+        "It often says another thing when the answers change places. A win rate near 0.5 then says that the judge"
+        " cannot tell the answers apart, not that they are alike."
+    )
+    return [Notice("The judge contradicts itself", told, "warn")]
 
 
 def _name(artifacts: Artifacts, pair: Mapping[str, Any]) -> str:

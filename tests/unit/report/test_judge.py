@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.report.artifacts import Artifacts
+from pipeline.report.blocks import Notice
 from pipeline.report.judge import judge_section
 from pipeline.report.markdown import render_section
 from pipeline.report.record import recorded_section
@@ -55,6 +56,15 @@ def test_a_judge_that_goes_by_position_shows(build: dict[str, Path]) -> None:
     """The reader sees it beside the win rate."""
     changed(build, first_position={"value": 0.0, "low": 0.0, "high": 0.1, "of": 35, "reason": None})
     assert row(rendered(build), 1, "adapter against base")[3:5] == ["0.000", "0.000 to 0.100"]
+
+
+def test_a_judge_that_contradicts_itself_is_told_of_first(build: dict[str, Path]) -> None:
+    """Its ties make a narrow interval around one half, which says nothing about the answers."""
+    verdict = {"gate": "judge.agreement", "outcome": "warned"}
+    section = judge_section(Artifacts(build, verdicts={"judge": [verdict]}))
+    titles = [block.title for block in section.blocks if isinstance(block, Notice)]
+    assert titles == ["The judge contradicts itself"]
+    assert "contradicts itself" not in rendered(build)
 
 
 def test_what_could_not_be_read_has_a_reason_and_no_row(build: dict[str, Path]) -> None:
