@@ -23,6 +23,12 @@ from pipeline.report.evaluation import verdict_badge
 from pipeline.report.quantities import NOTHING, fixed, number
 
 _TITLE = "A language model as judge"
+_TRUST = {
+    "agreement": "both orders agree",
+    "first_position": "answer A won",
+    "longer_answer": "longer answer won",
+}
+"""What tells how far a judge can be trusted → what a reader calls it."""
 
 
 def judge_section(artifacts: Artifacts) -> Section:
@@ -80,12 +86,13 @@ def _won(artifacts: Artifacts, pairs: Sequence[Mapping[str, Any]]) -> list[Block
         counts = (pair["wins"], pair["losses"], pair["ties"], pair["contradictions"], pair["same_answers"])
         cells = (fixed(rate["value"], 3), _interval(rate), verdict_badge(rate["verdict"]))
         rows.append((_name(artifacts, pair), number(rate["of"]), *map(number, counts), *cells))
-    counted = ("won", "lost", "tied", "of these contradictory", "same text")
+    counted = ("won", "lost", "tied", "contradictory", "same text")
     columns = ("pair", "prompts", *counted, "win rate", "interval", "verdict")
-    caption = (
-        "Win rate: a tie and the same text count half, so 0.5 is as good as the other. Interval: 95 %, Tango's score."
+    told = Paragraph(
+        "Win rate: a tie and the same text count half, so 0.5 is as good as the other. Contradictory prompts are among"
+        " the tied ones. Interval: 95 %, Tango's score."
     )
-    return [Table(columns, rows, caption)] if rows else []
+    return [told, Table(columns, rows)] if rows else []
 
 
 def _interval(found: Mapping[str, Any]) -> Words:
@@ -96,18 +103,18 @@ def _trusted(artifacts: Artifacts, pairs: Sequence[Mapping[str, Any]]) -> list[B
     """Return how far the judge agrees with itself, and what else decides for it."""
     rows: list[Sequence[Words]] = []
     for pair in pairs:
-        figures = (pair["agreement"], pair["first_position"], pair["longer_answer"])
+        figures = [pair[name] for name in _TRUST]
         if not all(one["reason"] for one in figures):
             cells = [cell for one in figures for cell in _figure(one)]
             rows.append((_name(artifacts, pair), *cells))
     columns = ["pair"]
-    for name in ("both orders agree", "answer A won", "longer answer won"):
+    for name in _TRUST.values():
         columns += [name, "interval"]
-    caption = (
+    told = Paragraph(
         "How far the judge can be trusted. Answer A is the first one: without a taste for positions it wins half."
         " A longer answer may be the better one, or the judge may like length."
     )
-    return [Table(columns, rows, caption)] if rows else []
+    return [told, Table(columns, rows)] if rows else []
 
 
 def _figure(found: Mapping[str, Any]) -> tuple[Words, Words]:
@@ -121,7 +128,9 @@ def _not_measured(artifacts: Artifacts, pairs: Sequence[Mapping[str, Any]]) -> l
         name, reason = _name(artifacts, pair), pair["win_rate"]["reason"]
         if reason:
             items.append(f"{name}: not measured: {reason}")
-        elif pair["unread_verdicts"]:
+            continue
+        items += [f"{name}, {word}: {pair[key]['reason']}" for key, word in _TRUST.items() if pair[key]["reason"]]
+        if pair["unread_verdicts"]:
             told = ", ".join(f"{count} {why}" for why, count in pair["unread_verdicts"].items())
             items.append(f"{name}: {pair['unread_prompts']} prompts left out, verdicts that could not be read: {told}")
     return [Bullets(items)] if items else []

@@ -77,6 +77,12 @@ def test_what_could_not_be_read_has_a_reason_and_no_row(build: dict[str, Path]) 
     assert "| Q4_K_M against adapter " in section
 
 
+def test_a_share_that_is_not_there_has_a_reason(build: dict[str, Path]) -> None:
+    """The dash in the table is explained below it."""
+    told = "adapter against base, longer answer won: no prompt was won between answers of different length"
+    assert told in rendered(build)
+
+
 def test_a_few_unreadable_verdicts_are_told(build: dict[str, Path]) -> None:
     """They are left out of the rate, not hidden."""
     changed(build, unread_prompts=2, unread_verdicts={"refused": 1, "empty": 2})
