@@ -37,8 +37,6 @@ class Endpoint:
         self._longest_s = (table["retries"] + 1) * (table["timeout_s"] + _LONGEST_PAUSE_S)
         self._client = openai.AsyncOpenAI(
             api_key=key.reveal() if key is not None else _NO_KEY,
-            organization="",
-            project="",
             base_url=table["base_url"],
             timeout=openai.Timeout(table["timeout_s"], connect=min(table["timeout_s"], _CONNECT_S)),
             max_retries=table["retries"],
@@ -47,6 +45,8 @@ class Endpoint:
                 follow_redirects=False, trust_env=not is_loopback(table["base_url"])
             ),
         )
+        # Read from OPENAI_ORG_ID and OPENAI_PROJECT_ID, which are of one service and not of this endpoint.
+        self._client.organization = self._client.project = None
 
     async def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return one answer: content, refusal, finish_reason, model, usage. Raises EndpointError.
@@ -75,14 +75,15 @@ def completion(body: str, place: Place) -> dict[str, Any]:
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise nonsense(body, place)
-    response = {
+    told = {
         "content": message.get("content"),
         "refusal": message.get("refusal"),
         "finish_reason": choice.get("finish_reason"),
         "model": found.get("model"),
     }
-    if not all(value is None or isinstance(value, str) for value in response.values()):
+    if not all(value is None or isinstance(value, str) for value in told.values()):
         raise nonsense(body, place)
+    response = {name: None if value is None else _writable(value) for name, value in told.items()}
     if place.key is not None and place.key.is_in(json.dumps(response, ensure_ascii=False)):
         raise place.error("sent the key back in an answer", "use another service, and renew the key; nothing was kept")
     return {**response, "usage": _usage(found.get("usage"))}
@@ -94,6 +95,11 @@ def _parsed(body: str) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         return None
+
+
+def _writable(text: str) -> str:
+    """Return a text that UTF-8 can hold: JSON can name half of a surrogate pair."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _usage(found: Any) -> dict[str, int] | None:

@@ -61,18 +61,25 @@ class Place:
 def explain(error: Exception, place: Place) -> EndpointError:
     """Return the EndpointError that tells a user of an error of the client."""
     tries = f"{place.retries + 1} tries" if place.retries else "1 try"
+    if isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__.startswith("Connect"):
+        return _unreachable(str(error.__cause__), tries, place)
     if isinstance(error, TimeoutError | openai.APITimeoutError):
         return place.error(
             f"did not answer within {place.timeout_s:g} s ({tries})",
             f"raise judge.timeout_s or lower judge.concurrency in run.toml; {KEPT}",
         )
     if isinstance(error, openai.APIConnectionError):
-        if type(error.__cause__).__name__.startswith("Connect"):
-            return place.error(f"cannot be reached ({tries})", "start it, or correct base_url in run.toml")
         return place.error(f"cut the connection before its answer was complete ({tries})", f"look at its log; {KEPT}")
     if isinstance(error, openai.APIStatusError):
         return _of_status(error, place)
     return place.error(f"answered with something unexpected ({type(error).__name__})", _NO_PROTOCOL)
+
+
+def _unreachable(cause: str, tries: str, place: Place) -> EndpointError:
+    """Return the error where no connection came about (`ConnectError`, `ConnectTimeout` of the client's transport)."""
+    if "certificate" in cause.lower():
+        return place.error("has a certificate that is not trusted", "set SSL_CERT_FILE to the authority's certificate")
+    return place.error(f"cannot be reached ({tries})", "start it, or correct base_url in run.toml")
 
 
 _NO_PROTOCOL: Final = "base_url must be of an OpenAI-compatible service; it ends in /v1 mostly"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 
 Verdict = Callable[[Mapping[str, str]], str]
@@ -41,13 +43,17 @@ class Faults:
 
 
 class JudgeServer:
-    """The endpoint as a context manager. `asked` holds the requests that it got, `keys` their keys."""
+    """The endpoint as a context manager. `asked` holds the requests that it got, `keys` their keys.
 
-    def __init__(self, verdict: Verdict = prefers_longer) -> None:
+    With `certificate`, a file of certificate and private key, it speaks TLS.
+    """
+
+    def __init__(self, verdict: Verdict = prefers_longer, certificate: Path | None = None) -> None:
         self.verdict = verdict
         self.faults = Faults()
         self.asked: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.headers: list[str] = []
         self.message: dict[str, Any] = {}
         self.finish_reason = "stop"
         self.usage: dict[str, int] | None = {"prompt_tokens": 100, "completion_tokens": 10}
@@ -59,6 +65,14 @@ class JudgeServer:
         handler = type("Handler", (_Handler,), {"endpoint": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        self._scheme = "http" if certificate is None else "https"
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            # The handshake is the handler's: one that a client leaves off must not hold up the others.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -72,7 +86,7 @@ class JudgeServer:
     @property
     def base_url(self) -> str:
         """Value for `judge.base_url`."""
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/v1"
 
     def settings(self, **changes: Any) -> dict[str, Any]:
         """Return the run settings' table for this endpoint."""
@@ -99,7 +113,7 @@ class JudgeServer:
         message = {"role": "assistant", "content": content, **self.message}
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
         found = {"id": "1", "object": "chat.completion", "created": 1, "model": "fake-1", "choices": [choice]}
-        return json.dumps(found if self.usage is None else {**found, "usage": self.usage}, ensure_ascii=False)
+        return json.dumps(found if self.usage is None else {**found, "usage": self.usage})
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -111,6 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        self.endpoint.headers.append(str(self.headers))
         self.endpoint.entered(request, key)
         try:
             self._answer(request, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -213,11 +214,34 @@ def test_the_key_is_sent_where_one_is_named(bench: Bench, monkeypatch: pytest.Mo
 
 
 def test_no_key_of_another_service_is_sent(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A loopback server gets none that was not meant for it."""
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    """A loopback server gets nothing of what OpenAI's own variables hold."""
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
+        monkeypatch.setenv(name, KEY)
     with JudgeServer() as server:
         bench.run(server.settings())
-    assert KEY not in "".join(server.keys)
+    assert len(server.headers) == 4
+    assert KEY not in "".join(server.headers)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(bench: Bench, tmp_path: Path) -> None:
+    """It is not the same as a service that is down."""
+    file = tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(file), "-out"]
+    subprocess.run([*command, str(tmp_path / "public.pem")], check=True, capture_output=True)
+    file.write_text(file.read_text() + (tmp_path / "public.pem").read_text())
+    with JudgeServer(certificate=file) as server, pytest.raises(EndpointError) as caught:
+        bench.run(server.settings(retries=0))
+    assert "certificate that is not trusted" in caught.value.what
+    assert server.asked == []
+
+
+def test_half_a_character_in_an_answer_breaks_nothing(bench: Bench) -> None:
+    """JSON can name one that no file can hold."""
+    with JudgeServer() as server:
+        server.message = {"content": "\ud83d"}
+        found = read(bench.run(server.settings(), show_data_rows=True))
+    assert "not the JSON object asked for" in found["pairs"][0]["win_rate"]["reason"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 429, 500])
