@@ -30,6 +30,7 @@ FAMILIES = (
     "verify-quant",
     "compare",
     "evaluate",
+    "judge",
     "report",
     "release",
 )

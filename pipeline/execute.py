@@ -41,6 +41,7 @@ class Settings:
     jobs: int = 2
     verify: bool = False
     processors: int = field(default_factory=processor_count)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class DamagedInputError(CorruptArtifactError):
@@ -113,6 +114,8 @@ class Run:
             return
         if stage.check is not None:
             stage.check()
+        if stage.check_settings is not None:
+            stage.check_settings(self.settings.tables.get(stage.family, {}))
         offered = self.executor.offers(stage.environment)
         lacking = {need: setting for need, setting in stage.needs.items() if need not in offered}
         if lacking:
@@ -392,6 +395,16 @@ class Run:
             }
         started = time.monotonic()
         with explained(output):
-            work_function(HostJob(parameters, self._input_folders(stage), output, self.store.scratch(key), emit))
+            job = HostJob(
+                parameters,
+                self._input_folders(stage),
+                output,
+                self.store.scratch(key),
+                emit,
+                self.settings.tables.get(stage.family, {}),
+                self.store.root.parent / "cache" / stage.family,
+                self.cancelled,
+            )
+            work_function(job)
         sink("job.done", seconds=round(time.monotonic() - started, 4))
         return output

@@ -79,7 +79,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
 
 def _settings(settings: RunSettings, *, verify: bool) -> Settings:
     processors = processor_count()
-    return Settings(jobs=settings.jobs or min(2, processors), verify=verify, processors=processors)
+    return Settings(
+        jobs=settings.jobs or min(2, processors), verify=verify, processors=processors, tables=settings.tables()
+    )
 
 
 def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipeline.gates.data import DataLimits
 from pipeline.gates.generation import GenerationLimits
+from pipeline.gates.llm_judge import JudgeLimits
 from pipeline.gates.parity import ParityLimits
 from pipeline.gates.preflight import PreflightLimits
 from pipeline.gates.training import TrainingLimits
@@ -21,3 +22,4 @@ class GateLimits(BaseModel):
     training: TrainingLimits = TrainingLimits()
     generation: GenerationLimits = GenerationLimits()
     parity: ParityLimits = ParityLimits()
+    judge: JudgeLimits = JudgeLimits()

@@ -26,7 +26,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         *("train", "verify-hf", "merge", "verify-merged", "convert", "verify-f16"),
         *(f"quantize-{kind}" for kind in types),
         *(f"verify-quant-{kind}" for kind in types),
-        *("compare", "evaluate", "report"),
+        *("compare", "evaluate", *(("judge",) if recipe.judge is not None else ()), "report"),
     ]
     return (
         Stage(

@@ -15,10 +15,9 @@ from pipeline.stages.stage import Stage
 from tests.support.healthy_build import recipe, write_build, write_json
 from tests.support.preflight_facts import COPY, changed
 
-PLAN = Plan(stages_of(recipe()))
-OVERRULED = recipe(columns={"must_contain": "must_contain"}).model_copy(
-    update={"data": recipe().data.model_copy(update={"overrules": "overrules.jsonl"})}
-)
+JUDGED_BY = recipe(judge={"model": "judge-1"}, columns={"must_contain": "must_contain"})
+PLAN = Plan(stages_of(recipe(judge={"model": "judge-1"})))
+OVERRULED = JUDGED_BY.model_copy(update={"data": JUDGED_BY.data.model_copy(update={"overrules": "overrules.jsonl"})})
 """A recipe that a person overrules, with facts: it has two gates more."""
 JUDGED = [name for name, stage in PLAN.stages.items() if stage.gates]
 
@@ -67,7 +66,7 @@ def test_every_family_of_the_registry_is_a_judged_stage() -> None:
     """A stage that loses its gates leaves none behind in the reference."""
     registered = {family for families in STAGES.values() for family in families}
     assert registered == {stage.family for stage in PLAN.stages.values() if stage.gates}
-    assert registered <= {module.stages(recipe())[0].family for module in MODULES}
+    assert registered <= {module.stages(JUDGED_BY)[0].family for module in MODULES}
 
 
 def test_every_name_in_the_gates_code_is_registered_and_the_reverse() -> None:
