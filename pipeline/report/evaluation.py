@@ -26,7 +26,7 @@ from pipeline.report.quantities import NOTHING, number, signed
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
     "Held-out text": ("loss", "perplexity"),
-    "Facts and open questions": ("fact_accuracy", "wrong_facts", "abstention", "false_abstention"),
+    "Facts and abstention": ("fact_accuracy", "wrong_facts", "abstention", "false_abstention"),
     "Faults of the answers": ("training_copies", "empty", "unfinished", "english_mixed"),
     "Style": ("length", "keigo", "teineigo", "character_variety", "kana", "kanji", "latin"),
     "Variety": ("distinct1", "distinct2", "self_bleu"),
