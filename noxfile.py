@@ -78,6 +78,12 @@ def review(session: nox.Session) -> None:
     run_patiently(session, python_of(session, "host"), "-m", "pipeline", "review", "--prepare", *session.posargs)
 
 
+@nox.session(default=False)
+def rate(session: nox.Session) -> None:
+    """Let people say, blind, which answers are better. Arguments after `--` go to `python -m pipeline rate`."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "rate", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests. Arguments after `--` go to pytest."""

@@ -28,6 +28,7 @@ _EXAMPLES = {
     "setup": "--recipe my.toml",
     "pin": "--recipe my.toml",
     "review": "--recipe my.toml",
+    "rate": "--recipe my.toml --forms",
     "images": "training --variant cuda",
     "diff": "seedling/train 20260101T120000Z-4711/train",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
@@ -81,6 +82,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _diagnose(commands)
     _diff(commands)
     _review(commands)
+    _rate(commands)
     return parser, commands
 
 
@@ -116,6 +118,23 @@ def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     review.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page (default: a free one)")
     review.add_argument("--html", type=Path, metavar="FILE", help="write a copy that can only be read, and stop")
     review.add_argument("--prepare", action="store_true", help="prepare the rows first, where that was not done yet")
+
+
+def _rate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rate = _command(commands, "rate", "let people say, blind and on a local page, which form's answers are better")
+    forms = rate.add_argument_group("what is rated", "greedy answers of the last build to the held-out prompts")
+    forms.add_argument(
+        "--form", action="append", metavar="FORM", help="tuned, merged, F16, Q4_K_M ...; may be given again"
+    )
+    forms.add_argument("--against", metavar="FORM", help="what they stand against (default: tuned; for tuned, base)")
+    forms.add_argument("--forms", action="store_true", help="tuned against base, and each later form against tuned")
+    page = rate.add_argument_group("the page", "votes go to build/<recipe>/ratings.sqlite, which no build removes")
+    page.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page (default: a free one)")
+    page.add_argument("--host", default="127.0.0.1", metavar="IP", help="address of the page (default: 127.0.0.1)")
+    page.add_argument("--expose", action="store_true", help="mean it: a --host that other machines reach, unencrypted")
+    votes = rate.add_argument_group("in place of the page")
+    votes.add_argument("--summary", action="store_true", help="show what the votes say, as JSON, and stop")
+    votes.add_argument("--export", type=Path, metavar="FILE", help="write every vote as CSV, with texts, and stop")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -58,6 +58,7 @@ OTHERS = {
     "images",
     "tools",
     "review",
+    "rate",
     "ablate",
     "calibrate",
 }
@@ -82,6 +83,7 @@ def test_one_session_for_each_family() -> None:
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
+        (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
     ],
 )
 def test_arguments_pass(repository: Path, arguments: list[str], printed: str) -> None:
