@@ -5,7 +5,7 @@
 const WORDS = {
   en: {
     title: "Which answer is better?", other: "日本語", progress: "Progress", leave: "Somebody else",
-    welcome: "You see a prompt and two answers to it, A and B, in an order drawn by lot. Say which one is better. Who wrote which is not shown, to nobody.",
+    welcome: "You see a prompt and two answers to it, A and B, in an order drawn by lot. Say which one is better. Whose answer is which is shown to nobody.",
     about: "pairs of answers of", name: "Your name, so that you can go on later", start: "Start",
     known: "There are votes under this name already:", again: "That is me, go on", otherName: "Take another name",
     asked: "Asked", system: "What the model is told before every prompt", open: "Show the reference (r)", reference: "Reference",
