@@ -31,14 +31,18 @@ def _voted(found: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _introduction(found: Mapping[str, Any]) -> Paragraph:
     level = found["interval"]["level"]
-    return Paragraph(
-        (
-            *(number(found["votes"]), " votes, ", number(found["raters"]), " raters. They saw two answers to a prompt"),
-            " without knowing whose, in an order drawn by lot. A prompt is won by the form that more raters prefer; ties"
-            " count half, identical answers are ties that nobody had to look at. Intervals: Tango's score, ",
-            *(Value(f"{level * 100:g} %", level), ", prompts as units: what these raters would say of other prompts."),
-        )
+    how = (
+        " They saw two answers to a prompt without knowing whose, in an order drawn by lot. A prompt is won by the form"
+        " that more raters prefer; ties count half, and identical answers are ties that nobody had to look at."
+        " Intervals:"
     )
+    counts = ("Raters: ", number(found["raters"]), ", votes: ", number(found["votes"]), ".")
+    bounds = (
+        " Tango's score, ",
+        Value(f"{level * 100:g} %", level),
+        ", prompts as units: they are about other prompts",
+    )
+    return Paragraph((*counts, how, *bounds, " that the same people would rate."))
 
 
 def _elsewhere(found: Mapping[str, Any]) -> list[Block]:
@@ -53,7 +57,13 @@ def _table(found: Mapping[str, Any]) -> Table:
 
 
 def _row(pair: Mapping[str, Any]) -> Sequence[Words]:
-    counts = [pair["won"], pair["lost"], pair["tied"], pair["identical"], pair["prompts"] - pair["identical"] - pair["rated"]]
+    counts = [
+        pair["won"],
+        pair["lost"],
+        pair["tied"],
+        pair["identical"],
+        pair["prompts"] - pair["identical"] - pair["rated"],
+    ]
     shown = [pair["form"], pair["against"], *map(number, counts)]
     if pair["win_rate"] is None:
         return [*shown, NOTHING, NOTHING, pair["reason"]]

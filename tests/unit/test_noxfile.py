@@ -100,3 +100,17 @@ def test_clean_keeps_environments_unless_told(repository: Path) -> None:
     assert (repository / ".envs").exists()
     nox(repository, "-s", "clean", "--", "--all")
     assert not (repository / ".envs").exists()
+
+
+def test_clean_asks_before_it_removes_votes(repository: Path) -> None:
+    """No build can make them again."""
+    votes = repository / "build" / "few" / "ratings.sqlite"
+    votes.parent.mkdir(parents=True)
+    votes.touch()
+    command = [sys.executable, "-m", "nox", "-f", str(repository / "noxfile.py"), "-s", "clean"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "people's votes would go: build/few/ratings.sqlite" in done.stderr
+    assert votes.exists()
+    nox(repository, "-s", "clean", "--", "--votes")
+    assert not votes.exists()

@@ -233,3 +233,12 @@ def test_without_a_build_it_says_what_to_do(built: RatedBuild) -> None:
     with pytest.raises(UsageError, match="verify-hf has not been built here") as caught:
         rate.main(parse(["rate", *built.arguments]), [])
     assert caught.value.advice.startswith("nox -s pipeline -- --recipe ")
+
+
+def test_the_report_is_up_to_date_when_it_ends(built: RatedBuild) -> None:
+    """Whoever looks at it next sees the votes."""
+    with running(built) as served:
+        vote(served.rater("花子"))
+    text = (built.folder / "report.md").read_text(encoding="utf-8")
+    assert text.startswith("# report\n")
+    assert "Raters: 1, votes: 1." in text
