@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.artifact import Manifest
-from pipeline.context import Context, quiet, say
+from pipeline.context import Context, say
 from pipeline.errors import PipelineError, StoreError, UsageError
 from pipeline.files import explained, write_atomic
 from pipeline.gate_table import outdated
@@ -22,7 +22,8 @@ from pipeline.rating.results import results
 from pipeline.rating.server import RatingServer
 from pipeline.rating.table import table
 from pipeline.rating.votes import NAME, Vote, Votes, read_votes
-from pipeline.view import show_report
+from pipeline.runs import read_state
+from pipeline.view import refresh_papers
 
 
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
@@ -37,8 +38,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
         items = _items(answers, pairs)
         with Votes(path) as votes:
             rating = Rating(_subject(context, answers, manifests), items, votes)
+            _refresh(context)  # a server that was killed left votes that no report shows
             _serve(rating, pairs, address, options.port, sinks)
-        show_report(context.folder, context.store(), manifests)
+        _tell_end(read_votes(path), sinks, shown=_refresh(context))
         return 0
     votes = read_votes(path)
     if options.export is not None:
@@ -103,47 +105,64 @@ def _subject(context: Context, answers: Answers, manifests: Mapping[str, Manifes
 
 
 def _age(context: Context, manifests: Mapping[str, Manifest]) -> str:
-    """Say whether the answers are those that the recipe would give now."""
+    """Say whether the answers are those that the recipe would give now. Raters read it: it names no form."""
     try:
         plan = context.plan
-        notes = [
-            f"{stage}: {note}"
-            for stage in manifests
-            if stage.startswith("verify-") and stage in plan.stages
-            if (note := outdated(plan[stage], manifests[stage], manifests))
-        ]
-    except PipelineError as error:  # answers can be rated although the recipe's files are gone
-        return f"The recipe cannot be built now: {error.what} ({error.where})"
-    return f"These answers are older than the recipe ({notes[0]})" if notes else ""
+    except PipelineError:  # answers can be rated although the recipe's files are gone
+        return "The recipe cannot be built now; these are the answers of its last build."
+    stages = [plan[name] for name in manifests if name.startswith("verify-") and name in plan.stages]
+    old = any(outdated(stage, manifests[stage.name], manifests) for stage in stages)
+    return "These answers are older than the recipe." if old else ""
 
 
 def _serve(rating: Rating, pairs: list[Pair], address: str, port: int, sinks: list[Sink]) -> None:
-    log = quiet(sinks)
+    """Serve the page until Ctrl-C. What could not be saved is told here as well as on the page."""
 
     def failed(error: StoreError) -> None:
         say(sinks, f"NOT SAVED: {error}", "rate.not-saved", what=error.what, where=error.where, advice=error.advice)
 
     with RatingServer(rating, port, address, failed) as server:
-        reach = (
-            "on this machine only" if ipaddress.ip_address(address).is_loopback else "UNENCRYPTED, for other machines"
-        )
-        told = ", ".join(f"{pair.form} against {pair.against}" for pair in pairs)
-        differing, all_items = len(rating.items), len(pairs) * len({item.prompt_id for item in rating.items})
-        text = (
-            f"{server.url}\nThe raters' page, {reach}. {told}: {differing} pairs of answers differ. Votes go to"
-            f" {rating.votes.path}. Ctrl-C ends it."
-        )
-        if rating.subject.note:
-            text = f"{rating.subject.note}\n{text}"
-        say(sinks, text, "rate.serving", url=server.url, file=str(rating.votes.path), items=differing)
-        log("rate.pairs", pairs=[[pair.against, pair.form] for pair in pairs], of=all_items)
         try:
+            text = _welcome(server, pairs, address)
+            named = [[pair.against, pair.form] for pair in pairs]
+            file, items = str(rating.votes.path), len(rating.items)
+            say(sinks, text, "rate.serving", url=server.url, file=file, items=items, pairs=named)
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
-            votes = rating.votes.all()
-            raters = len({vote.rater for vote in votes})
-            text = f"ended; {len(votes)} votes of {raters} raters are saved. What they say: the report, or --summary"
-            say(sinks, text, "rate.ended", votes=len(votes), raters=raters)
+            return
+
+
+def _welcome(server: RatingServer, pairs: list[Pair], address: str) -> str:
+    rating = server.rating
+    loopback = ipaddress.ip_address(address).is_loopback
+    reach = "on this machine only" if loopback else "UNENCRYPTED, for whoever has its address"
+    told = ", ".join(f"{pair.form} against {pair.against}" for pair in pairs)
+    lines = [
+        *([rating.subject.note] if rating.subject.note else []),
+        server.url,
+        f"The raters' page, {reach}. {told}: {len(rating.items)} pairs of answers that differ.",
+        f"Votes go to {rating.votes.path}. Ctrl-C ends it; what was voted is saved.",
+    ]
+    return "\n".join(lines)
+
+
+def _refresh(context: Context) -> bool:
+    """Bring the report of the last release up to date; return whether there is one that shows the votes now."""
+    store = context.store()
+    keys = read_state(context.build, context.recipe.name)["released"]
+    try:
+        found = {name: store.manifest(keys[name]) for name in context.plan.stages if name in keys}
+    except PipelineError:  # the recipe cannot be built now; the next run that can writes the report
+        return False
+    released = {name: manifest for name, manifest in found.items() if manifest is not None}
+    return len(released) == len(found) and refresh_papers(context.folder, context.recipe, store, released)
+
+
+def _tell_end(votes: list[Vote], sinks: list[Sink], *, shown: bool) -> None:
+    raters = len({vote.rater for vote in votes})
+    where = "the report shows what they say" if shown else "the report will show them after the next run"
+    text = f"ended; {len(votes)} votes of {raters} raters are saved; {where}"
+    say(sinks, text, "rate.ended", votes=len(votes), raters=raters, in_report=shown)
 
 
 def _export(answers: Answers, votes: list[Vote], path: Path, sinks: list[Sink]) -> None:

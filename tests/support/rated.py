@@ -8,6 +8,9 @@ from pathlib import Path
 
 from pipeline.artifact import Manifest
 from pipeline.rating.answers import BASE, TUNED, Answers, Item, Pair
+from pipeline.report import html
+from pipeline.report.blocks import Document
+from pipeline.report.record import record
 from pipeline.store import Store
 from tests.support.workplace import RECIPE
 
@@ -19,6 +22,14 @@ OTHER_IN_Q4 = 10
 MARKUP = "<script>alert(1)</script>"
 TEMPLATE = "「{theme}」に関する{{記事}}タイトルを1つ生成してください。"
 Texts = Mapping[str, Sequence[str]]
+Rows = Sequence[Mapping[str, object]]
+PAPERS: Mapping[str, Rows | str] = {
+    "report.md": "# report\n",
+    "report.html": html.render(Document("report", ())),
+    "report.json": json.dumps(record(Document("report", ()))),
+    "training_results.json": "{}",
+}
+"""What the report's stage published."""
 
 
 def texts(salt: str = "") -> dict[str, list[str]]:
@@ -36,6 +47,7 @@ class RatedBuild:
     def __init__(self, folder: Path, answered: Texts | None = None) -> None:
         self.recipe = folder / "few.toml"
         self.recipe.write_text(RECIPE, encoding="utf-8")
+        (folder / "rows.jsonl").write_text('{"theme": "題", "title": "題名"}\n', encoding="utf-8")
         self.build = folder / "build"
         self.folder = self.build / "few"
         self.store = Store((self.build / "store").absolute(), "test")
@@ -61,18 +73,18 @@ class RatedBuild:
             greedy = [{"id": f"p{at}", "mode": "greedy", "text": text} for at, text in enumerate(answers)]
             sampled = [{**row, "mode": "sample", "text": "x"} for row in greedy]
             self._publish(stage, {"generations.jsonl": [*greedy, *sampled]}, {})
-        self._publish("report", {"report.md": []}, {})
+        self._publish("report", PAPERS, {})
         self.folder.mkdir(parents=True, exist_ok=True)
         keys = {name: manifest.key for name, manifest in self.manifests.items()}
         (self.folder / "state.json").write_text(json.dumps({"stages": keys, "released": keys}))
         (self.folder / "report.md").write_text("# report\n")
 
-    def _publish(self, stage: str, files: Mapping[str, Sequence[object]], parameters: Mapping[str, object]) -> None:
+    def _publish(self, stage: str, files: Mapping[str, Rows | str], parameters: Mapping[str, object]) -> None:
         output = self.store.workspace(stage) / "output"
         output.mkdir()
-        for name, rows in files.items():
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            (output / name).write_text(text or "# report\n", encoding="utf-8")
+        for name, held in files.items():
+            lines = held if isinstance(held, str) else "".join(json.dumps(row) + "\n" for row in held)
+            (output / name).write_text(lines, encoding="utf-8")
         components = {"stage": stage, "parameters": parameters, "inputs": {}}
         manifest = self.store.describe(
             f"{stage}-{len(list(self.store.root.rglob('manifests/*')))}", stage, components, output

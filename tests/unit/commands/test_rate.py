@@ -18,6 +18,7 @@ from pipeline.arguments import parse
 from pipeline.commands import collect, rate
 from pipeline.errors import UsageError
 from pipeline.rating.votes import NAME, read_votes
+from pipeline.report.summary import STOPPED
 from tests.support.disks import fill_up, small_disk
 from tests.support.page_client import PageClient
 from tests.support.rated import OTHER_IN_Q4, PROMPTS, SAME_AS_BASE, RatedBuild, texts
@@ -236,9 +237,30 @@ def test_without_a_build_it_says_what_to_do(built: RatedBuild) -> None:
 
 
 def test_the_report_is_up_to_date_when_it_ends(built: RatedBuild) -> None:
-    """Whoever looks at it next sees the votes."""
+    """Whoever looks at it next sees the votes, in every paper."""
     with running(built) as served:
         vote(served.rater("花子"))
-    text = (built.folder / "report.md").read_text(encoding="utf-8")
-    assert text.startswith("# report\n")
-    assert "Raters: 1, votes: 1." in text
+        served.process.send_signal(signal.SIGINT)
+        assert served.event("rate.ended")["in_report"]
+    assert "Raters: 1, votes: 1." in (built.folder / "report.md").read_text(encoding="utf-8")
+    assert 'id="human-ratings"' in (built.folder / "report.html").read_text(encoding="utf-8")
+    assert '"Human ratings"' in (built.folder / "report.json").read_text(encoding="utf-8")
+
+
+def test_votes_of_a_server_that_was_killed_reach_the_report(built: RatedBuild) -> None:
+    """As soon as `rate` is started again."""
+    with running(built) as served:
+        vote(served.rater("花子"))
+        served.process.kill()
+    with running(built):
+        assert "Raters: 1, votes: 1." in (built.folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_the_report_of_a_run_that_was_stopped_is_left_alone(built: RatedBuild) -> None:
+    """Only the run knows what stopped it; the next one shows the votes."""
+    paper = built.folder / "report.md"
+    paper.write_text(f"# few\n\n{STOPPED}\n", encoding="utf-8")
+    with running(built) as served:
+        served.process.send_signal(signal.SIGINT)
+        assert not served.event("rate.ended")["in_report"]
+    assert paper.read_text(encoding="utf-8") == f"# few\n\n{STOPPED}\n"
