@@ -13,6 +13,7 @@ import secrets
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -61,7 +62,7 @@ class Request:
 
     name: str
     query: Mapping[str, str]
-    headers: Mapping[str, str]
+    headers: Message[str, str]
 
     def number(self, name: str, default: int) -> int:
         """Return a whole number of the query. Raises RequestError for anything else, or one that nothing can have."""
