@@ -42,11 +42,11 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             _serve(rating, pairs, address, options.port, sinks)
         _tell_end(read_votes(path), sinks, shown=_refresh(context))
         return 0
-    votes = read_votes(path)
+    saved = read_votes(path)
     if options.export is not None:
-        _export(answers, votes, options.export, sinks)
+        _export(answers, saved, options.export, sinks)
     if options.summary:
-        found = results(answers, votes, pairs)
+        found = results(answers, saved, pairs)
         say(sinks, json.dumps(found, ensure_ascii=False, indent=1), "ratings.summary", **found)
     return 0
 

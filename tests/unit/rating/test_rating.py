@@ -22,7 +22,8 @@ def join(rating: Rating, name: str = "花子") -> str:
 def test_every_pair_that_differs_is_shown_once(rating: Rating) -> None:
     """Until all have a vote; identical ones never."""
     token = join(rating)
-    seen, answer = [], rating.next(token)
+    answer = rating.next(token)
+    seen: list[str] = []
     while answer["item"]:
         assert (answer["done"], answer["total"]) == (len(seen), DIFFERENT)
         seen.append(answer["item"]["id"])

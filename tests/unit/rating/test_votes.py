@@ -175,10 +175,9 @@ def test_on_a_full_disk_nothing_is_saved_and_nothing_is_lost(tmp_path: Path) -> 
 
 def test_a_disk_that_became_read_only_is_told(tmp_path: Path) -> None:
     """As one does that is about to fail."""
-    with small_disk(tmp_path / "disk", "1m") as disk, Votes(disk / NAME) as votes:
-        rater = known(votes)
     with small_disk(tmp_path / "disk", "1m") as disk:
+        with Votes(disk / NAME) as votes:
+            votes.save(known(votes), item(), "first", form_first=True, comment="")
         make_read_only(disk)
         with pytest.raises(StoreError, match="cannot be used"):
             Votes(disk / NAME)
-    assert rater
