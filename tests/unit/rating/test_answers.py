@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,8 @@ def test_identical_answers_are_known(built: RatedBuild) -> None:
 def test_the_digest_names_all_that_is_judged(built: RatedBuild, name: str) -> None:
     """Another text is another item; the place in the build is not."""
     item = built.items()[5]
-    other = replace(item, **{name: "another"})  # type: ignore[arg-type] - each of these fields is a text
+    changes: dict[str, Any] = {name: "another"}
+    other = replace(item, **changes)
     assert other.digest != item.digest
     assert replace(item, prompt_id="another").digest == item.digest
     assert replace(item, pair=Pair("base", "merged")).digest != item.digest
