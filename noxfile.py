@@ -85,6 +85,12 @@ def compare_runs(session: nox.Session) -> None:
     session.run(python_of(session, "host"), "-m", "pipeline", "compare", *session.posargs)
 
 
+@nox.session(default=False)
+def rate(session: nox.Session) -> None:
+    """Let people say, blind, which answers are better. Arguments after `--` go to `python -m pipeline rate`."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "rate", *session.posargs)
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests. Arguments after `--` go to pytest."""
@@ -193,7 +199,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def clean(session: nox.Session) -> None:
-    """Remove what a run made (build/); `-- --all` removes the environments as well."""
+    """Remove what a run made (build/); `-- --all` removes the environments, `-- --votes` people's ratings as well."""
+    votes = sorted(HERE.glob("build/*/ratings.sqlite"))
+    if votes and "--votes" not in session.posargs:
+        told = ", ".join(str(path.relative_to(HERE)) for path in votes)
+        session.error(f"people's votes would go: {told}. Move the files away, or add -- --votes")
     folders = ["build", ".envs", ".cache"] if "--all" in session.posargs else ["build"]
     for folder in folders:
         session.log(f"removing {folder}")

@@ -28,6 +28,7 @@ _EXAMPLES = {
     "setup": "--recipe my.toml",
     "pin": "--recipe my.toml",
     "review": "--recipe my.toml",
+    "rate": "--recipe my.toml --forms",
     "images": "training --variant cuda",
     "diff": "seedling/train 20260101T120000Z-4711/train",
     "compare": "seedling 20260801T101500Z-4711",
@@ -83,6 +84,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _diff(commands)
     _review(commands)
     _compare(commands)
+    _rate(commands)
     return parser, commands
 
 
@@ -124,6 +126,23 @@ def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     compare = _command(commands, "compare", "put two runs side by side: settings, metrics, answers", recipe=False)
     compare.add_argument("runs", nargs=2, metavar="RUN", help="a run's name, or a recipe's name for its last build")
     compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
+
+
+def _rate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    rate = _command(commands, "rate", "let people say, blind and on a local page, which form's answers are better")
+    forms = rate.add_argument_group("what is rated", "greedy answers of the last build to the held-out prompts")
+    forms.add_argument(
+        "--form", action="append", metavar="FORM", help="tuned, merged, F16, Q4_K_M ...; may be given again"
+    )
+    forms.add_argument("--against", metavar="FORM", help="what they stand against (default: tuned; for tuned, base)")
+    forms.add_argument("--forms", action="store_true", help="tuned against base, and each later form against tuned")
+    page = rate.add_argument_group("the page", "votes go to build/<recipe>/ratings.sqlite, which no build removes")
+    page.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page (default: a free one)")
+    page.add_argument("--host", default="127.0.0.1", metavar="IP", help="address of the page (default: 127.0.0.1)")
+    page.add_argument("--expose", action="store_true", help="mean it: a --host that other machines reach, unencrypted")
+    votes = rate.add_argument_group("in place of the page")
+    votes.add_argument("--summary", action="store_true", help="show what the votes say, as JSON, and stop")
+    votes.add_argument("--export", type=Path, metavar="FILE", help="write every vote as CSV, with texts, and stop")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

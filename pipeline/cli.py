@@ -34,6 +34,12 @@ def _review(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return review.main(options, sinks)
 
 
+def _rate(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import rate  # noqa: PLC0415 - as for `review`
+
+    return rate.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -49,6 +55,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "diff": diff.main,
     "review": _review,
     "compare": _compare,
+    "rate": _rate,
 }
 
 

@@ -102,6 +102,22 @@ def _papers(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, 
     return [folder / name for name in found]
 
 
+def refresh_papers(folder: Path, recipe: Recipe, store: Store, released: Mapping[str, Manifest]) -> bool:
+    """Write the papers of the last release anew, since people have voted; `released` in the order of the plan.
+
+    Returns False, having done nothing, where the folder shows no release: the next run writes what there is.
+    """
+    paper = folder / PAPERS[0]
+    published = {entry.path for entry in released["report"].files} if "report" in released else set()
+    if not set(PAPERS) <= published:  # also of a release that an older version made
+        return False
+    if not paper.is_file() or STOPPED in paper.read_text(encoding="utf-8"):
+        return False
+    with explained(folder), locked(folder / ".lock", waiting=lambda: True):
+        _papers(folder, recipe, store, released)
+    return True
+
+
 TABLES = {"comparison_evaluation.csv": ("evaluate", False), "baseline_evaluation.csv": ("evaluate-base", True)}
 """Tables that get a human name → the stage that publishes them, and whether they hold data rows."""
 RELEASED = "released-"

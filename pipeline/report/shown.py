@@ -18,6 +18,7 @@ from pipeline.report import html, markdown
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Document, Paragraph, Section
 from pipeline.report.papers import MARKDOWN, PAGE, PAPERS, RECORD, TRAINING, as_json, papers, written
+from pipeline.report.ratings import ratings_section
 from pipeline.report.record import recorded_section
 from pipeline.report.speeds import build_section, speeds_section, training_seconds
 from pipeline.report.summary import stop_notice
@@ -42,7 +43,17 @@ class Surroundings:
     manifests: Mapping[str, Manifest] = field(default_factory=dict)
 
 
+def _ratings(around: Surroundings) -> Section | None:
+    """Return what people say of the answers, as far as they have been asked."""
+    if around.store is None:
+        return None
+    from pipeline.rating.results import of_build  # noqa: PLC0415 - a database, which no other section needs
+
+    return ratings_section(of_build(around.folder, around.store, around.manifests))
+
+
 LATER: tuple[Callable[[Surroundings], Section | None], ...] = (
+    _ratings,
     lambda around: speeds_section(around.records, around.sizes),
     lambda around: build_section(around.environments),
 )

@@ -35,6 +35,10 @@ OPTIONS = {
     "diff": {*RECIPE, *EXECUTOR, "FIRST", "SECOND"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
     "compare": {"RUN", "--json"},
+    "rate": {
+        *RECIPE,
+        *("--form", "--against", "--forms", "--port", "--host", "--expose", "--summary", "--export"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 

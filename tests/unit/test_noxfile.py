@@ -59,6 +59,7 @@ OTHERS = {
     "images",
     "tools",
     "review",
+    "rate",
     "ablate",
     "calibrate",
 }
@@ -83,6 +84,7 @@ def test_one_session_for_each_family() -> None:
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
+        (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
     ],
 )
 def test_arguments_pass(repository: Path, arguments: list[str], printed: str) -> None:
@@ -99,3 +101,17 @@ def test_clean_keeps_environments_unless_told(repository: Path) -> None:
     assert (repository / ".envs").exists()
     nox(repository, "-s", "clean", "--", "--all")
     assert not (repository / ".envs").exists()
+
+
+def test_clean_asks_before_it_removes_votes(repository: Path) -> None:
+    """No build can make them again."""
+    votes = repository / "build" / "few" / "ratings.sqlite"
+    votes.parent.mkdir(parents=True)
+    votes.touch()
+    command = [sys.executable, "-m", "nox", "-f", str(repository / "noxfile.py"), "-s", "clean"]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "people's votes would go: build/few/ratings.sqlite" in done.stderr
+    assert votes.exists()
+    nox(repository, "-s", "clean", "--", "--votes")
+    assert not votes.exists()

@@ -1,0 +1,1 @@
+"""What the pages that this tool serves have in common: who may ask, how it is answered."""
