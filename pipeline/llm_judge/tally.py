@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeline.llm_judge.intervals import half_and_half, share, verdict
+from pipeline.gates.statistics import wilson_interval
 from pipeline.llm_judge.reading import Reading
+from pipeline.win_rates import DIGITS, interval, verdict, win_rate
 
 NO_PROMPT: Final = "there is no held-out prompt"
 ALL_SAME: Final = "the two forms answer every prompt alike, so nothing was asked"
@@ -93,8 +94,8 @@ def _reason(found: Mapping[str, Any], limit: float) -> str:
 def _win_rate(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return wins over the prompts that were decided or tied, ties counting half."""
     prompts = found["wins"] + found["losses"] + found["ties"] + found["same_answers"]
-    rate = half_and_half(found["wins"], found["losses"], prompts)
-    return {**rate, "of": prompts, "verdict": verdict(rate["low"], rate["high"], prompts), "reason": None}
+    counts = found["wins"], found["losses"], prompts
+    return {**half_and_half(*counts), "of": prompts, "verdict": verdict(*counts), "reason": None}
 
 
 def _agreement(both: Sequence[Compared]) -> dict[str, Any]:
@@ -120,3 +121,15 @@ def _longer(both: Sequence[Compared]) -> dict[str, Any]:
         return {"reason": "no prompt was won between answers of different length"}
     longer = sum((one.outcome == "win") == (one.chars[1] > one.chars[0]) for one in won)
     return {**share(longer, len(won)), "of": len(won), "reason": None}
+
+
+def half_and_half(wins: int, losses: int, prompts: int) -> dict[str, float]:
+    """Return a win rate with its interval, a tie counting half."""
+    low, high = interval(wins, losses, prompts)
+    return {"value": win_rate(wins, losses, prompts), "low": low, "high": high}
+
+
+def share(count: int, of: int) -> dict[str, float]:
+    """Return a share with its Wilson interval, rounded so that bytes do not hang on the last bit."""
+    low, high = wilson_interval(count, of)
+    return {"value": round(count / of, DIGITS), "low": round(low, DIGITS), "high": round(high, DIGITS)}

@@ -11,9 +11,9 @@ from pipeline.artifact import Manifest
 from pipeline.errors import PipelineError
 from pipeline.rating.agreement import TIE, agreement
 from pipeline.rating.answers import NEEDED, Answers, Item, Pair, pairs_of
-from pipeline.rating.intervals import LEAST_DECIDED, LEAST_PROMPTS, LEVEL, interval, verdict, win_rate
 from pipeline.rating.votes import NAME, Vote, read_votes
 from pipeline.store import Store
+from pipeline.win_rates import LEAST_DECIDED, LEAST_PROMPTS, LEVEL, interval, verdict, win_rate
 
 SCHEMA: Final = 1
 _TIES: Final = ("both_good", "both_bad")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import math
 import random
+import re
+from pathlib import Path
 
 import pytest
 
-from pipeline.rating.intervals import interval, verdict, win_rate
+from pipeline.gates.statistics import wilson_interval
 from pipeline.rating.results import outcome
+from pipeline.win_rates import LEAST_PROMPTS, interval, paired_interval, verdict, win_rate
 
+REPOSITORY = Path(__file__).parents[2]
 Z = 1.959963984540054
 
 
@@ -65,6 +69,7 @@ def test_the_other_way_round_is_the_mirror_image() -> None:
 def test_verdicts(wins: int, losses: int, total: int, said: str) -> None:
     """In the words of the evaluation; with few prompts, or with few that are no ties, there is none."""
     assert verdict(wins, losses, total) == said
+    assert said in (REPOSITORY / "docs" / "evaluation.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("prompts", [30, 48])
@@ -118,3 +123,32 @@ def test_chance_alone_is_seldom_called_a_difference() -> None:
             wins, losses = sum(one < decided / 2 for one in drawn), sum(decided / 2 <= one < decided for one in drawn)
             called += verdict(wins, losses, 48) in ("better", "worse")
         assert called / 2000 <= 0.06
+
+
+def test_all_alike_is_not_sure() -> None:
+    """48 of 48 leave the room that Wilson leaves; a bootstrap would leave none."""
+    assert interval(48, 0, 48) == pytest.approx(wilson_interval(48, 48), abs=1e-3)
+
+
+def test_ties_narrow_it() -> None:
+    """A tie says that the two are near each other: it is no missing value."""
+    with_ties, without = paired_interval(6, 2, 48), paired_interval(6, 2, 8)
+    assert with_ties[1] - with_ties[0] < without[1] - without[0]
+
+
+def test_a_tie_counts_half() -> None:
+    """Three wins, one loss, four ties: 5 of 8."""
+    assert win_rate(3, 1, 8) == 0.625
+
+
+def test_no_prompt_says_nothing() -> None:
+    """Everything is possible."""
+    assert paired_interval(0, 0, 0) == (-1.0, 1.0)
+
+
+def test_too_few_is_the_evaluations_number() -> None:
+    """`evaluate` draws the line at the same number; its module needs NumPy, so it is read."""
+    text = (REPOSITORY / "pipeline" / "inside" / "scoring" / "bootstrap.py").read_text("utf-8")
+    found = re.search(r"^LEAST_PAIRS = (\d+)$", text, re.MULTILINE)
+    assert found is not None
+    assert found[1] == str(LEAST_PROMPTS)
