@@ -264,6 +264,19 @@ class Parity(Section):
     window_tokens: int = Field(256, ge=16, description="Tokens per window.")
 
 
+class Evaluate(Section):
+    """What the forms are held against beyond their answers."""
+
+    neutral: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the file's text counts in the keys, not its name
+        description="UTF-8 text that has nothing to do with the task, relative to the recipe file, passages between"
+        " blank lines: on it forgetting is measured. Without it, a small built-in text about everyday matters.",
+    )
+    neutral_tokens: int = Field(2048, ge=64, description="Tokens of the neutral text that are read, about.")
+
+
 class Numerics(Section):
     """What fixes the bits of floating-point sums on a processor."""
 
@@ -306,6 +319,7 @@ class Recipe(Section):
     quantize: Quantize = Field(Quantize(), description="Which quantized files to make.")
     generate: Generate = Field(Generate(), description="How every form is made to speak.")
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
+    evaluate: Evaluate = Field(Evaluate(), description="What the forms are held against beyond their answers.")
     numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
     report: Report = Field(Report(), description="What the report may show.")
     gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.gates.data import DataLimits
+from pipeline.gates.evaluation import EvaluationLimits
 from pipeline.gates.generation import GenerationLimits
 from pipeline.gates.parity import ParityLimits
 from pipeline.gates.preflight import PreflightLimits
@@ -21,3 +22,4 @@ class GateLimits(BaseModel):
     training: TrainingLimits = TrainingLimits()
     generation: GenerationLimits = GenerationLimits()
     parity: ParityLimits = ParityLimits()
+    evaluation: EvaluationLimits = EvaluationLimits()

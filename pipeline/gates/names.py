@@ -492,5 +492,12 @@ NAMES: dict[str, GateName] = {
         "0, and more than half are of the validation split, which chose the checkpoint",
         "seed 003: 133 questions to train on and the same 133 to test with",
     ),
+    "evaluation.forgetting": GateName(
+        "divergence of the tuned model from the base on text that has nothing to do with the task",
+        "nats per token",
+        "",
+        "over {evaluation.forgetting_kl_warn}",
+        "a guess for large models, to be calibrated; the seedling's is measured (docs/calibration.md)",
+    ),
 }
 """By stage, in the order in which they run."""

@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from . import compare, numerics
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
 from .scoring import bootstrap, forms, tables, text_loss, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
+from .top_logits import Windows
 
 BASE: Final = "verify-base"
 TUNED: Final = "verify-hf"
 REFERENCES: Final = "references"
+_NOT_FINITE: Final = "logits over the text are no finite numbers"
 _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of the training text"
 
 
@@ -27,17 +31,21 @@ def main(job: Job) -> None:
     """Write `evaluation.json`, `answers.jsonl`, `comparison_evaluation.csv`, `baseline_evaluation.csv`.
 
     Parameters: `forms`, the stages that made the model speak, base first, and `language` (`ja` or `any`).
-    Inputs: one of each form's name, `preflight` (prompts with references), `data` (train.jsonl).
+    Inputs: one of each form's name, `preflight` (prompts with references, texts), `data` (train.jsonl).
     """
+    numerics.hold()
     names = job.parameters["forms"]
     asked = read_prompts(job)
     answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in names}
     text = read_json(job.inputs["preflight"] / "parity.json")
     held_out = text.get("held_out", True)
+    neutral = read_json(job.inputs["preflight"] / "neutral.json")
+    base = read_neutral(job.inputs[BASE], BASE, neutral["windows"])
     scored: dict[str, Form] = {}
     for name in names:
         losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
-        scored[name] = forms.score(asked, answers[name], losses)
+        found = {"loss": losses, **neutral_windows(base, job.inputs[name], name, neutral["windows"])}
+        scored[name] = forms.score(asked, answers[name], found)
         progress("evaluate.form", len(scored), len(names))
     evaluation = compared(asked, scored)
     rows = answer_rows(asked, answers, scored)
@@ -69,22 +77,52 @@ def greedy_answers(folder: Path, name: str, prompts: Sequence[Mapping[str, Any]]
     return [rows[one["id"]] for one in prompts]
 
 
-def window_losses(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> bootstrap.Counts | str:
+def window_losses(folder: Path, name: str, windows: Windows) -> bootstrap.Counts | str:
     """Return a form's loss on each window of the held-out text, or why there is none.
 
     Raises `JobError` when it did not read every position.
     """
     if read_json(folder / "forward.json")["mean_nll"] is None:
-        return "logits over the text are no finite numbers"
-    records = np.load(folder / "logits.npy", mmap_mode="r")
-    lengths = [len(window) for window in windows]
-    if records.shape != (sum(lengths),):
+        return _NOT_FINITE
+    records = read_records(folder / "logits.npy", name, windows, "held-out text")
+    return text_loss.of_windows(records, [len(window) for window in windows])
+
+
+def read_neutral(folder: Path, name: str, windows: Windows) -> compare.Form | str:
+    """Return what a form published on the neutral text, or why there is nothing to measure.
+
+    Raises `JobError` when it did not read every position.
+    """
+    forward = read_json(folder / "forward.json")["neutral"]
+    if forward["mean_nll"] is None:
+        return _NOT_FINITE
+    return compare.Form(
+        read_records(folder / "neutral-logits.npy", name, windows, "neutral text"), forward["vocabulary"]
+    )
+
+
+def neutral_windows(
+    base: compare.Form | str, folder: Path, name: str, windows: Windows
+) -> dict[str, bootstrap.Counts | str]:
+    """Return a form's divergence from the base and its loss on each window of the neutral text, or why not."""
+    form, lengths = read_neutral(folder, name, windows), [len(window) for window in windows]
+    if isinstance(form, str):
+        return {"forgetting_kl": form, "neutral_loss": form}
+    distance = base if isinstance(base, str) else text_loss.divergences(base, form, lengths)
+    return {"forgetting_kl": distance, "neutral_loss": text_loss.of_windows(form.records, lengths)}
+
+
+def read_records(path: Path, name: str, windows: Windows, text: str) -> NDArray[Any]:
+    """Return a form's records, memory-mapped. Raises `JobError` unless there is one for every position of the text."""
+    records: NDArray[Any] = np.load(path, mmap_mode="r")
+    positions = sum(map(len, windows))
+    if records.shape != (positions,):
         raise JobError(
-            f"{name} published {len(records)} positions, the held-out text has {sum(lengths)}.",
-            where=f"{name}/logits.npy",
+            f"{name} published {len(records)} positions, the {text} has {positions}.",
+            where=f"{name}/{path.name}",
             advice="Run that stage again. A form that did not read everything cannot be scored.",
         )
-    return text_loss.of_windows(records, lengths)
+    return records
 
 
 def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Make a Hugging Face form of the model speak, and write its highest logits over the parity text.
+"""Make a Hugging Face form of the model speak, and write its highest logits over parity and neutral text.
 
 The inputs say which form: `base` alone, `base` with `adapter`, or the merged `model`; `prompts` is
 what preflight published. An adapter that was trained on 4 bits is run on the base as training saw it.
@@ -27,7 +27,7 @@ ROWS = 128
 
 
 def main(job: Job) -> None:
-    """Write `generations.jsonl`, `logits.npy` and `forward.json`."""
+    """Write `generations.jsonl`, `logits.npy`, `neutral-logits.npy` and `forward.json`."""
     numerics.hold(job.parameters["generate"]["seed"])
     model, folder = load(job)
     tokenizer = load_tokenizer(folder)
@@ -40,6 +40,8 @@ def main(job: Job) -> None:
     started = time.perf_counter()
     forward = write_logits(model, windows, job.output / "logits.npy")
     measured("verify.prompt-tokens-per-second", forward["positions"] / (time.perf_counter() - started), "tokens/s")
+    neutral = read_json(job.inputs["prompts"] / "neutral.json")["windows"]
+    forward["neutral"] = write_logits(model, neutral, job.output / "neutral-logits.npy")
     forward["checks"] = checks(model, windows, [prompt["ids"] for prompt in prompts], terminator)
     write_json(job.output / "forward.json", forward)
 

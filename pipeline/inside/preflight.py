@@ -1,6 +1,6 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
-Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json` and `vocabulary.gguf` for the later stages, and
+Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json`, `neutral.json` and `vocabulary.gguf` for the later stages, and
 `preflight.json`, what the gates judge. Of the safetensors files only the headers are read, and a few rows where
 training loads a 4-bit copy.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    neutral_text,
     parity_text,
     same_base,
     sample_checks,
@@ -34,9 +35,10 @@ _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\":]+/)+")
 def main(job: Job) -> None:
     """Measure, choose the prompts, cut the parity text.
 
-    Parameters: `prompt`, `train`, `parity` (the recipe's tables), `prompts` (how many), `pre_tokenizer` (or None).
-    Inputs: `base` (model folder), `data` (the three splits), `vendor` (llama.cpp's tree), and `training_base` where
-    training loads a 4-bit copy of the base.
+    Parameters: `prompt`, `train`, `parity` (the recipe's tables), `prompts` (how many), `pre_tokenizer` (or None),
+    `neutral` (source and tokens of the neutral text). Inputs: `base` (model folder), `data` (the three splits),
+    `vendor` (llama.cpp's tree), `training_base` where training loads a 4-bit copy of the base, and `neutral` where the
+    recipe names a text.
     """
     parameters, base = job.parameters, job.inputs["base"]
     rows = read_rows(job.inputs["data"])
@@ -51,11 +53,13 @@ def main(job: Job) -> None:
     prompts = write_prompts(job, tokenizer, rows)
     sample_checks.check_prompts(findings, everything, samples, prompts)
     windows = write_windows(job, samples, len(rows["train"]))
+    neutral = write_neutral(job, tokenizer)
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
     text = {
         "samples": findings.to_json(),
         "prompts": count_prompts(prompts, parameters["prompts"]),
         "parity": count_windows(windows, parameters["parity"]),
+        "neutral": {"windows": len(neutral), "tokens": sum(map(len, neutral))},
     }
     vocabulary = conversion(job, tokenizer.chat_template)
     write_json(job.output / "preflight.json", {**facts, **text, "converter": vocabulary})
@@ -143,6 +147,15 @@ def write_windows(job: Job, samples: Sequence[Sequence[int]], trained: int) -> l
     windows = parity_text.parity_windows(samples[trained:], wanted["tokens"], wanted["window_tokens"])
     seen = [] if windows else parity_text.parity_windows(samples, wanted["tokens"], wanted["window_tokens"])
     write_json(job.output / "parity.json", {"windows": windows} if windows else {"windows": seen, "held_out": False})
+    return windows
+
+
+def write_neutral(job: Job, tokenizer: Any) -> list[list[int]]:
+    """Cut the neutral text into neutral.json, with its source; return its windows."""
+    asked = job.parameters["neutral"]
+    texts = neutral_text.passages(asked, job.inputs.get("neutral"))
+    windows = neutral_text.windows(tokenizer, tokenizer_facts.chat_template(tokenizer), texts, asked["tokens"])
+    write_json(job.output / "neutral.json", {"source": asked["source"], "windows": windows})
     return windows
 
 

@@ -6,6 +6,10 @@ from pipeline.gates.evaluation import evaluation_gates
 from pipeline.recipe import Recipe
 from pipeline.stages.forms import forms_of
 from pipeline.stages.stage import Input, Stage
+from pipeline.stages.verify_base import PROMPT_FILES
+
+FORM_FILES = ("generations.jsonl", "forward.json", "logits.npy", "neutral-logits.npy")
+"""What is scored of a form."""
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -21,8 +25,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             summary="metrics of every form, differences with intervals",
             program="evaluate",
             inputs={
-                **{form: Input(form, ("generations.jsonl", "forward.json", "logits.npy")) for form in forms},
-                "preflight": Input("preflight", ("prompts.jsonl", "parity.json")),
+                **{form: Input(form, FORM_FILES) for form in forms},
+                "preflight": Input("preflight", PROMPT_FILES),
                 "data": Input("prepare", ("train.jsonl",)),
             },
             gates=evaluation_gates,

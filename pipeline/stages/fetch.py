@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.fetching.folder import fetch_folder, model_files
+from pipeline.fetching.neutral import fetch_neutral, neutral_file
 from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.rows import fetch_rows, row_files
@@ -16,8 +17,8 @@ from pipeline.stages.stage import HostJob, Stage
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return `fetch-base` and `fetch-data`.
 
-    With them `fetch-training-base` where training loads 4-bit weights of its own, and `fetch-overrules` where a person
-    overrules the cleaning.
+    With them `fetch-training-base` where training loads 4-bit weights of its own, `fetch-overrules` where a person
+    overrules the cleaning, and `fetch-neutral` where the recipe names a neutral text.
     """
     found = [_base(recipe)]
     if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
@@ -25,6 +26,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     found.append(_data(recipe))
     if recipe.data.overrules is not None:
         found.append(_overrules(recipe.data.overrules, recipe.folder))
+    if recipe.evaluate.neutral is not None:
+        found.append(_neutral(recipe.evaluate.neutral, recipe.folder))
     return tuple(found)
 
 
@@ -125,4 +128,19 @@ def _overrules(name: str, folder: Path) -> Stage:
         summary=f"a person's overrules from {file.name}",
         host=partial(fetch_overrules, file),
         outside={file.name: file},
+    )
+
+
+def _neutral(name: str, folder: Path) -> Stage:
+    """Describe where the neutral text comes from. Raises FetchError when the file is missing or empty."""
+    file = neutral_file(name, folder)
+    return Stage(
+        name="fetch-neutral",
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "files"},
+        summary=f"neutral text from {file.name}",
+        host=partial(fetch_neutral, file),
+        outside={"neutral.txt": file},
     )

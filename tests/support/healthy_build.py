@@ -164,6 +164,7 @@ def forward(loss: float = 2.0) -> Row:
         "vocabulary": 1664,
         "non_finite": 0,
         "mean_nll": loss,
+        "neutral": {"positions": 2048, "vocabulary": 1664, "non_finite": 0, "mean_nll": loss},
         "checks": {**lengths, "batch_1_vs_4": batch},
     }
 

@@ -19,6 +19,8 @@ NOTHING_TO_MEASURE: Final = "no answer holds what it measures (letters, words, o
 LEAST_LOSS: Final = 0.01
 """Nats per token. Two files of one model read the same text so alike that an interval shows a rounding error; this is
 what `parity.merged` warns of (`merged_loss_warn`)."""
+PERPLEXITIES: Final = {"perplexity": "loss", "neutral_perplexity": "neutral_loss"}
+"""Measures that are the exponential of another one."""
 _SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
 
 
@@ -53,10 +55,10 @@ class Form:
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
 
-def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: bootstrap.Counts | str) -> Form:
-    """Score a form by its greedy answers, in the order of the prompts, and by the losses of the windows of text.
+def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: Mapping[str, bootstrap.Counts | str]) -> Form:
+    """Score a form by its greedy answers, in the order of the prompts, and by its measures of windows of text.
 
-    In place of the losses stands the reason where there are none.
+    `windows` holds for each of these the sums and tokens of the windows, or the reason where there are none.
     """
     texts = [Text.of(row["text"]) for row in rows]
     scores = [
@@ -68,15 +70,19 @@ def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: bootstrap.Co
     ]
     values, drawn = _corpus(asked, texts)
     values |= _of_all(texts, scores)
-    if isinstance(windows, str):
-        values |= dict.fromkeys(("loss", "perplexity"))
-        return Form(scores, values, {**_reasons(asked, values), "loss": windows, "perplexity": windows}, drawn)
-    losses = text_loss.mean_losses(windows)
-    perplexities = np.array([text_loss.perplexity(loss) for loss in losses.tolist()])
-    loss = int(windows[:, 0].sum()) / (int(windows[:, 1].sum()) * bootstrap.SCALE)
-    values |= {"loss": loss, "perplexity": text_loss.perplexity(loss)}
-    drawn |= {"loss": (losses, len(windows)), "perplexity": (perplexities, len(windows))}
-    return Form(scores, values, _reasons(asked, values), drawn)
+    why: dict[str, str] = {}
+    for name, found in windows.items():
+        names = [name, *(other for other, loss in PERPLEXITIES.items() if loss == name)]
+        if isinstance(found, str):
+            values |= dict.fromkeys(names)
+            why |= dict.fromkeys(names, found)
+        else:
+            mean, means = text_loss.mean(found), text_loss.means(found)
+            values |= {name: mean} | {other: text_loss.perplexity(mean) for other in names[1:]}
+            drawn[name] = (means, len(found))
+            perplexities = np.array([text_loss.perplexity(one) for one in means.tolist()])
+            drawn |= dict.fromkeys(names[1:], (perplexities, len(found)))
+    return Form(scores, values, {**_reasons(asked, values), **why}, drawn)
 
 
 def describe_references(asked: Asked) -> Form:
@@ -139,15 +145,15 @@ def difference(name: str, first: Form, second: Form, references: Form) -> dict[s
         low, high = _interval(other - one)
         unit = "windows of text" if measure.level == "text" else "prompts"
         words = bootstrap.verdict(low, high, measure.better, count, unit)
-        if measure.level == "text" and words in ("better", "worse") and _is_slight(first, second):
+        if measure.level == "text" and words in ("better", "worse") and _is_slight(name, first, second):
             words = "no difference that matters"
         return _found(after - before, low, high, count, words)
     return _of_answers(name, first, second, references)
 
 
-def _is_slight(first: Form, second: Form) -> bool:
-    """Tell whether two losses differ by less than `LEAST_LOSS`."""
-    before, after = first.values["loss"], second.values["loss"]
+def _is_slight(name: str, first: Form, second: Form) -> bool:
+    """Tell whether two losses differ by less than `LEAST_LOSS`; of perplexities, whether their losses do."""
+    before, after = (form.values[PERPLEXITIES.get(name, name)] for form in (first, second))
     return before is not None and after is not None and abs(after - before) < LEAST_LOSS
 
 

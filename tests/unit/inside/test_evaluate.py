@@ -24,6 +24,8 @@ FILES = ["answers.jsonl", "baseline_evaluation.csv", "comparison_evaluation.csv"
 WINDOWS = [[at % 4, 2, (at * 3) % 4, 1, 0] for at in range(40)]
 """Held-out text of 4 different tokens."""
 
+OF_TEXT = ("loss", "perplexity", "forgetting_kl", "neutral_loss", "neutral_perplexity")
+
 Rows = list[dict[str, Any]]
 
 
@@ -32,21 +34,26 @@ def build(tmp_path: Path) -> dict[str, Path]:
     """A healthy build."""
     build = write_build(tmp_path / "build")
     write_json(build["preflight"] / "parity.json", {"windows": WINDOWS})
+    write_json(build["preflight"] / "neutral.json", {"windows": WINDOWS[:32], "source": "built-in"})
     for form in FORMS:
         write_logits(build[form], 0.0 if form == "verify-base" else 1.0)
+        write_logits(build[form], 1.0 if form == "verify-base" else 0.6, "neutral-logits.npy", WINDOWS[:32])
+        forward = read_json(build[form] / "forward.json")
+        forward["neutral"]["vocabulary"] = 4
+        write_json(build[form] / "forward.json", forward)
     return build
 
 
-def write_logits(folder: Path, certainty: float) -> None:
+def write_logits(folder: Path, certainty: float, name: str = "logits.npy", windows: list[list[int]] = WINDOWS) -> None:
     """Publish logits that give the token that follows `certainty` more than the others, with a little noise."""
     from pipeline.inside.top_logits import next_ids, reduce
 
-    follows = next_ids(WINDOWS)
+    follows = next_ids(windows)
     logits = np.random.default_rng(5).normal(0, 0.1, (len(follows), 4)).astype(np.float32)
     for at, token in enumerate(follows):
         if token >= 0:
             logits[at, token] += certainty
-    np.save(folder / "logits.npy", reduce(logits, follows))
+    np.save(folder / name, reduce(logits, follows))
 
 
 def job(build: dict[str, Path], output: Path, language: str = "ja") -> Job:
@@ -197,10 +204,49 @@ def test_logits_that_are_no_numbers_give_no_loss(
     build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
 ) -> None:
     """The reason stands where the number would."""
-    write_json(build["verify-base"] / "forward.json", {"mean_nll": None})
+    write_json(build["verify-base"] / "forward.json", {"mean_nll": None, "neutral": {"mean_nll": None}})
     found = evaluate()
     assert found["metrics"]["loss"]["values"]["verify-base"]["reason"] == "logits over the text are no finite numbers"
     assert difference(found, "loss")["reason"] == "logits over the text are no finite numbers"
+
+
+def test_forgetting_is_the_divergence_from_the_base_on_neutral_text(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """KL(base‖tuned) over all positions; none for the base itself; an interval over the windows."""
+    found = evaluate()
+    base, tuned = (np.load(build[form] / "neutral-logits.npy") for form in ("verify-base", "verify-hf"))
+    p, q = (np.exp(one["logits"].astype(float)) for one in (base, tuned))
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+    expected = float((p * np.log(p / q)).sum(axis=1).mean())
+    values = found["metrics"]["forgetting_kl"]["values"]
+    assert values["verify-hf"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert values["verify-base"]["value"] == 0
+    one = difference(found, "forgetting_kl")
+    assert 0 < one["low"] < one["difference"] < one["high"]
+    assert (one["verdict"], one["pairs"]) == ("worse", 32)
+    assert difference(found, "neutral_loss")["verdict"] == "worse"
+    assert difference(found, "neutral_perplexity")["low"] > 0
+
+
+def test_a_form_that_left_the_base_by_a_rounding_error_forgot_nothing(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """A divergence is never negative, so the interval alone would call every form worse."""
+    write_logits(build["verify-hf"], 1.01, "neutral-logits.npy", WINDOWS[:32])
+    one = difference(evaluate(), "forgetting_kl")
+    assert one["low"] > 0
+    assert one["verdict"] == "no difference that matters"
+
+
+def test_neutral_text_that_was_not_read_to_the_end_stops_the_job(build: dict[str, Path], tmp_path: Path) -> None:
+    """As with the held-out text."""
+    from pipeline.inside.evaluate import main
+
+    path = build["verify-f16"] / "neutral-logits.npy"
+    np.save(path, np.load(path)[:10])
+    with pytest.raises(JobError, match="verify-f16 published 10 positions, the neutral text has 160"):
+        main(job(build, tmp_path / "out"))
 
 
 def test_few_prompts_give_no_verdict(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
@@ -219,7 +265,7 @@ def test_without_held_out_prompts_nothing_is_measured(
     told = {
         (one["value"], one["reason"])
         for name, metric in metrics.items()
-        if name not in ("loss", "perplexity")
+        if name not in OF_TEXT
         for one in metric["values"].values()
     }
     assert told == {(None, "there is no held-out prompt")}

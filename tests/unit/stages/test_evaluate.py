@@ -18,7 +18,8 @@ def test_no_weights_are_read() -> None:
     """It scores what was published: texts, and logits on the held-out text."""
     (stage,) = evaluate.stages(recipe())
     files = {name for item in stage.inputs.values() for name in item.files}
-    assert files == {"generations.jsonl", "forward.json", "logits.npy", "prompts.jsonl", "parity.json", "train.jsonl"}
+    of_forms = {"generations.jsonl", "forward.json", "logits.npy", "neutral-logits.npy"}
+    assert files == {*of_forms, "prompts.jsonl", "parity.json", "neutral.json", "train.jsonl"}
 
 
 def test_a_release_waits_for_it() -> None:
