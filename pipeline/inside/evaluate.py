@@ -18,11 +18,13 @@ from .job import Job, JobError, progress, read_json, read_jsonl, write_json, wri
 from .scoring import bootstrap, forms, tables, text_loss, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
+from .scoring.words import normalized
 from .top_logits import Windows
 
 BASE: Final = "verify-base"
 TUNED: Final = "verify-hf"
 REFERENCES: Final = "references"
+_NO_SCORER: Final = "the recipe names no model for it (table evaluate.bertscore)"
 _NOT_FINITE: Final = "logits over the text are no finite numbers"
 _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of the training text"
 
@@ -30,7 +32,8 @@ _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of 
 def main(job: Job) -> None:
     """Write `evaluation.json`, `answers.jsonl`, `comparison_evaluation.csv`, `baseline_evaluation.csv`.
 
-    Parameters: `forms`, the stages that made the model speak, base first, and `language` (`ja` or `any`).
+    Parameters: `forms`, the stages that made the model speak, base first, `language` (`ja` or `any`), and with the
+    input `scorer` (a model folder) `bertscore`: layer, idf.
     Inputs: one of each form's name, `preflight` (prompts with references, texts), `data` (train.jsonl).
     """
     numerics.hold()
@@ -41,13 +44,14 @@ def main(job: Job) -> None:
     held_out = text.get("held_out", True)
     neutral = read_json(job.inputs["preflight"] / "neutral.json")
     base = read_neutral(job.inputs[BASE], BASE, neutral["windows"])
+    likeness, scorer = bert_scores(job, asked, answers)
     scored: dict[str, Form] = {}
     for name in names:
         losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
         found = {"loss": losses, **neutral_windows(base, job.inputs[name], name, neutral["windows"])}
-        scored[name] = forms.score(asked, answers[name], found)
+        scored[name] = forms.score(asked, answers[name], found, {"bertscore": likeness[name]})
         progress("evaluate.form", len(scored), len(names))
-    evaluation = compared(asked, scored)
+    evaluation = {**compared(asked, scored), "scorer": scorer}
     rows = answer_rows(asked, answers, scored)
     write_json(job.output / "evaluation.json", evaluation)
     write_jsonl(job.output / "answers.jsonl", rows)
@@ -112,6 +116,31 @@ def neutral_windows(
     return {"forgetting_kl": distance, "neutral_loss": text_loss.of_windows(form.records, lengths)}
 
 
+def bert_scores(
+    job: Job, asked: Asked, answers: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[dict[str, list[float | None] | str], dict[str, Any] | None]:
+    """Return each form's BERTScore on every prompt, or why there is none, and what the scorer is."""
+    if "scorer" not in job.inputs:
+        return dict.fromkeys(answers, _NO_SCORER), None
+    from .scoring import bert  # noqa: PLC0415 - transformers takes seconds, and most recipes name no scorer
+
+    wanted = job.parameters["bertscore"]
+    scorer = bert.Scorer(job.inputs["scorer"], wanted["layer"], idf=wanted["idf"])
+    references = [one.text for one in asked.references]
+    texts = {name: [normalized(row["text"]) for row in rows] for name, rows in answers.items()}
+    scorer.read(
+        (text for found in texts.values() for text in found),
+        references,
+        lambda done, total: progress("evaluate.bertscore", done, total),
+    )
+    found: dict[str, list[float | None] | str] = {
+        name: [_round(scorer.f1(answer, reference)) for answer, reference in zip(written, references, strict=True)]
+        for name, written in texts.items()
+    }
+    source = read_json(job.inputs["scorer"] / "base.json")
+    return found, {**source, **wanted, "kind": scorer.kind, "texts_as_long_as_it_reads": scorer.full}
+
+
 def read_records(path: Path, name: str, windows: Windows, text: str) -> NDArray[Any]:
     """Return a form's records, memory-mapped. Raises `JobError` unless there is one for every position of the text."""
     records: NDArray[Any] = np.load(path, mmap_mode="r")
@@ -162,7 +191,7 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _value(form: Form, name: str) -> dict[str, Any]:
     value = form.values[name]
-    return {"value": None if value is None else round(value, DIGITS), "reason": form.why.get(name)}
+    return {"value": _round(value), "reason": form.why.get(name)}
 
 
 def answer_rows(
@@ -188,4 +217,8 @@ def answer_rows(
 
 
 def _rounded(scores: Scores) -> Scores:
-    return {name: None if value is None else round(value, DIGITS) for name, value in scores.items()}
+    return {name: _round(value) for name, value in scores.items()}
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

@@ -53,13 +53,12 @@ def main(job: Job) -> None:
     prompts = write_prompts(job, tokenizer, rows)
     sample_checks.check_prompts(findings, everything, samples, prompts)
     windows = write_windows(job, samples, len(rows["train"]))
-    neutral = write_neutral(job, tokenizer)
+    write_neutral(job, tokenizer)
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
     text = {
         "samples": findings.to_json(),
         "prompts": count_prompts(prompts, parameters["prompts"]),
         "parity": count_windows(windows, parameters["parity"]),
-        "neutral": {"windows": len(neutral), "tokens": sum(map(len, neutral))},
     }
     vocabulary = conversion(job, tokenizer.chat_template)
     write_json(job.output / "preflight.json", {**facts, **text, "converter": vocabulary})
@@ -150,13 +149,12 @@ def write_windows(job: Job, samples: Sequence[Sequence[int]], trained: int) -> l
     return windows
 
 
-def write_neutral(job: Job, tokenizer: Any) -> list[list[int]]:
-    """Cut the neutral text into neutral.json, with its source; return its windows."""
+def write_neutral(job: Job, tokenizer: Any) -> None:
+    """Cut the neutral text into neutral.json, with its source."""
     asked = job.parameters["neutral"]
     texts = neutral_text.passages(asked, job.inputs.get("neutral"))
     windows = neutral_text.windows(tokenizer, tokenizer_facts.chat_template(tokenizer), texts, asked["tokens"])
     write_json(job.output / "neutral.json", {"source": asked["source"], "windows": windows})
-    return windows
 
 
 def vocabulary_sizes(tokenizer: Any, base: Path) -> dict[str, int | None]:

@@ -55,34 +55,54 @@ class Form:
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
 
-def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: Mapping[str, bootstrap.Counts | str]) -> Form:
-    """Score a form by its greedy answers, in the order of the prompts, and by its measures of windows of text.
+def score(
+    asked: Asked,
+    rows: Sequence[Mapping[str, Any]],
+    windows: Mapping[str, bootstrap.Counts | str],
+    more: Mapping[str, Sequence[float | None] | str],
+) -> Form:
+    """Score a form by its greedy answers, in the order of the prompts, and by windows of text.
 
-    `windows` holds for each of these the sums and tokens of the windows, or the reason where there are none.
+    `windows` holds measures of text, as sums and tokens of each window; `more` holds other measures of answers, as
+    the score of each. In place of what could not be measured stands the reason.
     """
     texts = [Text.of(row["text"]) for row in rows]
-    scores = [
+    told = {name: found for name, found in more.items() if not isinstance(found, str)}
+    scores: list[Scores] = [
         {
             **of_text(text, cut_off=row["stopped"] != "terminator", in_japanese=asked.in_japanese),
             **of_answer(text, reference, prompt, asked.trained, in_japanese=asked.in_japanese),
+            **{name: found[at] for name, found in told.items()},
         }
-        for text, row, prompt, reference in zip(texts, rows, asked.prompts, asked.references, strict=True)
+        for at, (text, row, prompt, reference) in enumerate(
+            zip(texts, rows, asked.prompts, asked.references, strict=True)
+        )
     ]
     values, drawn = _corpus(asked, texts)
     values |= _of_all(texts, scores)
-    why: dict[str, str] = {}
+    why = {name: reason for name, reason in more.items() if isinstance(reason, str)}
     for name, found in windows.items():
         names = [name, *(other for other, loss in PERPLEXITIES.items() if loss == name)]
         if isinstance(found, str):
             values |= dict.fromkeys(names)
             why |= dict.fromkeys(names, found)
         else:
-            mean, means = text_loss.mean(found), text_loss.means(found)
-            values |= {name: mean} | {other: text_loss.perplexity(mean) for other in names[1:]}
-            drawn[name] = (means, len(found))
-            perplexities = np.array([text_loss.perplexity(one) for one in means.tolist()])
-            drawn |= dict.fromkeys(names[1:], (perplexities, len(found)))
+            values |= _of_text(names, found)
+            drawn |= _drawn_of_text(names, found)
     return Form(scores, values, {**_reasons(asked, values), **why}, drawn)
+
+
+def _of_text(names: Sequence[str], windows: bootstrap.Counts) -> Scores:
+    """Return a measure of text, the first of the names, and its exponential under the others."""
+    mean = text_loss.mean(windows)
+    return {names[0]: mean} | {other: text_loss.perplexity(mean) for other in names[1:]}
+
+
+def _drawn_of_text(names: Sequence[str], windows: bootstrap.Counts) -> dict[str, Drawn]:
+    """Return the same in every resample of the windows."""
+    means = text_loss.means(windows)
+    perplexities = np.array([text_loss.perplexity(one) for one in means.tolist()])
+    return {names[0]: (means, len(windows))} | {other: (perplexities, len(windows)) for other in names[1:]}
 
 
 def describe_references(asked: Asked) -> Form:

@@ -39,6 +39,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "rouge1": Measure("F1, 0 to 1", "higher", "answer"),
     "rouge2": Measure("F1, 0 to 1", "higher", "answer"),
     "rougeL": Measure("F1, 0 to 1", "higher", "answer"),
+    "bertscore": Measure("F1, 0 to 1", "higher", "answer"),
     "exact_match": Measure("share of answers", "higher", "answer"),
     "loss": Measure("nats per token", "lower", "text"),
     "perplexity": Measure("exp(loss)", "lower", "text"),

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.inside.job import Job, JobError, read_json, read_jsonl, write_json, write_jsonl
+from tests.support import tiny_encoder
 from tests.support.healthy_build import answer, base_answers, prompts, tuned_answers, write_build
 
 REPOSITORY = Path(__file__).parents[3]
@@ -109,7 +110,7 @@ def test_equal_forms_show_no_difference(evaluate: Callable[..., dict[str, Any]])
     verdicts = {name: difference(found, name, "verify-f16", "verify-hf")["verdict"] for name in found["metrics"]}
     assert set(verdicts.values()) == {"no difference shown", None}
     assert {name for name, verdict in verdicts.items() if verdict is None} == {
-        *("distinct1", "distinct2", "self_bleu"),
+        *("bertscore", "distinct1", "distinct2", "self_bleu"),
     }
 
 
@@ -249,6 +250,37 @@ def test_neutral_text_that_was_not_read_to_the_end_stops_the_job(build: dict[str
         main(job(build, tmp_path / "out"))
 
 
+def test_without_a_scorer_bertscore_has_a_reason(evaluate: Callable[..., dict[str, Any]]) -> None:
+    """Seed 003's was 0.0."""
+    found = evaluate()
+    value = found["metrics"]["bertscore"]["values"]["verify-hf"]
+    assert value == {"value": None, "reason": "the recipe names no model for it (table evaluate.bertscore)"}
+    assert found["scorer"] is None
+
+
+def test_bertscore_is_a_measure_as_others(build: dict[str, Path], tmp_path: Path) -> None:
+    """With interval and verdict, the same bytes twice; the answers hold each one's score."""
+    from pipeline.inside.evaluate import main
+
+    write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda prompt: prompt["reference"]))
+    scorer = tiny_encoder.write_encoder(tmp_path / "scorer")
+    write_json(scorer / "base.json", {"source": "folder", "licence": "MIT", "parameters": 1})
+    outputs = []
+    for name in ("first", "second"):
+        made = job(build, tmp_path / name)
+        made.inputs["scorer"] = scorer
+        made.parameters["bertscore"] = {"layer": 2, "idf": True}
+        main(made)
+        outputs.append({path.name: path.read_bytes() for path in sorted(made.output.iterdir())})
+    assert outputs[0] == outputs[1]
+    found = json.loads(outputs[0]["evaluation.json"])
+    assert found["metrics"]["bertscore"]["values"]["verify-hf"]["value"] == pytest.approx(1, abs=1e-6)
+    one = difference(found, "bertscore")
+    assert 0 < one["low"] <= one["difference"] <= one["high"]
+    assert one["verdict"] == "better"
+    assert (found["scorer"]["kind"], found["scorer"]["layer"], found["scorer"]["source"]) == ("bert", 2, "folder")
+
+
 def test_few_prompts_give_no_verdict(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
     """However large the difference."""
     write_jsonl(build["preflight"] / "prompts.jsonl", prompts()[:12])
@@ -265,7 +297,7 @@ def test_without_held_out_prompts_nothing_is_measured(
     told = {
         (one["value"], one["reason"])
         for name, metric in metrics.items()
-        if name not in OF_TEXT
+        if name not in (*OF_TEXT, "bertscore")
         for one in metric["values"].values()
     }
     assert told == {(None, "there is no held-out prompt")}
