@@ -301,6 +301,11 @@ class Evaluate(Section):
         " blank lines: on it forgetting is measured. Without it, a small built-in text about everyday matters.",
     )
     neutral_tokens: int = Field(2048, ge=64, description="Tokens of the neutral text that are read, about.")
+    training_seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...], Strict(False)] = Field(
+        (),
+        description="Further seeds, beside train.seed, to train with for the evaluation: from three trainings on, a"
+        " difference is the recipe's and not that of one training. Each costs a whole training.",
+    )
     bertscore: Annotated[FolderScorer | HubScorer, Field(discriminator="source")] | None = Field(
         None, description="The model of BERTScore, which is measured where this table is."
     )

@@ -23,6 +23,7 @@ from pipeline.recipe import (
     Columns,
     Data,
     DataSource,
+    Evaluate,
     FileData,
     HubBase,
     Lora,
@@ -69,6 +70,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
         _targets_known,
         _training_fits,
         _windows_fit,
+        _seeds_differ,
         _waivers_known,
     )
     return [problem for check in checks for problem in check(raw)]
@@ -233,6 +235,18 @@ def _windows_fit(raw: Mapping[str, Any]) -> Iterable[Problem]:
             f"is {parity.window_tokens}, over tokens ({parity.tokens})",
             "at most parity.tokens",
         )
+
+
+def _seeds_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    """Refuse a seed that is trained with already: the same training twice would look like agreement."""
+    evaluate, train = _table(Evaluate, raw, "evaluate"), _table(Train, raw, "train")
+    key = ("evaluate", "training_seeds")
+    if evaluate is None:
+        return
+    if train is not None and train.seed in evaluate.training_seeds:
+        yield Problem(key, f"names {train.seed}, which is train.seed", "further seeds")
+    for seed in _repeated(map(str, evaluate.training_seeds)):
+        yield Problem(key, f"names {seed} twice", "each seed once")
 
 
 def _waivers_known(raw: Mapping[str, Any]) -> Iterable[Problem]:

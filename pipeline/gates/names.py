@@ -16,7 +16,7 @@ FILES = ("verify-f16", "verify-quant")
 STAGES: dict[str, tuple[str, ...]] = {
     "data": ("prepare",),
     "preflight": ("preflight",),
-    "training": ("train",),
+    "training": ("train", "train-seed"),
     "generation": FORMS,
     "merge": ("merge",),
     "quantization": ("quantize",),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from . import compare, numerics
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
-from .scoring import bootstrap, forms, tables, text_loss, words
+from .scoring import bootstrap, forms, tables, text_loss, trainings, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
 from .scoring.words import normalized
@@ -32,27 +32,33 @@ _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of 
 def main(job: Job) -> None:
     """Write `evaluation.json`, `answers.jsonl`, `comparison_evaluation.csv`, `baseline_evaluation.csv`.
 
-    Parameters: `forms`, the stages that made the model speak, base first, `language` (`ja` or `any`), and with the
-    input `scorer` (a model folder) `bertscore`: layer, idf.
-    Inputs: one of each form's name, `preflight` (prompts with references, texts), `data` (train.jsonl).
+    Parameters: `forms`, the stages that made the model speak, base first; `seeds`, each seed of the training with the
+    stage that made its adapter speak, the recipe's own first; `language` (`ja` or `any`); `bertscore` (layer, idf)
+    where there is an input `scorer` (model folder). Other inputs: one of each stage's name, `preflight` (prompts with
+    references, texts), `data` (train.jsonl).
     """
     numerics.hold()
-    names = job.parameters["forms"]
+    names, tuned = job.parameters["forms"], dict(job.parameters["seeds"])
     asked = read_prompts(job)
-    answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in names}
+    everybody = list(dict.fromkeys([*names, *tuned.values()]))
+    answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in everybody}
     text = read_json(job.inputs["preflight"] / "parity.json")
     held_out = text.get("held_out", True)
     neutral = read_json(job.inputs["preflight"] / "neutral.json")
     base = read_neutral(job.inputs[BASE], BASE, neutral["windows"])
     likeness, scorer = bert_scores(job, asked, answers)
     scored: dict[str, Form] = {}
-    for name in names:
+    for name in everybody:
         losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
         found = {"loss": losses, **neutral_windows(base, job.inputs[name], name, neutral["windows"])}
         scored[name] = forms.score(asked, answers[name], found, {"bertscore": likeness[name]})
-        progress("evaluate.form", len(scored), len(names))
-    evaluation = {**compared(asked, scored), "scorer": scorer}
-    rows = answer_rows(asked, answers, scored)
+        progress("evaluate.form", len(scored), len(everybody))
+    evaluation = {
+        **compared(asked, {name: scored[name] for name in names}),
+        "scorer": scorer,
+        "seeds": over_seeds(asked, scored[BASE], {seed: scored[name] for seed, name in tuned.items()}),
+    }
+    rows = answer_rows(asked, answers, {name: scored[name] for name in names})
     write_json(job.output / "evaluation.json", evaluation)
     write_jsonl(job.output / "answers.jsonl", rows)
     tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
@@ -167,7 +173,11 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
             "better": measure.better or "neither",
             "values": values,
             "differences": [
-                {"against": first, "form": second, **forms.difference(name, scored[first], scored[second], references)}
+                {
+                    "against": first,
+                    "form": second,
+                    **trainings.of_one(forms.difference(name, scored[first], scored[second], references)),
+                }
                 for first, second in pairs(list(scored))
             ],
         }
@@ -180,6 +190,17 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
         "words": words.description(),
         "signatures": {name: metric.signature() for name, metric in asked.corpus().items()},
         "metrics": metrics,
+    }
+
+
+def over_seeds(asked: Asked, base: Form, tuned: Mapping[int, Form]) -> dict[str, Any]:
+    """Return what the trainings with several seeds show, measure by measure; no measures where there is one seed."""
+    references = forms.describe_references(asked)
+    measures = MEASURES if len(tuned) > 1 else ()
+    return {
+        "trainings": list(tuned),
+        "least": trainings.LEAST,
+        "metrics": {name: trainings.compared(name, base, tuned, references) for name in measures},
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.gates.evaluation import evaluation_gates
 from pipeline.recipe import Recipe
-from pipeline.stages.forms import forms_of
+from pipeline.stages.forms import forms_of, seeds_of
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 from pipeline.stages.verify_base import PROMPT_FILES
@@ -17,18 +17,23 @@ FORM_FILES = ("generations.jsonl", "forward.json", "logits.npy", "neutral-logits
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `evaluate`. It scores what was published, and loads no model but BERTScore's."""
-    forms = forms_of(recipe)
+    forms, seeds = forms_of(recipe), seeds_of(recipe)
     return (
         Stage(
             name="evaluate",
             family="evaluate",
             version=1,
             environment="training",
-            parameters={"forms": forms, "language": recipe.clean.language, **_scorer_parameters(recipe)},
+            parameters={
+                "forms": forms,
+                "seeds": [[seed, name] for seed, name in seeds.items()],
+                "language": recipe.clean.language,
+                **_scorer_parameters(recipe),
+            },
             summary="metrics of every form, differences with intervals",
             program="evaluate",
             inputs={
-                **{form: Input(form, FORM_FILES) for form in forms},
+                **{form: Input(form, FORM_FILES) for form in (*forms, *seeds.values())},
                 "preflight": Input("preflight", PROMPT_FILES),
                 "data": Input("prepare", ("train.jsonl",)),
                 **_scorer(recipe),

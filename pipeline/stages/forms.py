@@ -12,3 +12,9 @@ def forms_of(recipe: Recipe) -> list[str]:
     """Return the stages that make a form of the model speak, the untuned base first."""
     quantized = [f"verify-quant-{kind}" for kind in recipe.quantize.types]
     return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
+
+
+def seeds_of(recipe: Recipe) -> dict[int, str]:
+    """Return training seed → the stage that makes its adapter speak, the recipe's own seed first."""
+    further = {seed: f"verify-hf-seed-{seed}" for seed in recipe.evaluate.training_seeds}
+    return {recipe.train.seed: "verify-hf", **further}

@@ -21,7 +21,7 @@ LEAST_LOSS: Final = 0.01
 what `parity.merged` warns of (`merged_loss_warn`)."""
 PERPLEXITIES: Final = {"perplexity": "loss", "neutral_perplexity": "neutral_loss"}
 """Measures that are the exponential of another one."""
-_SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
+SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
 
 
 @dataclass(frozen=True)
@@ -159,22 +159,43 @@ def difference(name: str, first: Form, second: Form, references: Form) -> dict[s
     if before is None or after is None:
         return _found(None, reason=first.why.get(name) or second.why[name])
     if measure.level == "set":
-        return _found(after - before, reason=_SET_ONLY)
+        return _found(after - before, reason=SET_ONLY)
     if measure.level in ("corpus", "text"):
-        (one, count), (other, _) = first.drawn[name], second.drawn[name]
-        low, high = _interval(other - one)
-        unit = "windows of text" if measure.level == "text" else "prompts"
-        words = bootstrap.verdict(low, high, measure.better, count, unit)
-        if measure.level == "text" and words in ("better", "worse") and _is_slight(name, first, second):
+        low, high = _interval(drawn_difference(name, first, second))
+        count = first.drawn[name][1]
+        words = bootstrap.verdict(low, high, measure.better, count, unit_of(name))
+        if words in ("better", "worse") and is_slight(name, before, after):
             words = "no difference that matters"
         return _found(after - before, low, high, count, words)
     return _of_answers(name, first, second, references)
 
 
-def _is_slight(name: str, first: Form, second: Form) -> bool:
-    """Tell whether two losses differ by less than `LEAST_LOSS`; of perplexities, whether their losses do."""
-    before, after = (form.values[PERPLEXITIES.get(name, name)] for form in (first, second))
-    return before is not None and after is not None and abs(after - before) < LEAST_LOSS
+def unit_of(name: str) -> str:
+    """Return what is drawn for a measure's interval."""
+    return "windows of text" if MEASURES[name].level == "text" else "prompts"
+
+
+def drawn_difference(name: str, first: Form, second: Form) -> bootstrap.Values:
+    """Return second - first in every resample, of a measure that is not of level `set` and that both forms have."""
+    if MEASURES[name].level in ("corpus", "text"):
+        (one, _), (other, _) = first.drawn[name], second.drawn[name]
+        return other - one
+    means = bootstrap.resamples(len(first.scores)).means(answer_rows(name, first, second))
+    return means[:, 1] - means[:, 0]
+
+
+def answer_rows(name: str, *parts: Form) -> list[tuple[float | None, ...]]:
+    """Return what a measure of single answers gave, the prompts as rows, the forms as columns."""
+    return list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
+
+
+def is_slight(name: str, before: float, after: float) -> bool:
+    """Tell whether two values of a measure of text differ by less than `LEAST_LOSS`; of perplexities, their losses."""
+    if MEASURES[name].level != "text":
+        return False
+    if name in PERPLEXITIES:
+        before, after = math.log(before), math.log(after)
+    return abs(after - before) < LEAST_LOSS
 
 
 def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[str, Any]:
@@ -183,7 +204,7 @@ def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[
     Where no direction is better by itself, the references say which way is nearer to them.
     """
     parts = (first, second, references) if MEASURES[name].of_text else (first, second)
-    rows = list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
+    rows = answer_rows(name, *parts)
     told = [row[1] - row[0] for row in rows if None not in row]
     if not told:
         return _found(None, reason="no prompt was measured for both forms")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,7 +62,8 @@ def job(build: dict[str, Path], output: Path, language: str = "ja") -> Job:
     """The job of stage `evaluate`."""
     output.mkdir(parents=True)
     inputs = {**{form: build[form] for form in FORMS}, "preflight": build["preflight"], "data": build["prepare"]}
-    return Job("evaluate", {"forms": FORMS, "language": language}, inputs, output, output, 1)
+    parameters = {"forms": FORMS, "seeds": [[42, "verify-hf"]], "language": language}
+    return Job("evaluate", parameters, inputs, output, output, 1)
 
 
 @pytest.fixture
@@ -99,7 +101,7 @@ def test_a_form_that_answers_like_the_references_is_better(
     for metric in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "exact_match"):
         one = difference(found, metric)
         assert 0 < one["low"] <= one["difference"] <= one["high"]
-        assert one["verdict"] == "better"
+        assert one["verdict"] == "better (one training)"
     assert found["metrics"]["bleu"]["values"]["verify-hf"]["value"] == pytest.approx(100)
     assert found["metrics"]["exact_match"]["values"]["verify-hf"]["value"] == 1
 
@@ -178,7 +180,7 @@ def test_the_loss_is_that_of_the_published_logits(
     for metric in ("loss", "perplexity"):
         one = difference(found, metric)
         assert one["low"] <= one["difference"] <= one["high"] < 0
-        assert (one["verdict"], one["pairs"]) == ("better", len(WINDOWS))
+        assert (one["verdict"], one["pairs"]) == ("better (one training)", len(WINDOWS))
 
 
 def test_a_rounding_error_of_the_loss_does_not_matter(
@@ -225,8 +227,8 @@ def test_forgetting_is_the_divergence_from_the_base_on_neutral_text(
     assert values["verify-base"]["value"] == 0
     one = difference(found, "forgetting_kl")
     assert 0 < one["low"] < one["difference"] < one["high"]
-    assert (one["verdict"], one["pairs"]) == ("worse", 32)
-    assert difference(found, "neutral_loss")["verdict"] == "worse"
+    assert (one["verdict"], one["pairs"]) == ("worse (one training)", 32)
+    assert difference(found, "neutral_loss")["verdict"] == "worse (one training)"
     assert difference(found, "neutral_perplexity")["low"] > 0
 
 
@@ -277,8 +279,42 @@ def test_bertscore_is_a_measure_as_others(build: dict[str, Path], tmp_path: Path
     assert found["metrics"]["bertscore"]["values"]["verify-hf"]["value"] == pytest.approx(1, abs=1e-6)
     one = difference(found, "bertscore")
     assert 0 < one["low"] <= one["difference"] <= one["high"]
-    assert one["verdict"] == "better"
+    assert one["verdict"] == "better (one training)"
     assert (found["scorer"]["kind"], found["scorer"]["layer"], found["scorer"]["source"]) == ("bert", 2, "folder")
+
+
+def test_without_further_seeds_nothing_is_said_over_trainings(evaluate: Callable[..., dict[str, Any]]) -> None:
+    """The one seed is named."""
+    assert evaluate()["seeds"] == {"trainings": [42], "least": 3, "metrics": {}}
+
+
+def test_a_verdict_over_three_trainings(build: dict[str, Path], tmp_path: Path) -> None:
+    """Two further seeds: every measure with the differences of each, in the recipe's order, and what they show."""
+    from pipeline.inside.evaluate import main
+
+    made = job(build, tmp_path / "out")
+    made.parameters["seeds"] = [[142, "verify-hf"], [7, "verify-hf-seed-7"], [8, "verify-hf-seed-8"]]
+    write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda prompt: prompt["reference"]))
+    for at, seed in enumerate((7, 8), start=1):
+        folder = made.inputs[f"verify-hf-seed-{seed}"] = tmp_path / f"seed-{seed}"
+        shutil.copytree(build["verify-hf"], folder)
+        rows = greedy(lambda prompt, skip=at: prompt["reference"] if int(prompt["id"], 16) % 16 >= skip else "別の話")
+        write_jsonl(folder / "generations.jsonl", rows)
+    main(made)
+    found = read_json(made.output / "evaluation.json")
+    assert found["forms"] == FORMS
+    seeds = found["seeds"]
+    assert seeds["trainings"] == [142, 7, 8]
+    assert set(seeds["metrics"]) == set(found["metrics"])
+    chrf = seeds["metrics"]["chrf"]
+    assert chrf["verdict"] == "better"
+    assert [one["seed"] for one in chrf["differences"]] == [142, 7, 8]
+    assert chrf["differences"][0]["difference"] == difference(found, "chrf")["difference"]
+    assert difference(found, "chrf")["verdict"] == "better (one training)"
+    assert seeds["metrics"]["forgetting_kl"]["verdict"] == "worse"
+    assert seeds["metrics"]["distinct1"]["mean"] is not None
+    assert "no interval" in seeds["metrics"]["distinct1"]["reason"]
+    assert seeds["metrics"]["bertscore"]["reason"].startswith("the recipe names no model")
 
 
 def test_few_prompts_give_no_verdict(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
@@ -307,7 +343,7 @@ def test_copies_of_training_rows_are_counted(build: dict[str, Path], evaluate: C
     """Marks and width aside."""
     row = read_jsonl(build["prepare"] / "train.jsonl")[0]["output"]
     write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda _: f"{row}！"))
-    assert difference(evaluate(), "training_copies")["verdict"] == "worse"
+    assert difference(evaluate(), "training_copies")["verdict"] == "worse (one training)"
 
 
 def test_politeness_is_held_against_the_references(
