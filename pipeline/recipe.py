@@ -300,7 +300,7 @@ class Evaluate(Section):
         description="UTF-8 text that has nothing to do with the task, relative to the recipe file, passages between"
         " blank lines: on it forgetting is measured. Without it, a small built-in text about everyday matters.",
     )
-    neutral_tokens: int = Field(2048, ge=64, description="Tokens of the neutral text that are read, about.")
+    neutral_tokens: int = Field(2048, ge=64, description="Tokens of the neutral text that are read, at most.")
     training_seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...], Strict(False)] = Field(
         (),
         description="Further seeds, beside train.seed, to train with for the evaluation: from three trainings on, a"

@@ -497,7 +497,7 @@ NAMES: dict[str, GateName] = {
         "nats per token",
         "",
         "over {evaluation.forgetting_kl_warn}",
-        "a guess for large models, to be calibrated; the seedling's is measured (docs/calibration.md)",
+        "a guess for large models, to be calibrated; the seedling's own is in its recipe, from sound runs",
     ),
 }
 """By stage, in the order in which they run."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,8 +23,8 @@ FILE: Final = "neutral.txt"
 """Name of the user's text in the input `neutral`."""
 WINDOW_TOKENS: Final = 64
 """Short, so that 2,048 tokens are more than 30 windows: an interval draws windows, and a verdict needs 30."""
-LEAST_TOKENS: Final = 16
-"""A passage's rest of fewer tokens is dropped."""
+STEP_TOKENS: Final = 16
+"""A window's tokens are a multiple of it, a passage's rest is dropped: windows of one length are run together."""
 NOTES: Final = 400
 """Texts of the seedling's kind among which those without a title's theme are looked for: a quarter of them."""
 SEED_OFFSET: Final = 1_000_003
@@ -63,29 +62,29 @@ def seedling_notes(seed: int) -> list[str]:
 
 
 def windows(tokenizer: Any, template: str, texts: Iterable[str], tokens: int) -> list[list[int]]:
-    """Return windows of at most `WINDOW_TOKENS` ids, about `tokens` in all, the longest first.
+    """Return windows of `WINDOW_TOKENS` ids or fewer, `tokens` in all at most, the longest first.
 
-    No window spans two passages. Each begins with the token that begins a text for this model, where it has one:
-    without it Llama and its like predict the first tokens badly. Raises `JobError` for a text of too few tokens.
+    No window spans two passages. Before its ids each has the token that begins a text for this model, where there is
+    one: without it Llama and its like predict the first tokens badly. Raises `JobError` for a text of too few tokens.
     """
     start = _beginning(tokenizer, template)
-    pieces = (piece for text in texts for piece in _pieces(encode(tokenizer, text), WINDOW_TOKENS - len(start)))
+    pieces = (piece for text in texts for piece in _pieces(encode(tokenizer, text), WINDOW_TOKENS))
     found: list[list[int]] = []
     left = tokens
-    for piece in islice(pieces, tokens):
-        if left < LEAST_TOKENS:
+    for piece in pieces:
+        if left < len(piece):
             break
-        found.append([*start, *piece[:left]])
+        found.append([*start, *piece])
         left -= len(piece)
     if not found:
-        advice = f"Name a text with a passage of {LEAST_TOKENS} tokens or more, or leave evaluate.neutral out."
+        advice = f"Name a text with a passage of {STEP_TOKENS} tokens or more, or leave evaluate.neutral out."
         raise JobError("The neutral text holds too few tokens.", where="recipe key evaluate.neutral", advice=advice)
     return sorted(found, key=len, reverse=True)
 
 
 def _pieces(ids: list[int], longest: int) -> list[list[int]]:
-    pieces = [ids[at : at + longest] for at in range(0, len(ids), longest)]
-    return [piece for piece in pieces if len(piece) >= LEAST_TOKENS]
+    pieces = (ids[at : at + longest] for at in range(0, len(ids), longest))
+    return [piece[: len(piece) // STEP_TOKENS * STEP_TOKENS] for piece in pieces if len(piece) >= STEP_TOKENS]
 
 
 def _beginning(tokenizer: Any, template: str) -> list[int]:

@@ -130,7 +130,7 @@ def test_a_window_of_llama_begins_as_its_texts_do(run: Run, llama_folder: Path, 
     found = run(llama_folder, settings, folder, pre_tokenizer=None)
     windows = json.loads((found / "neutral.json").read_text(encoding="utf-8"))["windows"]
     assert {window[0] for window in windows} == {1}
-    assert max(map(len, windows)) == 64
+    assert max(map(len, windows)) == 65
 
 
 def test_a_llama_passes_but_for_what_it_is_known_for(run: Run, llama_folder: Path, tmp_path: Path) -> None:
