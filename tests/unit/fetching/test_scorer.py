@@ -129,3 +129,21 @@ def test_pickles_alone_are_refused(encoder: Path, tmp_path: Path) -> None:
     with pytest.raises(FetchError, match="a pickle can run any code") as caught:
         planned(FOLDER, tmp_path)
     assert "save_pretrained" in caught.value.advice
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('source = "folder"\npath = "x"', "evaluate.bertscore.layer is missing"),
+        ('path = "x"\nlayer = 2', "evaluate.bertscore.source is missing; expected one of folder, hub"),
+        (
+            'source = "hubb"\nlayer = 2',
+            "evaluate.bertscore.source is 'hubb'; expected one of folder, hub; did you mean",
+        ),
+        ('source = "hub"\nrepo = "a"\nlayer = 2', "evaluate.bertscore.repo is 'a'; expected owner/name"),
+    ],
+)
+def test_a_wrong_table_is_told_by_its_keys(table: str, told: str) -> None:
+    """As those of `[base]` are, although it stands within another table."""
+    _, problems = read_recipe(f"{RECIPE}{table}\n", "r.toml")
+    assert told in str(problems[0])
