@@ -37,7 +37,7 @@ def main(job: Job) -> None:
     prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
     only_scored = job.parameters.get("only_scored", False)
     if only_scored:
-        prompts = [prompt for prompt in prompts if prompt["kind"] == "unseen"]
+        prompts = [prompt for prompt in prompts if prompt["kind"] != "seen"]
     rows = generations(model, tokenizer, prompts, job.parameters["generate"], terminator, greedy_alone=only_scored)
     write_jsonl(job.output / "generations.jsonl", rows)
     windows = read_json(job.inputs["prompts"] / "parity.json")["windows"]

@@ -25,8 +25,11 @@ from .. import weights
 from ..job import JobError
 from ..tokenizer_loading import load_tokenizer
 
-BATCH_TOKENS: Final = 4096
-"""Tokens of one forward pass, padding counted."""
+ROWS: Final = 16
+"""Texts of one forward pass; the last pass is filled up with its last text."""
+STEP_TOKENS: Final = 16
+"""A text is padded to a multiple of it. Both fix the shapes of the matrices by the text alone, so that a score does not
+depend, to the last bit, on which other texts are read."""
 UNSEEN: Final = -1
 """Stands for every token that no reference holds."""
 MOST_UNKNOWN: Final = 0.5
@@ -72,10 +75,10 @@ class Scorer:
         wanted = sorted({text for text in (*texts, *references) if text})
         encoded = {text: self._encode(text) for text in wanted}
         self._check_language([encoded[text] for text in references if text])
-        by_length = sorted(wanted, key=lambda text: (len(encoded[text][0]), text))
-        for batch in _batches(by_length, [len(encoded[text][0]) for text in by_length]):
-            for text, found in zip(batch, self._embed([encoded[text] for text in batch]), strict=True):
-                self._known[text] = found
+        for batch, padded in _batches({text: len(ids) for text, (ids, _) in encoded.items()}, self._longest):
+            filled = [*batch, *[batch[-1]] * (ROWS - len(batch))]
+            found = self._embed([encoded[text] for text in filled], padded)
+            self._known |= dict(zip(batch, found[: len(batch)], strict=True))
             told(len(self._known), len(wanted))
         if self._idf:
             self._weights = inverse_frequencies([self._known[text].ids if text else () for text in references])
@@ -102,11 +105,10 @@ class Scorer:
         return list(found["input_ids"]), list(found["special_tokens_mask"])
 
     @torch.inference_mode()
-    def _embed(self, batch: Sequence[tuple[list[int], list[int]]]) -> list[Embedded]:
-        longest = max(len(ids) for ids, _ in batch)
+    def _embed(self, batch: Sequence[tuple[list[int], list[int]]], padded: int) -> list[Embedded]:
         padding = self._tokenizer.pad_token_id or 0
-        ids = torch.tensor([[*one, *[padding] * (longest - len(one))] for one, _ in batch])
-        mask = torch.tensor([[1] * len(one) + [0] * (longest - len(one)) for one, _ in batch])
+        ids = torch.tensor([[*one, *[padding] * (padded - len(one))] for one, _ in batch])
+        mask = torch.tensor([[1] * len(one) + [0] * (padded - len(one)) for one, _ in batch])
         place = self._model.device
         found = self._model(input_ids=ids.to(place), attention_mask=mask.to(place), output_hidden_states=True)
         states = torch.nn.functional.normalize(found.hidden_states[self._layer].float().cpu(), dim=-1)
@@ -148,16 +150,15 @@ def inverse_frequencies(references: Sequence[Sequence[int]]) -> dict[int, float]
     }
 
 
-def _batches(texts: Sequence[str], lengths: Sequence[int]) -> Iterator[list[str]]:
-    """Split texts, shortest first, into runs whose padded tokens are at most `BATCH_TOKENS`."""
-    batch: list[str] = []
-    for text, length in zip(texts, lengths, strict=True):
-        if batch and (len(batch) + 1) * length > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(text)
-    if batch:
-        yield batch
+def _batches(lengths: Mapping[str, int], longest: int) -> Iterator[tuple[list[str], int]]:
+    """Split texts (text → tokens) into runs of at most `ROWS` that are padded alike; give each with that length."""
+    by_padding: dict[int, list[str]] = {}
+    for text, length in sorted(lengths.items()):
+        padded = min(longest, -(-length // STEP_TOKENS) * STEP_TOKENS)
+        by_padding.setdefault(padded, []).append(text)
+    for padded, texts in sorted(by_padding.items()):
+        for start in range(0, len(texts), ROWS):
+            yield texts[start : start + ROWS], padded
 
 
 def _check_kind(config: Mapping[str, Any]) -> None:
