@@ -52,6 +52,11 @@ def complete(evidence: Evidence) -> Sequence[Verdict]:
         for form in forms
         if not _is_told(metric["values"].get(form))
     ]
+    missing += [
+        f"{name} over the trainings has neither value nor reason"
+        for name, one in found["seeds"]["metrics"].items()
+        if not _is_told({"value": one["mean"], "reason": one["reason"]})
+    ]
     return (
         check.judged(
             len(missing),
@@ -107,7 +112,7 @@ def forgetting(evidence: Evidence) -> Sequence[Verdict]:
     """Warn when the tuned model has moved far from the base on text that has nothing to do with the task."""
     limit = evidence.recipe.gates.evaluation.forgetting_kl_warn
     check = Check(
-        "evaluation.forgetting", "KL base → tuned on neutral text", "nats per token", f"<= {limit:g}", "a guess"
+        "evaluation.forgetting", "KL base → tuned on neutral text", "nats per token", f"<= {limit:g}", "recipe value"
     )
     metrics = (read_mapping(evidence.folder, "evaluation.json") or {}).get("metrics", {})
     if not {"forgetting_kl", "neutral_loss"} <= set(metrics):

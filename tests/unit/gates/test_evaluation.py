@@ -67,6 +67,15 @@ def test_a_value_without_number_and_reason_fails(build: dict[str, Path]) -> None
     assert verdict.evidence == ("keigo of verify-hf has neither value nor reason",)
 
 
+def test_a_measure_over_trainings_without_number_and_reason_fails(build: dict[str, Path]) -> None:
+    """As for one training."""
+    silent = evaluation()
+    silent["seeds"] = {"trainings": [42, 43], "least": 3, "metrics": {"bleu": {"mean": None, "reason": None}}}
+    write_json(build["evaluate"] / "evaluation.json", silent)
+    (verdict,) = judged(build)["evaluation.complete"]
+    assert verdict.evidence == ("bleu over the trainings has neither value nor reason",)
+
+
 @pytest.mark.parametrize("theme", [prompts()[0]["input"]["theme"], f" {prompts()[0]['input']['theme']}　"])
 def test_a_question_of_the_training_is_refused(build: dict[str, Path], theme: str) -> None:
     """Seed 003: 133 questions to train on, the same 133 to test with; white space and width aside."""
