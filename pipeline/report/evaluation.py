@@ -63,7 +63,7 @@ def _introduction(found: Mapping[str, Any]) -> Paragraph:
     if found["scorer"]:
         pieces += ["; bertscore ", Code(_scorer(found["scorer"]))]
     pieces.append(". What each measure is blind to: docs/evaluation.md. ")
-    pieces.append("One training stands behind a word with (one training): another seed might say otherwise.")
+    pieces.append("Where a word says (one training), another seed might say otherwise.")
     return Paragraph(tuple(pieces))
 
 
