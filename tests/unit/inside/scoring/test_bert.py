@@ -153,6 +153,31 @@ def test_a_tokenizer_without_ends_is_refused(copy: Path) -> None:
     assert "no special token before and after" in refused(copy).what
 
 
+def with_words_alone(folder: Path, **settings: str) -> Path:
+    """Leave the tokenizer as older models have it: a list of words, and the class that reads it."""
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.get)) + "\n", encoding="utf-8")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def test_a_list_of_words_is_a_tokenizer_too(copy: Path) -> None:
+    """BERT's own form."""
+    from pipeline.inside.scoring.bert import Scorer
+
+    scorer = Scorer(with_words_alone(copy, tokenizer_class="BertTokenizer"), 2, idf=False)
+    scorer.read(["節約の話"], ["節約の話"], lambda *_: None)
+    assert scorer.f1("節約の話", "節約の話") == pytest.approx(1, abs=1e-6)
+
+
+def test_a_tokenizer_that_needs_mecab_is_refused(copy: Path) -> None:
+    """It says what is lacking, and which tokenizers do without (seed 003's first error was MeCab's)."""
+    error = refused(with_words_alone(copy, tokenizer_class="BertJapaneseTokenizer", word_tokenizer_type="mecab"))
+    assert "fugashi" in error.what
+    assert "tokenizer.json" in error.advice
+
+
 def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
     """It has more tokens than the model has rows."""
     tiny_encoder.write_tokenizer(copy, [chr(0x4E00 + at) for at in range(500)])
