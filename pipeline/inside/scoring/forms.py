@@ -95,7 +95,8 @@ def score(
 def _of_text(names: Sequence[str], windows: bootstrap.Counts) -> Scores:
     """Return a measure of text, the first of the names, and its exponential under the others."""
     mean = text_loss.mean(windows)
-    return {names[0]: mean} | {other: text_loss.perplexity(mean) for other in names[1:]}
+    found: Scores = {names[0]: mean}
+    return found | {other: text_loss.perplexity(mean) for other in names[1:]}
 
 
 def _drawn_of_text(names: Sequence[str], windows: bootstrap.Counts) -> dict[str, Drawn]:
@@ -184,8 +185,8 @@ def drawn_difference(name: str, first: Form, second: Form) -> bootstrap.Values:
     return means[:, 1] - means[:, 0]
 
 
-def answer_rows(name: str, *parts: Form) -> list[tuple[float | None, ...]]:
-    """Return what a measure of single answers gave, the prompts as rows, the forms as columns."""
+def answer_rows(name: str, *parts: Form) -> list[tuple[Any, ...]]:
+    """Return what a measure of single answers gave (a number or None), the prompts as rows, the forms as columns."""
     return list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
 
 
