@@ -94,7 +94,7 @@ def forest(found: Mapping[str, Any], against: str = _BASE, form: str = _TUNED) -
         if one is None or one["low"] is None or one["low"] == one["high"] == 0:
             continue
         arrow = {"higher": " ↑", "lower": " ↓"}.get(metric["better"], "")
-        sign = _SIGNS.get(_word(str(one["verdict"])), "none")
+        sign = _SIGNS.get(word_of(str(one["verdict"])), "none")
         row = Interval(f"{name}{arrow}", one["difference"], one["low"], one["high"], sign)
         panels.setdefault(metric["unit"], []).append(row)
     if not panels:
@@ -139,12 +139,22 @@ def _told(one: Mapping[str, Any]) -> tuple[Words, Words, Words]:
 
 def verdict_badge(verdict: str) -> Badge:
     """Return what the interval shows."""
-    return Badge(verdict, _TONES.get(_word(verdict), "neutral"))
+    return Badge(verdict, _TONES.get(word_of(verdict), "neutral"))
 
 
-def _word(verdict: str) -> str:
+def word_of(verdict: str) -> str:
     """Return a verdict without what follows its word: nearer to the references, one training."""
     return re.split(r",| \(", verdict, maxsplit=1)[0]
+
+
+def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:
+    """Return what is known of the tuned model against the base: over the trainings where they allow a verdict."""
+    seeds = found["seeds"]
+    pooled = seeds["metrics"].get(name, {}).get("verdict")
+    if pooled is not None and len(seeds["trainings"]) >= seeds["least"]:
+        return str(pooled)
+    one = difference_of(found["metrics"][name], _BASE, _TUNED)
+    return None if one is None else one["verdict"]
 
 
 def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
@@ -167,7 +177,7 @@ def _marked(metric: Mapping[str, Any], form: str) -> Words:
     value = number(metric["values"][form]["value"])
     one = difference_of(metric, _TUNED, form)
     word = "" if one is None or one["verdict"] is None else one["verdict"].split(",")[0]
-    return (value, " ", verdict_badge(word)) if _word(word) in _TONES else value
+    return (value, " ", verdict_badge(word)) if word_of(word) in _TONES else value
 
 
 def _trainings(found: Mapping[str, Any]) -> list[Section]:
