@@ -20,6 +20,7 @@ FAMILIES = (
     "verify-tokenizer",
     "train",
     "verify-base",
+    "evaluate-base",
     "verify-hf",
     "merge",
     "verify-merged",

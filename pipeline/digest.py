@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +52,8 @@ def list_files(folder: Path) -> list[Path]:
 
 def digest_folder(folder: Path) -> tuple[FileEntry, ...]:
     """Hash every file below `folder`, two at a time; the order is by path whatever finishes first."""
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - not on the path of an unchanged run
+
     paths = list_files(folder)
     with ThreadPoolExecutor(max_workers=2) as pool:  # hashlib frees the interpreter lock
         digests = list(pool.map(digest_file, paths))

@@ -141,6 +141,14 @@ class Columns(Section):
     output: str = Field("title", min_length=1, description="Column that holds the answer to learn.")
     category: str | None = Field(None, description="Column to stratify the split by.")
     group: str | None = Field(None, description="Column whose rows must stay in one split (their source).")
+    must_contain: str | None = Field(
+        None,
+        description="Column of facts that an answer must hold: a list (in CSV the same as JSON) of texts, or of lists"
+        ' of variants of which one suffices, such as `[["1899年", "明治32年"], "東京"]`.',
+    )
+    must_not_contain: str | None = Field(
+        None, description="Column of facts that an answer must not hold, in the same form."
+    )
 
 
 class Cleaning(Section):
@@ -291,8 +299,15 @@ class HubScorer(Section):
 
 
 class Evaluate(Section):
-    """What the forms are held against beyond their answers."""
+    """What is measured beyond the held-out prompts."""
 
+    unanswerable: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the questions count in the keys, not the name of their file
+        description="JSONL file of questions that the data do not answer, relative to the recipe file: rows with the"
+        " input columns. Every form answers them, and how often it abstains is measured.",
+    )
     neutral: str | None = Field(
         None,
         min_length=1,
@@ -352,8 +367,8 @@ class Recipe(Section):
     merge: Merge = Field(Merge(), description="Adapter into base.")
     quantize: Quantize = Field(Quantize(), description="Which quantized files to make.")
     generate: Generate = Field(Generate(), description="How every form is made to speak.")
+    evaluate: Evaluate = Field(Evaluate(), description="What is measured beyond the held-out prompts.")
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
-    evaluate: Evaluate = Field(Evaluate(), description="What the forms are held against beyond their answers.")
     numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
     report: Report = Field(Report(), description="What the report may show.")
     gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")

@@ -102,20 +102,20 @@ def _papers(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, 
     return [folder / name for name in found]
 
 
-TABLES = {"comparison_evaluation.csv": False, "baseline_evaluation.csv": True}
-"""Tables of stage `evaluate` that get a human name, and whether they hold data rows."""
+TABLES = {"comparison_evaluation.csv": ("evaluate", False), "baseline_evaluation.csv": ("evaluate-base", True)}
+"""Tables that get a human name → the stage that publishes them, and whether they hold data rows."""
 RELEASED = "released-"
 """Before the name of a release's paper, while that of a run that was stopped has its place."""
 
 
 def _tables(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> list[Path]:
     """Link the tables of the evaluation; one with data rows only where the recipe shows rows."""
-    evaluated = manifests.get("evaluate")
-    files = {entry.path for entry in evaluated.files} if evaluated else set()
     written = []
-    for name, has_rows in TABLES.items():
-        if evaluated and name in files and (recipe.report.show_data_rows or not has_rows):
-            written.append(_link(folder / name, store.folder(evaluated) / name))
+    for name, (stage, has_rows) in TABLES.items():
+        manifest = manifests.get(stage)
+        published = manifest is not None and any(entry.path == name for entry in manifest.files)
+        if manifest is not None and published and (recipe.report.show_data_rows or not has_rows):
+            written.append(_link(folder / name, store.folder(manifest) / name))
         else:
             (folder / name).unlink(missing_ok=True)
     return written

@@ -25,7 +25,8 @@ def write_code(request: Request, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
         target.chmod(_FILE_MODE)
-        if digest_file(target) != request.code_sha256.get(path, digest_file(target)):
+        named = request.code_sha256.get(path)
+        if named is not None and digest_file(target) != named:
             message = f"{request.stage}: the code changed during the run"
             raise ExecutorError(message, where=str(file), advice="run again: what was built before the change stays")
     for inner in (folder, *folder.rglob("*")):

@@ -23,6 +23,8 @@ _SENTENCE_END = re.compile(r"[。．!！?？\n]")
 _ECHO_CHARS = 8
 """Shared characters from which a piece of the instruction counts as repeated; shorter pieces are everyday words."""
 _DOUBLED = 2
+UNANSWERABLE = "unanswerable"
+"""Kind of the prompts that ask what the data do not answer."""
 _OTHER_LETTERS = 0.1
 """Share of letters of a third script up to which an answer is Japanese: a Greek letter, a quoted foreign word."""
 _TAGS, _TAG_CHARS = 4, 10
@@ -33,6 +35,16 @@ def read(evidence: Evidence) -> list[dict[str, Any]] | None:
     """Return the rows of `generations.jsonl`; None when there are none."""
     rows = read_rows(evidence.folder, "generations.jsonl")
     return rows or None
+
+
+def read_task(evidence: Evidence) -> list[dict[str, Any]] | None:
+    """Return the rows that answer the task's own prompts; None when there are none.
+
+    To a question that the data do not answer one answer for all, learned by heart, that repeats the prompt
+    (`〜については分かりかねます`) is the right one.
+    """
+    rows = read(evidence)
+    return rows and ([row for row in rows if row.get("kind") != UNANSWERABLE] or None)
 
 
 def by_mode(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:

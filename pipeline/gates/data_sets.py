@@ -43,7 +43,8 @@ def _commonest(audit: Mapping[str, Any]) -> list[tuple[str, int]]:
 
 _REMEDIES = {
     "missing-field": "are [columns] those of the file? A CSV file has a header and commas between its fields",
-    "wrong-type": "the columns must be text",
+    "wrong-type": "the columns must be text, those of facts lists",
+    "contradicting-facts": "take the fact out of one of the two columns",
     "broken-csv": "a CSV file has commas between its fields, and quotes around what holds a comma",
     "broken-json": "each line must be one JSON object",
     "invalid-utf8": "save the file as UTF-8",

@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.gates.improvement import BASE, TUNED
+from pipeline.gates.improvement import TUNED
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
 from pipeline.gates.verdict import Evidence, Gate, Verdict
-from pipeline.stages.forms import forms_of
+from pipeline.stages.forms import BASE, forms_of
 
 
 class EvaluationLimits(BaseModel):
@@ -143,4 +143,31 @@ def _distances(metrics: Mapping[str, Any]) -> list[str]:
     return told
 
 
-evaluation_gates: tuple[Gate, ...] = (complete, held_out, forgetting)
+def baseline(evidence: Evidence) -> Sequence[Verdict]:
+    """Fail when the base has other values here than it had alone, before the training."""
+    check = Check(
+        "evaluation.baseline", "values of the base, alone and beside the tuned model", "values", "0 differ", "design.md"
+    )
+    alone = read_mapping(evidence.inputs.get("baseline"), "baseline.json")
+    beside = read_mapping(evidence.folder, "evaluation.json")
+    if alone is None or beside is None:
+        return (check.not_measured("baseline.json or evaluation.json is not there"),)
+    before, after = _values(alone), _values(beside)
+    differ = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    return (
+        check.judged(
+            len(differ),
+            fails=bool(differ),
+            cause="the same answers were scored twice and came out otherwise: a fault of the program",
+            advice="run both stages again; report it if it stays",
+            evidence=[f"{name}: {before.get(name)} alone, {after.get(name)} beside" for name in differ],
+        ),
+    )
+
+
+def _values(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the base's value, or its reason, by measure."""
+    return {name: metric["values"].get(BASE) for name, metric in found["metrics"].items()}
+
+
+evaluation_gates: tuple[Gate, ...] = (complete, held_out, baseline, forgetting)

@@ -1,7 +1,8 @@
 """Does a form of the model speak? Gates over `generations.jsonl` and `forward.json` of every verify stage.
 
 The same gates judge the adapter, the merged model, the F16 file and each quantized file. They look at text and counts,
-never at the reference titles: what they find wrong is wrong for any task.
+never at the reference titles: what they find wrong is wrong for any task. Answers to questions that the data do not
+answer (`evaluate.unanswerable`) count in all of them but copies, echo and variety.
 """
 
 from __future__ import annotations
@@ -237,7 +238,7 @@ def copies(evidence: Evidence) -> Sequence[Verdict]:
         f"at most {limits.copy_share_warn:g}",
         "gates.md",
     )
-    rows = answers.read(evidence)
+    rows = answers.read_task(evidence)
     training = read_rows(evidence.inputs.get("data"), "train.jsonl")
     if rows is None or training is None:
         return (check.not_measured(_NO_ANSWERS if rows is None else "this stage does not read train.jsonl"),)
@@ -288,6 +289,7 @@ def echo(evidence: Evidence) -> Sequence[Verdict]:
         lambda row: answers.repeats_prompt(row["text"], instructions, inputs.get(row["id"], {})),
         cause="labels on the prompt as well as on the answer, or a template that is applied twice",
         advice="look at preflight's label gates and at how the prompt is rendered",
+        read=answers.read_task,
     )
 
 
@@ -316,9 +318,17 @@ def _share_check(gate: str, subject: str, limit: float) -> Check:
 
 
 def _rate(
-    evidence: Evidence, check: Check, limit: float, wrong: Callable[[Row], bool], *, cause: str, advice: str
+    evidence: Evidence,
+    check: Check,
+    limit: float,
+    wrong: Callable[[Row], bool],
+    *,
+    cause: str,
+    advice: str,
+    read: Callable[[Evidence], Sequence[Row] | None] = answers.read,
 ) -> Sequence[Verdict]:
-    rows = answers.read(evidence)
+    """Judge the share of wrong answers among those that `read` returns."""
+    rows = read(evidence)
     if rows is None:
         return (check.not_measured(_NO_ANSWERS),)
     found = [row for row in rows if wrong(row)]
@@ -339,7 +349,7 @@ def variety(evidence: Evidence) -> Sequence[Verdict]:
         f"at least {limits.distinct_fail:g}, warns under {limits.distinct_warn:g}",
         "recipe value; seed 001 §5",
     )
-    rows = answers.read(evidence)
+    rows = answers.read_task(evidence)
     greedy = answers.by_mode(rows).get("greedy", []) if rows is not None else []
     if len(greedy) <= 1:
         return (check.not_measured(_NO_ANSWERS if rows is None else "fewer than two greedy answers"),)

@@ -140,6 +140,14 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "seed 001 §1",
     ),
+    "data.facts": GateName(
+        "reference answers that do not hold their own facts (recipes with `columns.must_contain` or"
+        " `columns.must_not_contain`)",
+        "rows",
+        "over 0",
+        "",
+        "seed 004: 設立年",
+    ),
     # -- recipe and tokenizer (preflight) -----------------------------------------------------------
     "preflight.evaluations": GateName(
         "planned evaluations", "evaluations", "under {preflight.min_evaluations}", "", "seed 001 §10, seed 002"
@@ -498,6 +506,13 @@ NAMES: dict[str, GateName] = {
         "",
         "over {evaluation.forgetting_kl_warn}",
         "a guess for large models, to be calibrated; the seedling's own is in its recipe, from sound runs",
+    ),
+    "evaluation.baseline": GateName(
+        "values of the base that differ between `evaluate-base`, before the training, and `evaluate`",
+        "values",
+        "over 0",
+        "",
+        "design.md, stages",
     ),
 }
 """By stage, in the order in which they run."""

@@ -15,22 +15,32 @@ from numpy.typing import NDArray
 
 from . import compare, numerics
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
-from .scoring import bootstrap, forms, tables, text_loss, trainings, words
+from .scoring import bootstrap, forms, listed, tables, text_loss, trainings, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
 from .scoring.words import normalized
 from .top_logits import Windows
+from .unanswerable import KIND as UNANSWERABLE
 
 BASE: Final = "verify-base"
 TUNED: Final = "verify-hf"
 REFERENCES: Final = "references"
+FACT_MEASURES: Final = ("fact_accuracy", "wrong_facts")
 _NO_SCORER: Final = "the recipe names no model for it (table evaluate.bertscore)"
 _NOT_FINITE: Final = "logits over the text are no finite numbers"
 _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of the training text"
 
 
 def main(job: Job) -> None:
-    """Write `evaluation.json`, `answers.jsonl`, `comparison_evaluation.csv`, `baseline_evaluation.csv`.
+    """Write `evaluation.json`, `answers.jsonl` and `comparison_evaluation.csv`."""
+    evaluation, rows = evaluated(job)
+    write_json(job.output / "evaluation.json", evaluation)
+    write_jsonl(job.output / "answers.jsonl", rows)
+    tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
+
+
+def evaluated(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what is written: every measure of the job's forms, and the answers with their scores.
 
     Parameters: `forms`, the stages that made the model speak, base first; `seeds`, each seed of the training with the
     stage that made its adapter speak, the recipe's own first; `language` (`ja` or `any`); `bertscore` (layer, idf)
@@ -53,24 +63,41 @@ def main(job: Job) -> None:
         found = {"loss": losses, **neutral_windows(base, job.inputs[name], name, neutral["windows"])}
         scored[name] = forms.score(asked, answers[name], found, {"bertscore": likeness[name]})
         progress("evaluate.form", len(scored), len(everybody))
-    evaluation = {
-        **compared(asked, {name: scored[name] for name in names}),
-        "scorer": scorer,
-        "seeds": over_seeds(asked, scored[BASE], {seed: scored[name] for seed, name in tuned.items()}),
+    unknown = read_kind(job, UNANSWERABLE)
+    guesses = {name: greedy_answers(job.inputs[name], name, unknown) for name in everybody}
+    opened = {name: forms.score_open(rows, in_japanese=asked.in_japanese) for name, rows in guesses.items()}
+    shown = {name: scored[name] for name in names}
+    lists = {
+        "facts": listed.wrong_facts(asked.prompts, {name: answers[name] for name in names}),
+        "unanswerable": listed.open_questions(unknown, {name: guesses[name] for name in names}, opened, shown),
     }
-    rows = answer_rows(asked, answers, {name: scored[name] for name in names})
-    write_json(job.output / "evaluation.json", evaluation)
-    write_jsonl(job.output / "answers.jsonl", rows)
-    tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
-    tables.write_answers(job.output / "baseline_evaluation.csv", rows, BASE)
+    evaluation = {
+        **compared(asked, shown, {name: opened[name] for name in names}),
+        **lists,
+        "scorer": scorer,
+        "seeds": over_seeds(asked, tuned, scored, opened),
+    }
+    return evaluation, answer_rows(asked, answers, shown)
 
 
 def read_prompts(job: Job) -> Asked:
     """Return the prompts that training never saw: those it saw measure memory, not the task."""
-    prompts = [one for one in read_jsonl(job.inputs["preflight"] / "prompts.jsonl") if one["kind"] == "unseen"]
+    prompts = read_kind(job, "unseen")
     trained = {folded(row["output"]) for row in read_jsonl(job.inputs["data"] / "train.jsonl")}
     references = [Text.of(one["reference"]) for one in prompts]
-    return Asked(prompts, references, trained, in_japanese=job.parameters["language"] == "ja")
+    unasked = {} if any(one.get("facts") for one in prompts) else dict.fromkeys(FACT_MEASURES, _without_facts(prompts))
+    if not read_kind(job, UNANSWERABLE):
+        unasked["false_abstention"] = forms.NO_QUESTIONS
+    return Asked(prompts, references, trained, in_japanese=job.parameters["language"] == "ja", unasked=unasked)
+
+
+def read_kind(job: Job, kind: str) -> list[dict[str, Any]]:
+    """Return the prompts of one kind."""
+    return [one for one in read_jsonl(job.inputs["preflight"] / "prompts.jsonl") if one["kind"] == kind]
+
+
+def _without_facts(prompts: Sequence[Mapping[str, Any]]) -> str:
+    return forms.WITHOUT_FACTS if any("facts" in one for one in prompts) else forms.NO_FACTS
 
 
 def greedy_answers(folder: Path, name: str, prompts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -160,12 +187,16 @@ def read_records(path: Path, name: str, windows: Windows, text: str) -> NDArray[
     return records
 
 
-def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
-    """Return evaluation.json: the values of every form and of the references, and the differences that matter."""
+def compared(asked: Asked, scored: Mapping[str, Form], opened: Mapping[str, Form]) -> dict[str, Any]:
+    """Return evaluation.json: the values of every form and of the references, and the differences that matter.
+
+    `scored` are the forms by their answers to the held-out prompts, `opened` by those to unanswerable questions.
+    """
     references = forms.describe_references(asked)
     metrics = {}
     for done, (name, measure) in enumerate(MEASURES.items(), start=1):
-        values = {form: _value(found, name) for form, found in scored.items()}
+        found = opened if measure.unanswerable else scored
+        values = {form: _value(one, name) for form, one in found.items()}
         if measure.of_text:
             values[REFERENCES] = _value(references, name)
         metrics[name] = {
@@ -176,7 +207,7 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
                 {
                     "against": first,
                     "form": second,
-                    **trainings.of_one(forms.difference(name, scored[first], scored[second], references)),
+                    **trainings.of_one(forms.difference(name, found[first], found[second], references)),
                 }
                 for first, second in pairs(list(scored))
             ],
@@ -193,21 +224,26 @@ def compared(asked: Asked, scored: Mapping[str, Form]) -> dict[str, Any]:
     }
 
 
-def over_seeds(asked: Asked, base: Form, tuned: Mapping[int, Form]) -> dict[str, Any]:
-    """Return what the trainings with several seeds show, measure by measure; no measures where there is one seed."""
+def over_seeds(
+    asked: Asked, tuned: Mapping[int, str], scored: Mapping[str, Form], opened: Mapping[str, Form]
+) -> dict[str, Any]:
+    """Return what the trainings with several seeds show, measure by measure; no measures where there is one seed.
+
+    `tuned` names the form of each seed; `scored` and `opened` are as in `compared`.
+    """
     references = forms.describe_references(asked)
-    measures = MEASURES if len(tuned) > 1 else ()
-    return {
-        "trainings": list(tuned),
-        "least": trainings.LEAST,
-        "metrics": {name: trainings.compared(name, base, tuned, references) for name in measures},
-    }
+    metrics = {}
+    for name, measure in MEASURES.items() if len(tuned) > 1 else ():
+        found = opened if measure.unanswerable else scored
+        each = {seed: found[form] for seed, form in tuned.items()}
+        metrics[name] = trainings.compared(name, found[BASE], each, references)
+    return {"trainings": list(tuned), "least": trainings.LEAST, "metrics": metrics}
 
 
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return what is held against what: every tuned form against the base, every later one against the adapter."""
     later = [name for name in names if name not in (BASE, TUNED)]
-    return [*((BASE, name) for name in (TUNED, *later)), *((TUNED, name) for name in later)]
+    return [*((BASE, name) for name in names if name != BASE), *((TUNED, name) for name in later)]
 
 
 def _value(form: Form, name: str) -> dict[str, Any]:

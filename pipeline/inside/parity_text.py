@@ -48,14 +48,17 @@ def distinct(rows: Sequence[Row]) -> list[Row]:
 
 
 def prompt_rows(tokenizer: Any, prompt: Mapping[str, Any], chosen: Sequence[tuple[str, Row]]) -> list[dict[str, Any]]:
-    """Return the lines of prompts.jsonl: `text` ends where the model begins to answer, `ids` are its tokens."""
+    """Return the lines of prompts.jsonl: `text` ends where the model begins to answer, `ids` are its tokens.
+
+    `facts` stands where the recipe names columns of facts; the `reference` of a question without an answer is empty.
+    """
     lines = []
     for kind, row in chosen:
         text = rendering.prompt_text(tokenizer, prompt, row["input"])
         ids = rendering.encode(tokenizer, text)
-        lines.append(
-            {"id": row["id"], "kind": kind, "input": row["input"], "text": text, "ids": ids, "reference": row["output"]}
-        )
+        line = {"id": row["id"], "kind": kind, "input": row["input"], "text": text, "ids": ids}
+        facts = {"facts": row["facts"]} if "facts" in row else {}
+        lines.append({**line, "reference": row["output"], **facts})
     return lines
 
 
@@ -67,7 +70,9 @@ def token_rows(tokenizer: Any, prompts: Sequence[Mapping[str, Any]]) -> list[dic
     decode to another one: SentencePiece puts a space after each special token.
     """
     texts = [("awkward", text) for text in AWKWARD]
-    texts += [("prompt", line["text"]) for line in prompts] + [("reference", line["reference"]) for line in prompts]
+    texts += [("prompt", line["text"]) for line in prompts] + [
+        ("reference", line["reference"]) for line in prompts if line["reference"]
+    ]
     return [token_row(tokenizer, kind, text) for kind, text in texts]
 
 

@@ -21,6 +21,7 @@ from . import (
     tokenizer_facts,
     tokenizer_loading,
     training_plan,
+    unanswerable,
 )
 from .job import Job, JobError, progress, read_jsonl, write_json, write_jsonl
 from .rendering import encode
@@ -37,8 +38,8 @@ def main(job: Job) -> None:
 
     Parameters: `prompt`, `train`, `parity` (the recipe's tables), `prompts` (how many), `pre_tokenizer` (or None),
     `neutral` (source and tokens of the neutral text). Inputs: `base` (model folder), `data` (the three splits),
-    `vendor` (llama.cpp's tree), `training_base` where training loads a 4-bit copy of the base, and `neutral` where the
-    recipe names a text.
+    `vendor` (llama.cpp's tree), `training_base` where training loads a 4-bit copy of the base, and where the recipe
+    names them `neutral` (a text) and `questions` that the data do not answer.
     """
     parameters, base = job.parameters, job.inputs["base"]
     rows = read_rows(job.inputs["data"])
@@ -51,7 +52,8 @@ def main(job: Job) -> None:
     everything = [row for split in SPLITS for row in parity_text.in_order(rows[split])]
     findings, samples = sample_checks.check_samples(tokenizer, rules(parameters, tokenizer), everything)
     prompts = write_prompts(job, tokenizer, rows)
-    sample_checks.check_prompts(findings, everything, samples, prompts)
+    answered = [line for line in prompts if line["kind"] != unanswerable.KIND]
+    sample_checks.check_prompts(findings, everything, samples, answered)
     windows = write_windows(job, samples, len(rows["train"]))
     write_neutral(job, tokenizer)
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
@@ -131,7 +133,12 @@ def rules(parameters: Mapping[str, Any], tokenizer: Any) -> sample_checks.Rules:
 def write_prompts(job: Job, tokenizer: Any, rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
     """Choose the prompts; write prompts.jsonl and tokens.jsonl."""
     chosen = parity_text.choose_prompts(rows, job.parameters["prompts"])
+    if "questions" in job.inputs:
+        special = tokenizer_facts.special_texts(tokenizer)
+        asked = unanswerable.read_questions(job.inputs["questions"] / "questions.jsonl", rows, special)
+        chosen += [(unanswerable.KIND, row) for row in asked]
     prompts = parity_text.prompt_rows(tokenizer, job.parameters["prompt"], chosen)
+    unanswerable.check_lengths(prompts, job.parameters["train"]["max_seq_tokens"])
     write_jsonl(job.output / "prompts.jsonl", prompts)
     write_jsonl(job.output / "tokens.jsonl", parity_text.token_rows(tokenizer, prompts))
     return prompts
@@ -171,7 +178,8 @@ def vocabulary_sizes(tokenizer: Any, base: Path) -> dict[str, int | None]:
 def count_prompts(prompts: Sequence[Mapping[str, Any]], wanted: int) -> dict[str, int]:
     """Return how many prompts of each kind there are."""
     kinds = [line["kind"] for line in prompts]
-    return {"wanted": wanted, "unseen": kinds.count("unseen"), "seen": kinds.count("seen")}
+    asked = {unanswerable.KIND: kinds.count(unanswerable.KIND)} if unanswerable.KIND in kinds else {}
+    return {"wanted": wanted, "unseen": kinds.count("unseen"), "seen": kinds.count("seen"), **asked}
 
 
 def count_windows(windows: Sequence[Sequence[int]], wanted: Mapping[str, int]) -> dict[str, int]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from .data.arrow import strings
 from .data.audit import audit
+from .data.audit_facts import audit_facts
 from .data.batch import Batch, Columns, Lines, Notes
 from .data.characters import Integers, Text, join
 from .data.cleaning import Settings, clean
@@ -52,7 +53,8 @@ def main(job: Job) -> None:
     write_json(job.output / "funnel.json", {**funnel, "classifier": judge_classifier(is_tag_list)})
     progress("prepare.written", done=3, total=4, **funnel["splits"])
     with _timed("prepare.audit"):
-        write_json(job.output / "audit.json", audit(job.output, job.parameters, job.threads))
+        facts = {"facts": audit_facts(job.output)} if columns.facts else {}
+        write_json(job.output / "audit.json", {**audit(job.output, job.parameters, job.threads), **facts})
     progress("prepare.audited", done=4, total=4)
     emit("prepare.rows", read=funnel["rows_in"], kept=funnel["kept"], dropped=funnel["dropped"])
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from pipeline.report.answers import samples_section
 from pipeline.report.artifacts import Artifacts
+from pipeline.report.baseline import baseline_section
 from pipeline.report.blocks import Document, Section
 from pipeline.report.data import data_section
 from pipeline.report.evaluation import evaluation_section
 from pipeline.report.files import files_section, quantization_section
 from pipeline.report.provenance import provenance_section
+from pipeline.report.questions import facts_section, open_questions_section
 from pipeline.report.summary import summary
 from pipeline.report.training import training_section
 from pipeline.report.use import use_section
@@ -22,6 +24,9 @@ SECTIONS: tuple[Callable[[Artifacts], Section | None], ...] = (
     use_section,
     samples_section,
     evaluation_section,
+    baseline_section,
+    facts_section,
+    open_questions_section,
     quantization_section,
     training_section,
     data_section,

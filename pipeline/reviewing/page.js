@@ -40,12 +40,13 @@ const JAPANESE = {
   train: "訓練", validation: "検証", test: "テスト", "tag-list": "タグの羅列", "exact-duplicate": "完全重複",
   "near-duplicate": "類似重複", truncated: "途中で切れている", "too-short": "短すぎる", "too-long": "長すぎる",
   "wrong-language": "別の言語", empty: "空", mojibake: "文字化け", "control-characters": "制御文字",
-  "replacement-characters": "置換文字", "missing-field": "項目なし", "wrong-type": "型違い", "broken-json": "壊れたJSON",
+  "replacement-characters": "置換文字", "missing-field": "項目なし", "wrong-type": "型違い", "contradicting-facts": "事実の矛盾", "broken-json": "壊れたJSON",
   "broken-csv": "壊れたCSV", "invalid-utf8": "UTF-8でない", "line-too-long": "行が長すぎる", overruled: "人が除外",
 };
 const JAPANESE_FINAL = {
   "line-too-long": "読み込まれていません", "invalid-utf8": "文字として読めません", "broken-json": "項目がありません",
-  "broken-csv": "項目がありません", "missing-field": "レシピが使う項目がありません", "wrong-type": "文字列でない項目があります",
+  "broken-csv": "項目がありません", "missing-field": "レシピが使う項目がありません", "wrong-type": "文字列や事実のリストでない項目があります",
+  "contradicting-facts": "含むべき事実と含んではならない事実が矛盾しています",
   empty: "学ぶものがありません", "control-characters": "トークナイザーや端末が命令と解釈します",
   "replacement-characters": "元の文字が失われています", "exact-duplicate": "同じ文をもう一度学んでも得るものがありません",
 };

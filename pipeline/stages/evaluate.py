@@ -38,6 +38,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "data": Input("prepare", ("train.jsonl",)),
                 **_scorer(recipe),
             },
+            judged_with={"baseline": "evaluate-base"},
             gates=evaluation_gates,
             heavy=recipe.evaluate.bertscore is not None,
         ),

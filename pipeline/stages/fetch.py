@@ -9,6 +9,7 @@ from pipeline.fetching.folder import fetch_folder, model_files
 from pipeline.fetching.neutral import fetch_neutral, neutral_file
 from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
+from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_file
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.recipe import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, Recipe
 from pipeline.stages.stage import HostJob, Stage
@@ -18,8 +19,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return `fetch-base` and `fetch-data`.
 
     With them `fetch-training-base` where training loads 4-bit weights of its own, `fetch-overrules` where a person
-    overrules the cleaning, `fetch-neutral` where the recipe names a neutral text, and `fetch-scorer` where it names a
-    model of BERTScore.
+    overrules the cleaning, and where the recipe names them `fetch-neutral` (a neutral text), `fetch-questions` (which
+    the data do not answer) and `fetch-scorer` (BERTScore's model).
     """
     found = [_base(recipe)]
     if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
@@ -31,6 +32,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         found.append(_neutral(recipe.evaluate.neutral, recipe.folder))
     if recipe.evaluate.bertscore is not None:
         found.append(_scorer(recipe.evaluate.bertscore, recipe.folder))
+    if recipe.evaluate.unanswerable is not None:
+        found.append(_questions(recipe.evaluate.unanswerable, recipe.folder))
     return tuple(found)
 
 
@@ -158,4 +161,19 @@ def _neutral(name: str, folder: Path) -> Stage:
         summary=f"neutral text from {file.name}",
         host=partial(fetch_neutral, file),
         outside={"neutral.txt": file},
+    )
+
+
+def _questions(name: str, folder: Path) -> Stage:
+    """Describe where the unanswerable questions come from. Raises FetchError when the file is missing."""
+    file = questions_file(name, folder)
+    return Stage(
+        name="fetch-questions",
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "files"},
+        summary=f"unanswerable questions from {file.name}",
+        host=partial(fetch_questions, file),
+        outside={QUESTIONS: file},
     )

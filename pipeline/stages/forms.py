@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:  # the recipe holds the limits of gates that ask here
     from pipeline.recipe import Recipe
+
+BASE: Final = "verify-base"
+"""The stage that makes the untuned model speak."""
 
 
 def forms_of(recipe: Recipe) -> list[str]:
     """Return the stages that make a form of the model speak, the untuned base first."""
     quantized = [f"verify-quant-{kind}" for kind in recipe.quantize.types]
-    return ["verify-base", "verify-hf", "verify-merged", "verify-f16", *quantized]
+    return [BASE, "verify-hf", "verify-merged", "verify-f16", *quantized]
 
 
 def seeds_of(recipe: Recipe) -> dict[int, str]:

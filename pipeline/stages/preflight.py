@@ -13,6 +13,7 @@ from pipeline.stages.stage import Input, Stage
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `preflight`. It takes only the settings that it judges, so that others do not rebuild it."""
+    asked = recipe.evaluate.unanswerable is not None
     return (
         Stage(
             name="preflight",
@@ -32,6 +33,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "data": Input("prepare", ("train.jsonl", "validation.jsonl", "test.jsonl")),
                 **training_base(recipe),
                 **_neutral_file(recipe),
+                **({"questions": Input("fetch-questions", ("questions.jsonl",))} if asked else {}),
             },
             gates=preflight_gates,
             vendored=True,

@@ -40,6 +40,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 **{f"quantize-{kind}": Input(f"quantize-{kind}", ("*.gguf",)) for kind in types},
                 **{form: Input(form, _VERIFY_FILES) for form in forms_of(recipe)},
                 "compare": Input("compare", ("comparison.json",)),
+                "evaluate-base": Input("evaluate-base", ("baseline.json",)),
                 "evaluate": Input("evaluate", ("evaluation.json",)),
             },
             reads_verdicts=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.inside.job import Job
+from pipeline.inside.job import Job, read_jsonl
 from tests.faults.fault import Fault
 from tests.faults.workshop import Trail, Workshop
 
@@ -61,6 +62,33 @@ def too_few(shop: Workshop) -> Trail:
     yield shop.run("prepare", _rows(shop, rows=400))
 
 
+def reference_without_its_fact(shop: Workshop) -> Trail:
+    """Ask each title for its theme, and one for a year that its own reference does not hold."""
+    folder = shop.copy("fetch-data")
+    lines = (folder / "rows.jsonl").read_bytes().split(b"\n")
+    kept = next(
+        row for row in read_jsonl(shop.made["prepare"] / "test.jsonl") if row["input"]["theme"] in row["output"]
+    )
+    for number, line in enumerate(lines, start=1):
+        row = _parsed(line)
+        if row is not None:
+            held = [row["theme"]] if row["theme"] in row["title"] else []
+            row["must_contain"] = [["1899年", "明治32年"]] if number == kept["line"] else held
+            lines[number - 1] = json.dumps(row, ensure_ascii=False).encode()
+    (folder / "rows.jsonl").write_bytes(b"\n".join(lines))
+    yield shop.run("prepare", {"fetch-data": folder}, shop.with_settings(columns={"must_contain": "must_contain"}))
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """Return a raw row that is whole; None for a planted broken one."""
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    whole = isinstance(row, dict) and isinstance(row.get("theme"), str) and isinstance(row.get("title"), str)
+    return row if whole else None
+
+
 DATA_FAULTS = (
     Fault(
         "tag-lists-kept",
@@ -95,6 +123,14 @@ DATA_FAULTS = (
         "prepare",
         "data.split",
         "no rows in validation",
+    ),
+    Fault(
+        "reference-without-its-fact",
+        "a reference answer that does not hold its own fact",
+        reference_without_its_fact,
+        "prepare",
+        "data.facts",
+        "a right answer would be scored as wrong",
     ),
     Fault("too-few-rows", "400 raw rows", too_few, "prepare", "data.clean-rows", "too few rows"),
 )

@@ -26,6 +26,24 @@ def trained_questions(shop: Workshop) -> Trail:
     yield shop.run("evaluate", {"prepare": folder})
 
 
+def trained_open_questions(shop: Workshop) -> Trail:
+    """Name questions of the training as ones that the data do not answer, written in full width."""
+    folder = shop.new("questions")
+    rows = read_jsonl(shop.made["prepare"] / "train.jsonl")[:5]
+    asked = [{"theme": _spaced(row["input"]["theme"])} for row in rows if len(row["input"]["theme"]) > 1]
+    write_jsonl(folder / "questions.jsonl", asked)
+    recipe = shop.with_settings(evaluate={"unanswerable": str(folder / "questions.jsonl")})
+    yield shop.run("preflight", {"fetch-questions": folder}, recipe)
+
+
+def two_bases(shop: Workshop) -> Trail:
+    """Score another base beside the tuned model than the one that was scored before the training."""
+    folder = shop.copy("verify-base")
+    rows = [{**row, "text": f"{row['text']}です"} for row in read_jsonl(folder / "generations.jsonl")]
+    write_jsonl(folder / "generations.jsonl", rows)
+    yield shop.run("evaluate", {"verify-base": folder})
+
+
 def _spaced(theme: str) -> str:
     """Return a theme in full width, with a space after its first character."""
     wide = "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in theme)
@@ -41,5 +59,21 @@ EVALUATION_FAULTS = (
         "evaluate",
         "evaluation.held-out",
         "measure memory",
+    ),
+    Fault(
+        "trained-open-questions",
+        "questions of the training named as ones that the data do not answer",
+        trained_open_questions,
+        "preflight",
+        REFUSED,
+        "asks what no row of the data answers",
+    ),
+    Fault(
+        "two-bases",
+        "another base beside the tuned model than before the training",
+        two_bases,
+        "evaluate",
+        "evaluation.baseline",
+        "scored twice and came out otherwise",
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -30,6 +31,7 @@ _LEFT_OUT = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
 _BRIDGE = "ftptest"
 _PODMAN_SETTINGS = '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
 _START_S = 30.0
+_NOBODY = 65534
 _STOP_S = 5.0
 
 
@@ -202,8 +204,33 @@ def podman(folder: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _running(command: list[Any], url: str, log: Path, settings: Path | None = None) -> Iterator[None]:
-    """Run a service until the block ends; wait until it answers."""
+def rootless_podman(folder: Path) -> Iterator[str]:
+    """Run Podman's service as a user without rights, who has one number and so no containers; yield its address."""
+    if os.getuid() != 0 or shutil.which("podman") is None or shutil.which("setpriv") is None:
+        missing("a rootless Podman needs podman, setpriv, and root to become nobody")
+    (folder / "containers.conf").write_text(_PODMAN_SETTINGS)
+    for name in ("run", "home"):
+        (folder / name).mkdir(mode=0o700)
+    for path in (folder, *folder.iterdir()):
+        shutil.chown(path, _NOBODY, _NOBODY)
+    url, settings = f"unix://{folder}/s", folder / "containers.conf"
+    command = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
+    command += ["env", f"HOME={folder}/home", f"XDG_RUNTIME_DIR={folder}/run"]
+    command += ["podman", "--root", f"{folder}/data", "--runroot", f"{folder}/exec", "--storage-driver", "vfs"]
+    try:
+        with _running([*command, "system", "service", "--time=0", url], url, folder / "log", settings, group=True):
+            yield url
+    finally:
+        for pause in folder.rglob("pause.pid"):  # it holds the user's name space open
+            with contextlib.suppress(ProcessLookupError, ValueError):
+                os.kill(int(pause.read_text()), signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _running(
+    command: list[Any], url: str, log: Path, settings: Path | None = None, *, group: bool = False
+) -> Iterator[None]:
+    """Run a service until the block ends; wait until it answers. With `group` nothing that it started stays."""
     variables = {**os.environ, **({"CONTAINERS_CONF": str(settings)} if settings else {})}
     with log.open("wb") as stream:
         process = subprocess.Popen(command, stdout=stream, stderr=stream, env=variables, start_new_session=True)
@@ -217,6 +244,9 @@ def _running(command: list[Any], url: str, log: Path, settings: Path | None = No
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         _unmount_below(log.parent)
 
 

@@ -371,6 +371,7 @@ def write_build(root: Path) -> dict[str, Path]:
         write_rows(root / form / "tokens.jsonl", file_token_rows())
         write_json(root / form / "metadata.json", metadata())
     write_json(root / "compare/comparison.json", comparison())
+    write_json(root / "evaluate-base/baseline.json", evaluation())
     write_json(root / "evaluate/evaluation.json", evaluation())
     write_rows(root / "evaluate/answers.jsonl", evaluated_answers())
     order = (
@@ -379,6 +380,7 @@ def write_build(root: Path) -> dict[str, Path]:
         "preflight",
         "verify-tokenizer",
         "verify-base",
+        "evaluate-base",
         "train",
         "verify-hf",
         "merge",

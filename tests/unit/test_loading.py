@@ -248,6 +248,17 @@ class TestBetweenKeys:
         assert found.startswith(f"r.toml:12: waivers[0].gate is '{GATE}s', and there is no such gate")
         assert f"did you mean {GATE!r}?" in found
 
+    @pytest.mark.parametrize(
+        "rest", ["", 'reason = "short"\n', "reason = 3\n", 'reason = "long enough, with a slip"\nuntill = 1\n']
+    )
+    def test_gate_that_does_not_exist_beside_another_problem(self, rest: str) -> None:
+        """A missing, short or wrong reason, or an unknown key, hides no misspelt gate."""
+        found = problems(f'{GOOD}[[waivers]]\ngate = "{GATE}s"\n{rest}')
+        assert len(found) == 2
+        assert any(
+            text.startswith("r.toml:12: waivers[0].gate is") and f"did you mean {GATE!r}?" in text for text in found
+        )
+
     def test_gate_waived_twice(self) -> None:
         """Two waivers of one gate would be two reasons for one exception."""
         waiver = f'[[waivers]]\ngate = "{GATE}"\nreason = "a reason that is long enough"\n'

@@ -11,7 +11,7 @@ from docker.errors import ImageNotFound
 
 from pipeline.engine.connection import DEFAULT_SOCKET, connect, default_host
 from pipeline.engine.faults import engine_errors
-from pipeline.errors import ImageError
+from pipeline.errors import EngineError, ImageError
 from pipeline.executors.docker.owner import reap
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
@@ -44,6 +44,29 @@ class Engine:
         return replace(image, id=identity)
 
 
+_LIMITS = {"MemoryLimit": "memory", "PidsLimit": "processes"}
+"""What an engine's `info` says it can limit → what of a job that is."""
+
+
+def refuse_unfit(info: Mapping[str, Any], url: str, *, shares_files: bool) -> None:
+    """Raise EngineError, by an engine's `info`, where it would take what keeps a job in and forget it with a warning.
+
+    Without root Podman 4.3 says on cgroups v1 that it can limit, and does not. And a job's number is another one
+    outside of a rootless engine: it could not write into a folder of this machine.
+    """
+    rootless = info.get("Rootless") is True or any("rootless" in option for option in info.get("SecurityOptions") or ())
+    lacking = [what for name, what in _LIMITS.items() if info.get(name) is False]
+    if rootless and str(info.get("CgroupVersion")) == "1":
+        lacking = list(_LIMITS.values())
+    if lacking:
+        message = f"the engine cannot limit the {' and '.join(lacking)} of a job"
+        advice = "use an engine that runs as root, on a kernel with the control groups `memory` and `pids`"
+        raise EngineError(message, where=url, advice=advice)
+    if rootless and shares_files:
+        message = "the engine is rootless: a job there has another number here, and could not write its output"
+        raise EngineError(message, where=url, advice="use an engine that runs as root; it never runs a job as root")
+
+
 def _digest(identity: str) -> str:
     """Return an image's digest without its algorithm, which Podman leaves out."""
     return identity.removeprefix("sha256:")
@@ -70,8 +93,9 @@ class Engines:
     def _connected(self, host: Host, *, shares_files: bool) -> Engine:
         api = connect(host)
         with engine_errors(host.url):
+            info = api.info()
+            refuse_unfit(info, host.url, shares_files=shares_files)
             reaped = reap(api)
-            memory = int(api.info()["MemTotal"])
         if reaped:
             self._emit("engine.reaped", host=host.url, containers=reaped)
-        return Engine(host.url, api, memory, shares_files)
+        return Engine(host.url, api, int(info["MemTotal"]), shares_files)

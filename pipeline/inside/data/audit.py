@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from .arrow import integers, numbers, strings, text
-from .audit_files import SPLITS, Written, count_dropped, kept_by_person, read_written
+from .audit_files import SPLITS, Shape, Written, count_dropped, kept_by_person, read_written
 from .audit_similarity import EXACT_ROWS, Similar, choose_probes, equal_pairs, similar_pairs
 from .audit_text import (
     Column,
@@ -66,7 +66,8 @@ def audit(folder: Path, parameters: dict[str, Any], threads: int = 1) -> dict[st
     """Measure the written splits against the recipe's tables `columns` and `clean`."""
     clean, columns = parameters["clean"], parameters["columns"]
     by_answer = clean["duplicate_key"] == "output"
-    written = read_written(folder, tuple(columns["input"]), threads)
+    named = any(columns.get(name) is not None for name in ("must_contain", "must_not_contain"))
+    written = read_written(folder, Shape(tuple(columns["input"]), named), threads)
     starts = range(0, max(len(written.split), 1), _CHUNK_ROWS)
     chunks = list(in_order(lambda start: _measure(written, start, clean), starts, threads))
     answers = stack([chunk.answers for chunk in chunks])

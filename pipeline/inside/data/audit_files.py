@@ -18,7 +18,21 @@ from .parallel import in_order
 
 SPLITS: Final = ("train", "validation", "test")
 KEYS: Final = ("category", "group", "id", "input", "line", "output", "source")
+_FACTS: Final = "facts"
 _BLOCK_BYTES: Final = 8 << 20
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The one shape of all rows: the input columns of the recipe, and whether it names columns of facts."""
+
+    inputs: tuple[str, ...]
+    facts: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every member of a row."""
+        return (*KEYS, _FACTS) if self.facts else KEYS
 
 
 @dataclass
@@ -54,24 +68,24 @@ class _Part:
     misshapen: list[str] = field(default_factory=list)
 
 
-def read_written(folder: Path, inputs: tuple[str, ...], threads: int) -> Written:
+def read_written(folder: Path, shape: Shape, threads: int) -> Written:
     """Read the splits. Lines that cannot be read, and rows of another shape, are listed, not skipped in silence."""
     parts, split, counts = [], [], {}
     for number, name in enumerate(SPLITS):
         counts[name] = 0
         blocks = _numbered(folder / f"{name}.jsonl", counts)
-        for part in in_order(lambda block: _parse(block, inputs), blocks, threads):
+        for part in in_order(lambda block: _parse(block, shape), blocks, threads):
             parts.append(part)
             split.append(np.full(len(part.places), number, np.uint8))
-    whole = pa.concat_tables([part.table for part in parts]) if parts else _schema(inputs).empty_table()
+    whole = pa.concat_tables([part.table for part in parts]) if parts else _schema(shape).empty_table()
     joined = {name: _whole(whole, name) for name in whole.column_names}
-    members = joined["input"].flatten() if len(whole) else [strings([]) for _ in inputs]
+    members = joined["input"].flatten() if len(whole) else [strings([]) for _ in shape.inputs]
     return Written(
         split=np.concatenate([*split, np.zeros(0, np.uint8)]),
         line=np.concatenate([*(part.places for part in parts), np.zeros(0, np.int64)]),
         id=joined["id"],
         output=joined["output"].cast(pa.large_string()),
-        inputs={name: member.cast(pa.large_string()) for name, member in zip(inputs, members, strict=True)},
+        inputs={name: member.cast(pa.large_string()) for name, member in zip(shape.inputs, members, strict=True)},
         category=joined["category"],
         group=joined["group"],
         source=joined["source"],
@@ -97,11 +111,13 @@ def _whole(table: pa.Table, name: str) -> Any:
     return pa.concat_arrays(chunks) if chunks else pa.nulls(0, table.schema.field(name).type)
 
 
-def _schema(inputs: tuple[str, ...]) -> pa.Schema:
+def _schema(shape: Shape) -> pa.Schema:
     text = pa.string()
-    members = pa.struct([pa.field(name, text) for name in inputs])
-    kinds = {"input": members, "line": pa.int64()}
-    return pa.schema([(key, kinds.get(key, text)) for key in KEYS])
+    members = pa.struct([pa.field(name, text) for name in shape.inputs])
+    lists = pa.list_(pa.list_(text))
+    facts = pa.struct([pa.field("must_contain", lists), pa.field("must_not_contain", lists)])
+    kinds = {"input": members, "line": pa.int64(), _FACTS: facts}
+    return pa.schema([(key, kinds.get(key, text)) for key in shape.keys])
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
@@ -111,10 +127,10 @@ def _blocks(path: Path) -> Iterator[bytes]:
             yield block if block.endswith(b"\n") else block + stream.readline().rstrip(b"\n") + b"\n"
 
 
-def _parse(numbered: Block, inputs: tuple[str, ...]) -> _Part:
+def _parse(numbered: Block, shape: Shape) -> _Part:
     """Parse one block."""
     file, before, block = numbered
-    schema = _schema(inputs)
+    schema = _schema(shape)
     lines = block.count(b"\n")
     try:
         block.decode()
@@ -125,7 +141,7 @@ def _parse(numbered: Block, inputs: tuple[str, ...]) -> _Part:
         )
         # Arrow takes a missing label for null; each row must name both (in a text the quotes would be escaped).
         labelled = all(block.count(b'"%s": ' % key) >= lines for key in (b"category", b"group"))
-        if labelled and len(table) == lines and not _has_nulls(table, inputs):
+        if labelled and len(table) == lines and not _has_nulls(table, shape.inputs):
             return _Part(table, np.arange(before + 1, before + 1 + lines))
     except (pa.ArrowException, UnicodeDecodeError):
         pass
@@ -137,7 +153,7 @@ def _parse(numbered: Block, inputs: tuple[str, ...]) -> _Part:
         except ValueError as error:
             unreadable.append(f"{file}:{number} {str(error)[:80]}")
             continue
-        fault = _shape_fault(row, inputs)
+        fault = _shape_fault(row, shape)
         if fault:
             misshapen.append(f"{file}:{number} {fault}")
         else:
@@ -152,11 +168,11 @@ def _has_nulls(table: pa.Table, inputs: tuple[str, ...]) -> bool:
     return any(column.null_count for column in (*needed, *members))
 
 
-def _shape_fault(row: Any, inputs: tuple[str, ...]) -> str:
+def _shape_fault(row: Any, shape: Shape) -> str:
     """Say how a row differs from the one shape that all rows must have."""
-    if not isinstance(row, dict) or set(row) != set(KEYS):
+    if not isinstance(row, dict) or set(row) != set(shape.keys):
         return f"keys are {sorted(row) if isinstance(row, dict) else type(row).__name__}"
-    if not isinstance(row["input"], dict) or set(row["input"]) != set(inputs):
+    if not isinstance(row["input"], dict) or set(row["input"]) != set(shape.inputs):
         return "input has other columns than the recipe"
     texts = [row["id"], row["source"], row["output"], *row["input"].values()]
     if not all(isinstance(text, str) for text in texts) or type(row["line"]) is not int:

@@ -20,11 +20,15 @@ class Columns:
     output: str
     category: str | None
     group: str | None
+    must_contain: str | None = None
+    must_not_contain: str | None = None
 
     @classmethod
     def of(cls, parameters: dict[str, Any]) -> Columns:
         """Read the recipe's table."""
-        return cls(tuple(parameters["input"]), parameters["output"], parameters["category"], parameters["group"])
+        labels = (parameters["category"], parameters["group"])
+        facts = (parameters.get("must_contain"), parameters.get("must_not_contain"))
+        return cls(tuple(parameters["input"]), parameters["output"], *labels, *facts)
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -38,9 +42,15 @@ class Columns:
         return tuple(name for name in dict.fromkeys(names) if name not in self.required)
 
     @property
+    def facts(self) -> dict[str, str]:
+        """`must_contain` and `must_not_contain` → the column that holds such facts, where the recipe names one."""
+        named = {"must_contain": self.must_contain, "must_not_contain": self.must_not_contain}
+        return {member: name for member, name in named.items() if name is not None}
+
+    @property
     def all(self) -> tuple[str, ...]:
         """Every column that is read."""
-        return (*self.required, *self.labels)
+        return (*self.required, *self.labels, *self.facts.values())
 
 
 @dataclass

@@ -122,6 +122,8 @@ def clean(batch: Batch, columns: Columns, settings: Settings, forgiven: frozense
         _check_characters(verdicts, name, fields[name], texts[name])
     for name in columns.labels:
         fields[name] = strings([value or None for value in clean_values(batch.fields[name])])
+    for name in columns.facts.values():
+        fields[name] = strings(batch.fields[name])
     answer = columns.output
     _check_answer(verdicts, answer, normal[answer], texts[answer], settings)
     return Clean(fields, texts, verdicts)

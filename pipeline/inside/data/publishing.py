@@ -116,7 +116,20 @@ def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
     for key, name in (("category", table.columns.category), ("group", table.columns.group)):
         values = strings([None] * len(rows)) if name is None else table.fields[name].take(integers(rows))
         members[key] = json_strings(values)
+    if table.columns.facts:
+        members["facts"] = _facts(table, rows)
     return members
+
+
+def _facts(table: Table, rows: Integers) -> pa.Array:
+    """Return what the answers must hold and must not hold, as JSON: an object of lists, `null` where there is none."""
+    columns = [table.fields[name].take(integers(rows)).to_pylist() for name in table.columns.facts.values()]
+    cells = []
+    for texts in zip(*columns, strict=True):
+        named = zip(table.columns.facts, texts, strict=True)
+        members = ", ".join(f'"{member}": {text}' for member, text in named if text is not None)
+        cells.append(f"{{{members}}}" if members else "null")
+    return strings(cells)
 
 
 def _write_dropped(

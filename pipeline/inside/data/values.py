@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..scoring.facts.facts import Facts, parse
 from .batch import Batch, Columns, Notes
 from .reasons import KEPT
 
@@ -17,9 +18,40 @@ def fill_fields(batch: Batch, objects: list[dict[str, Any] | None], columns: Col
         values = [None if row is None else row.get(name) for row in objects]
         if any(row is not None and name in row for row in objects):
             notes.seen.add(name)
-        batch.fields[name] = _texts(batch, name, values, required=name in columns.required)
+        if name in columns.facts.values():
+            batch.fields[name] = _facts(batch, name, values)
+        else:
+            batch.fields[name] = _texts(batch, name, values, required=name in columns.required)
+    if len(columns.facts) > 1:
+        _check_facts(batch, columns)
     for row in objects[:100]:
         notes.columns.update(row or ())
+
+
+def _facts(batch: Batch, name: str, values: list[Any]) -> list[str | None]:
+    """Return facts as JSON: a list of lists of variants; None where a row has none."""
+    found: list[str | None] = [None] * len(values)
+    for row, value in enumerate(values):
+        try:
+            facts = parse(value)
+        except ValueError as error:
+            batch.drop(row, "wrong-type", f"{name!r}: {error}")
+            continue
+        if facts:
+            found[row] = json.dumps(facts, ensure_ascii=False)
+    return found
+
+
+def _check_facts(batch: Batch, columns: Columns) -> None:
+    """Drop the rows of which a fact must stand in the answer and must not."""
+    both = zip(*(batch.fields[name] for name in columns.facts.values()), strict=True)
+    for row, texts in enumerate(both):
+        if None in texts:
+            continue
+        cells = zip(columns.facts, texts, strict=True)
+        wrong = Facts.of({member: json.loads(text) for member, text in cells if text}).contradictions()
+        if wrong:
+            batch.drop(row, "contradicting-facts", f"must and must not be in the answer: {'; '.join(wrong)}"[:500])
 
 
 def _texts(batch: Batch, name: str, values: list[Any], *, required: bool) -> list[str | None]:

@@ -10,10 +10,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from . import bootstrap, likeness, text_loss, variety
+from . import abstention, bootstrap, likeness, text_loss, variety
 from .measures import MEASURES, NOT_JAPANESE, Scores, Text, of_answer, of_text
+from .words import normalized
 
 DIGITS: Final = 6
+NO_FACTS: Final = "the recipe names no columns of facts (columns.must_contain, columns.must_not_contain)"
+NO_QUESTIONS: Final = "the recipe names no questions that the data do not answer (evaluate.unanswerable)"
+WITHOUT_FACTS: Final = "no held-out prompt has facts"
 NO_PROMPTS: Final = "there is no held-out prompt"
 NOTHING_TO_MEASURE: Final = "no answer holds what it measures (letters, words, or a reference that is long enough)"
 LEAST_LOSS: Final = 0.01
@@ -32,6 +36,8 @@ class Asked:
     references: Sequence[Text]
     trained: AbstractSet[str]
     in_japanese: bool
+    unasked: Mapping[str, str] = field(default_factory=dict)
+    """Measures that were not asked for, and why: they have no value."""
 
     def corpus(self) -> dict[str, likeness.Corpus]:
         """Return the corpus measures by name."""
@@ -72,6 +78,7 @@ def score(
         {
             **of_text(text, cut_off=row["stopped"] != "terminator", in_japanese=asked.in_japanese),
             **of_answer(text, reference, prompt, asked.trained, in_japanese=asked.in_japanese),
+            **dict.fromkeys(asked.unasked),
             **{name: found[at] for name, found in told.items()},
         }
         for at, (text, row, prompt, reference) in enumerate(
@@ -104,6 +111,16 @@ def _drawn_of_text(names: Sequence[str], windows: bootstrap.Counts) -> dict[str,
     means = text_loss.means(windows)
     perplexities = np.array([text_loss.perplexity(one) for one in means.tolist()])
     return {names[0]: (means, len(windows))} | {other: (perplexities, len(windows)) for other in names[1:]}
+
+
+def score_open(rows: Sequence[Mapping[str, Any]], *, in_japanese: bool) -> Form:
+    """Score a form by its answers to questions that the data do not answer: how often it abstains."""
+    if not rows:
+        return Form([], {"abstention": None}, {"abstention": NO_QUESTIONS})
+    if not in_japanese:
+        return Form([{"abstention": None} for _ in rows], {"abstention": None}, {"abstention": NOT_JAPANESE})
+    told = [float(abstention.abstains(normalized(row["text"]))) for row in rows]
+    return Form([{"abstention": one} for one in told], {"abstention": math.fsum(told) / len(told)}, {})
 
 
 def describe_references(asked: Asked) -> Form:
@@ -148,6 +165,8 @@ def _reasons(asked: Asked, values: Scores) -> dict[str, str]:
     def why(name: str) -> str:
         if not asked.prompts:
             return NO_PROMPTS
+        if name in asked.unasked:
+            return asked.unasked[name]
         return NOT_JAPANESE if MEASURES[name].japanese and not asked.in_japanese else NOTHING_TO_MEASURE
 
     return {name: why(name) for name, value in values.items() if value is None}

@@ -8,8 +8,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from . import japanese, likeness
+from . import abstention, japanese, likeness
 from .bootstrap import Direction
+from .facts.facts import Facts
 from .words import Word, joined, normalized, split
 
 Scores = dict[str, float | None]
@@ -23,7 +24,8 @@ NOT_JAPANESE: Final = "the recipe's language is not Japanese (clean.language)"
 class Measure:
     """A measure: its unit, which direction is better (empty: neither), and how it comes about.
 
-    `of_text` says that it describes a text by itself, so that references can be measured too.
+    `of_text` says that it describes a text by itself, so that references can be measured too; `unanswerable` that it
+    is of the answers to questions that the data do not answer.
     """
 
     unit: str
@@ -31,6 +33,7 @@ class Measure:
     level: Level
     of_text: bool = False
     japanese: bool = False
+    unanswerable: bool = False
 
 
 MEASURES: Final[dict[str, Measure]] = {
@@ -47,6 +50,10 @@ MEASURES: Final[dict[str, Measure]] = {
     "neutral_loss": Measure("nats per token", "lower", "text"),
     "neutral_perplexity": Measure("exp(loss)", "lower", "text"),
     "training_copies": Measure("share of answers", "lower", "answer"),
+    "fact_accuracy": Measure("share of the facts asked for", "higher", "answer"),
+    "wrong_facts": Measure("share of answers", "lower", "answer"),
+    "abstention": Measure("share of answers", "higher", "answer", japanese=True, unanswerable=True),
+    "false_abstention": Measure("share of answers", "lower", "answer", japanese=True),
     "empty": Measure("share of answers", "lower", "answer"),
     "unfinished": Measure("share of answers", "lower", "answer", of_text=True, japanese=True),
     "english_mixed": Measure("share of answers", "lower", "answer", japanese=True),
@@ -110,11 +117,21 @@ def of_answer(
         "exact_match": float(answer.text == reference.text),
         "training_copies": float((folded(answer.text) or None) in trained),
         "empty": float(not answer.text),
+        **of_facts(answer, Facts.of(prompt.get("facts"))),
     }
     if in_japanese:
         given = f"{normalized(prompt['text'])} {reference.text}"
+        # A reference that abstains itself (`公開されておりません`) makes it the right answer.
+        right = abstention.abstains(reference.text)
+        found["false_abstention"] = None if right else float(abstention.abstains(answer.text))
         found["english_mixed"] = float(japanese.mixes_english(answer.text, given))
     return found
+
+
+def of_facts(answer: Text, facts: Facts) -> Scores:
+    """Return how right an answer is by its question's facts; None without any."""
+    accuracy = facts.accuracy(answer.text)
+    return {"fact_accuracy": accuracy, "wrong_facts": None if accuracy is None else float(accuracy < 1)}
 
 
 def folded(text: str) -> str:

@@ -9,7 +9,9 @@ from typing import Any
 
 from .measures import MEASURES
 
-_ANSWER_MEASURES = [name for name, measure in MEASURES.items() if measure.level == "answer"]
+_ANSWER_MEASURES = [
+    name for name, measure in MEASURES.items() if measure.level == "answer" and not measure.unanswerable
+]
 _RESULTS = ("difference", "low", "high", "pairs", "verdict", "reason")
 
 

@@ -22,6 +22,7 @@ from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host, RunSettings
 from tests.support.docker_bench import DockerBench
+from tests.support.engines import rootless_podman
 
 Make = Callable[..., DockerBench]
 
@@ -80,6 +81,18 @@ def test_an_engine_that_is_too_old(old_engine: str) -> None:
     with pytest.raises(EngineError, match=r"too old: its API is 1\.24") as caught:
         connect(Host(url=old_engine))
     assert "1.40" in caught.value.advice
+
+
+@pytest.mark.podman
+def test_a_rootless_engine(short_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On cgroups v1 it forgets limits, on v2 it gives files to another number: told first, with what to use."""
+    locked = LockedImage("training-cpu", f"sha256:{64 * '0'}", {})
+    executor = DockerExecutor(lambda _: locked, RunSettings(), lambda *_, **__: None)
+    with rootless_podman(short_folder) as url:
+        monkeypatch.setenv("DOCKER_HOST", url)
+        with pytest.raises(EngineError, match=r"cannot limit the memory and processes|another number here") as caught:
+            executor.offers("training")
+    assert "runs as root" in caught.value.advice
 
 
 def test_no_rights_on_the_socket(engine: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.overhead import checking
+from bench.overhead import beside_work, checking
 
 
 def stage(status: str, wall: float, gates: float) -> dict[str, str | float]:
@@ -21,3 +21,13 @@ def test_stages_that_only_check_count_whole_and_others_with_their_gates() -> Non
         "compare": stage("hit", 90.0, 90.0),
     }
     assert checking(stages) == pytest.approx(0.35)
+
+
+def test_what_a_run_takes_beside_its_work_is_a_mean_over_what_it_built() -> None:
+    """Gates count; a hit was not built, and takes part neither in the sum nor in the number."""
+    stages = {
+        "train": stage("built", 7.0, 0.01) | {"work_s": 6.9},
+        "merge": stage("built", 1.0, 0.0) | {"work_s": 0.94},
+        "compare": stage("hit", 90.0, 0.0) | {"work_s": 0.0},
+    }
+    assert beside_work(stages) == pytest.approx(0.08)

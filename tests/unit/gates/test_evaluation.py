@@ -31,7 +31,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
 
 def judged(build: dict[str, Path]) -> dict[str, list[Verdict]]:
     """The verdicts on `evaluate`."""
-    inputs = {"preflight": build["preflight"], "data": build["prepare"]}
+    inputs = {"preflight": build["preflight"], "data": build["prepare"], "baseline": build["evaluate-base"]}
     return judge(evaluation_gates, build["evaluate"], inputs, recipe())
 
 
@@ -137,3 +137,20 @@ def test_what_could_not_be_measured_is_not_called_passed(build: dict[str, Path])
     write_json(build["evaluate"] / "evaluation.json", forgotten(None, "logits over the text are no finite numbers"))
     (verdict,) = judged(build)["evaluation.forgetting"]
     assert (verdict.outcome, verdict.cause) == ("not measured", "logits over the text are no finite numbers")
+
+
+def test_a_base_with_two_values_fails(build: dict[str, Path]) -> None:
+    """Before the training it had another BLEU than beside the tuned model: one of the two is wrong."""
+    other = evaluation()
+    other["metrics"]["bleu"]["values"]["verify-base"]["value"] = 4.25
+    write_json(build["evaluate-base"] / "baseline.json", other)
+    (verdict,) = judged(build)["evaluation.baseline"]
+    assert (verdict.outcome, verdict.value) == ("failed", 1)
+    assert verdict.evidence[0].startswith("bleu: ")
+
+
+def test_without_a_baseline_nothing_is_compared(build: dict[str, Path]) -> None:
+    """And that is told."""
+    (build["evaluate-base"] / "baseline.json").unlink()
+    (verdict,) = judged(build)["evaluation.baseline"]
+    assert verdict.outcome == "not measured"

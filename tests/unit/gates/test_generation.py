@@ -221,3 +221,47 @@ def test_variety(build: dict[str, Path], distinct: int, outcome: str) -> None:
             row["text"] = f"題名その{number % distinct}"
 
     assert judged(build, change)["generation.variety"][0].outcome == outcome
+
+
+def abstaining(rows: Rows) -> None:
+    """Add 64 answers to questions that the data leave open: one text for all, learned by heart, from the prompt."""
+    text = "「焚き火0」については、申し訳ありませんが分かりかねます"
+    more = [{**row, "id": f"open-{row['id']}", "kind": "unanswerable", "text": text} for row in rows]
+    rows.extend(more)
+
+
+def test_abstaining_alike_from_open_questions_is_no_fault(build: dict[str, Path]) -> None:
+    """Half of all answers are one text, a training row, with a sentence of the prompt: none of it is counted."""
+    train = [{"id": "t", "input": {"theme": "x"}, "output": "「焚き火0」については、申し訳ありませんが分かりかねます"}]
+    write_rows(build["prepare"] / "train.jsonl", train)
+    prompt = {
+        "system": "焚き火0」については、申し訳ありませんが分かりかねます",
+        "user": "「{theme}」に関する記事タイトルを1つ生成してください。",
+    }
+    assert outcomes(judged(build, abstaining, prompt=prompt)) == {}
+
+
+def test_the_same_answers_to_the_task_are_one(build: dict[str, Path]) -> None:
+    """Copies warn, variety and echo fail: the exception is for the kind of prompt, not for the text."""
+
+    def answered(rows: Rows) -> None:
+        abstaining(rows)
+        for row in rows:
+            row["kind"] = "unseen"
+
+    text = "「焚き火0」については、申し訳ありませんが分かりかねます"
+    write_rows(build["prepare"] / "train.jsonl", [{"id": "t", "input": {"theme": "x"}, "output": text}])
+    found = outcomes(judged(build, answered, prompt={"system": text[1:], "user": "「{theme}」に関する題名"}))
+    assert {"generation.copies", "generation.variety", "generation.echo"} <= set(found)
+
+
+def test_what_is_broken_is_broken_for_open_questions_too(build: dict[str, Path]) -> None:
+    """A loop, another language or a mark of the template is no abstention."""
+
+    def broken(rows: Rows) -> None:
+        abstaining(rows)
+        for row in rows[-40:]:
+            row["text"] = "I cannot tell <|im_end|> " * 4
+
+    found = outcomes(judged(build, broken))
+    assert {"generation.degenerate", "generation.language", "generation.special-tokens"} <= set(found)

@@ -16,8 +16,10 @@ from tests.support.healthy_build import recipe, write_build, write_json
 from tests.support.preflight_facts import COPY, changed
 
 PLAN = Plan(stages_of(recipe(evaluate={"training_seeds": [43]})))
-OVERRULED = recipe().model_copy(update={"data": recipe().data.model_copy(update={"overrules": "overrules.jsonl"})})
-"""A recipe that a person overrules: it has a gate more."""
+OVERRULED = recipe(columns={"must_contain": "must_contain"}).model_copy(
+    update={"data": recipe().data.model_copy(update={"overrules": "overrules.jsonl"})}
+)
+"""A recipe that a person overrules, with facts: it has two gates more."""
 JUDGED = [name for name, stage in PLAN.stages.items() if stage.gates]
 
 

@@ -43,10 +43,13 @@ def run(vendor_tree: Path, data: Path, tmp_path_factory: pytest.TempPathFactory,
     """Run the program on a base model, with the parameters that the stage gives it; return its output folder."""
     from pipeline.inside import preflight
 
-    def run_on(base: Path, settings: Recipe, rows_folder: Path = data, **changes: Any) -> Path:
+    def run_on(
+        base: Path, settings: Recipe, rows_folder: Path = data, questions: Path | None = None, **changes: Any
+    ) -> Path:
         (stage,) = stages(settings)
         folder = tmp_path_factory.mktemp("run")
         inputs = {"base": base, "data": rows_folder, "vendor": vendor_tree}
+        inputs |= {} if questions is None else {"questions": questions}
         preflight.main(Job("preflight", {**stage.parameters, **changes}, inputs, folder, folder, threads=1))
         return folder
 
@@ -243,3 +246,49 @@ def test_a_terminator_that_the_template_does_not_write_stops_the_stage(run: Run,
     """There is nothing to measure when no sample can be rendered."""
     with pytest.raises(JobError, match="does not end the assistant's turn"):
         run(tiny, recipe(prompt={**PROMPT, "terminator": "終わり"}))
+
+
+def test_open_questions_come_after_the_prompts_and_change_nothing_else(run: Run, tiny: Path, tmp_path: Path) -> None:
+    """All other prompts, their tokens, the text and the measurements are as without them."""
+    (tmp_path / "questions.jsonl").write_text('{"theme": "月の裏側"}\n{"theme": "海の底"}\n', encoding="utf-8")
+    without, with_them = run(tiny, recipe()), run(tiny, recipe(), questions=tmp_path)
+    before, after = (json_lines(folder / "prompts.jsonl") for folder in (without, with_them))
+    assert after[: len(before)] == before
+    assert [(line["kind"], line["input"]["theme"], line["reference"]) for line in after[len(before) :]] == [
+        ("unanswerable", "月の裏側", ""),
+        ("unanswerable", "海の底", ""),
+    ]
+    texts = [line["text"] for line in json_lines(with_them / "tokens.jsonl")]
+    assert all(line["text"] in texts for line in after)
+    assert "" not in texts[len(texts) - len(before) :]
+    assert (without / "parity.json").read_bytes() == (with_them / "parity.json").read_bytes()
+    facts = [json.loads((folder / "preflight.json").read_text(encoding="utf-8")) for folder in (without, with_them)]
+    assert facts[1]["prompts"].pop("unanswerable") == 2
+    assert facts[0] == facts[1]
+
+
+def test_a_question_of_the_training_is_refused(run: Run, tiny: Path, data: Path, tmp_path: Path) -> None:
+    """The data answer it: to abstain from it would be wrong."""
+    asked = json_lines(data / "train.jsonl")[0]["input"]
+    (tmp_path / "questions.jsonl").write_text(json.dumps(asked), encoding="utf-8")
+    with pytest.raises(JobError, match=r"the data answer it \(train.jsonl"):
+        run(tiny, recipe(), questions=tmp_path)
+
+
+def test_facts_come_along_with_their_prompt(run: Run, tiny: Path, data: Path, tmp_path: Path) -> None:
+    """As `prepare` wrote them; a prompt without any has none."""
+    folder = shutil.copytree(data, tmp_path / "rows")
+    facts = {"must_contain": [["1899年", "明治32年"]]}
+    for split in ROWS:
+        rows_of = json_lines(folder / f"{split}.jsonl")
+        made = [{**one, "facts": facts if at % 2 else None} for at, one in enumerate(rows_of)]
+        tiny_model.write_rows(folder / f"{split}.jsonl", made)
+    known = {one["id"]: one["facts"] for split in ROWS for one in json_lines(folder / f"{split}.jsonl")}
+    lines = json_lines(run(tiny, recipe(), folder) / "prompts.jsonl")
+    assert [line["facts"] for line in lines] == [known[line["id"]] for line in lines]
+    assert {str(line["facts"]) for line in lines} == {str(facts), "None"}
+
+
+def json_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docker.errors import ImageNotFound
 
 from pipeline.engine.connection import connect, default_host
 from pipeline.errors import EngineError, ImageError
-from pipeline.executors.docker.engine import Engine
+from pipeline.executors.docker.engine import Engine, refuse_unfit
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host
 
@@ -103,3 +104,36 @@ def test_a_certificate_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"there is no file .*ca\.pem") as caught:
         connect(Host(url="tcp://127.0.0.1:9", **place))
     assert "DOCKER_CERT_PATH" in caught.value.advice
+
+
+BOTH = {"MemoryLimit": True, "PidsLimit": True}
+
+
+@pytest.mark.parametrize(
+    ("info", "what"),
+    [
+        ({"MemoryLimit": False, "PidsLimit": True}, "the memory of a job"),
+        ({"MemoryLimit": True, "PidsLimit": False}, "the processes of a job"),
+        ({**BOTH, "Rootless": True, "CgroupVersion": "1"}, "the memory and processes of a job"),
+        ({**BOTH, "SecurityOptions": ["name=rootless"], "CgroupVersion": "1"}, "the memory and processes of a job"),
+    ],
+)
+def test_an_engine_that_would_forget_limits_is_refused(info: dict[str, Any], what: str) -> None:
+    """It only warns, and a job could take the machine down. Rootless Podman 4.3 claims what it cannot do."""
+    with pytest.raises(EngineError, match=f"cannot limit {what}") as caught:
+        refuse_unfit(info, "unix:///engine", shares_files=False)
+    assert "runs as root" in caught.value.advice
+
+
+def test_a_rootless_engine_that_shares_files_is_refused() -> None:
+    """Else a job ends with a riddle: no permission to write its output. Where files are sent, all is the engine's."""
+    info = {**BOTH, "Rootless": True, "CgroupVersion": "2"}
+    with pytest.raises(EngineError, match="another number here"):
+        refuse_unfit(info, "unix:///engine", shares_files=True)
+    refuse_unfit(info, "ssh://engine", shares_files=False)
+
+
+@pytest.mark.parametrize("info", [{**BOTH, "SwapLimit": False, "SecurityOptions": None}, {}])
+def test_limits_that_an_engine_has_or_says_nothing_of_are_no_fault(info: dict[str, Any]) -> None:
+    """Swap on top cannot be counted on many machines."""
+    refuse_unfit(info, "unix:///engine", shares_files=True)
