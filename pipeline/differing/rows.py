@@ -78,7 +78,9 @@ def _only(path: Path, rows: Mapping[str, _Row], others: Mapping[str, _Row]) -> t
     return tuple((row.line, shown(_read(path, row))) for name, row in rows.items() if name not in others)
 
 
-def _changed(first: Path, second: Path, name: str, here: _Row, there: _Row) -> tuple[str | int, int, int, tuple[Field, ...]]:
+def _changed(
+    first: Path, second: Path, name: str, here: _Row, there: _Row
+) -> tuple[str | int, int, int, tuple[Field, ...]]:
     fields = differing_fields(json.loads(_read(first, here)), json.loads(_read(second, there)))
     return json.loads(name), here.line, there.line, tuple(fields)
 

@@ -61,7 +61,7 @@ def test_three_trainings_speak_first(build: dict[str, Path]) -> None:
     found = evaluation()
     found["seeds"] = {"trainings": [1, 2, 3], "least": 3, "metrics": {"bleu": {"verdict": "better", "mean": None}}}
     write_json(build["evaluate"] / "evaluation.json", found)
-    pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    pairs: dict[str, Any] = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
     assert pairs["against its base"][0] == Badge("better", "good")
     assert "one training" not in str(pairs["against its base"])
 
@@ -72,7 +72,7 @@ def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
     found["metrics"]["loss"] = {**found["metrics"]["bleu"], "unit": "nats per token", "better": "lower"}
     found["order"] = [*found["order"], "loss"]
     write_json(build["evaluate"] / "evaluation.json", found)
-    pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    pairs: dict[str, Any] = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
     told = "".join(one if isinstance(one, str) else one.text for one in pairs["loss on held-out text"])
     assert told == "4.5 → 21.25, +16.75 nats per token (95 %: +15.25 to +18.25) better (one training)"
 

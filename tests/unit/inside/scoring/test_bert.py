@@ -76,8 +76,10 @@ def test_it_is_what_torchmetrics_gives_for_one_pair_at_a_time(score: Score, enco
     asked: dict[str, Any] = {"model": model, "user_tokenizer": tokenizer, "num_layers": 2, "max_length": 48}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs = [float(bert_score([one], [two], **asked)["f1"]) for one, two in zip(ANSWERS, REFERENCES, strict=True)]
-    assert score(ANSWERS, REFERENCES) == pytest.approx(theirs, abs=1e-5)
+        found: list[Any] = [
+            bert_score([one], [two], **asked)["f1"] for one, two in zip(ANSWERS, REFERENCES, strict=True)
+        ]
+    assert score(ANSWERS, REFERENCES) == pytest.approx(list(map(float, found)), abs=1e-5)
 
 
 def test_a_score_does_not_depend_on_the_other_texts(score: Score) -> None:
