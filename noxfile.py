@@ -30,6 +30,7 @@ FAMILIES = (
     "verify-quant",
     "compare",
     "evaluate",
+    "judge",
     "report",
     "release",
 )
@@ -76,6 +77,12 @@ for name in FAMILIES:
 def review(session: nox.Session) -> None:
     """Show all prepared rows on a local page, and overrule. Arguments after `--` go to `python -m pipeline review`."""
     run_patiently(session, python_of(session, "host"), "-m", "pipeline", "review", "--prepare", *session.posargs)
+
+
+@nox.session(default=False)
+def compare_runs(session: nox.Session) -> None:
+    """Put two runs side by side, named by runs or recipes. Arguments after `--` go to `python -m pipeline compare`."""
+    session.run(python_of(session, "host"), "-m", "pipeline", "compare", *session.posargs)
 
 
 @nox.session

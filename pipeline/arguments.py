@@ -12,9 +12,9 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 """What a gate can answer, the most urgent first."""
 
 _EPILOG = """\
-exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 40 environment,
-41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine, 60 gate failed,
-61 artifacts differ, 70-73 store, 130 interrupted. Everything else is a bug.
+exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 31 judge's endpoint,
+40 environment, 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine,
+60 gate failed, 61 artifacts differ, 70-73 store, 130 interrupted. Everything else is a bug.
 """
 
 _EXAMPLES = {
@@ -30,6 +30,7 @@ _EXAMPLES = {
     "review": "--recipe my.toml",
     "images": "training --variant cuda",
     "diff": "seedling/train 20260101T120000Z-4711/train",
+    "compare": "seedling 20260801T101500Z-4711",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
@@ -81,6 +82,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _diagnose(commands)
     _diff(commands)
     _review(commands)
+    _compare(commands)
     return parser, commands
 
 
@@ -116,6 +118,12 @@ def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     review.add_argument("--port", type=_port, default=0, metavar="N", help="port of the page (default: a free one)")
     review.add_argument("--html", type=Path, metavar="FILE", help="write a copy that can only be read, and stop")
     review.add_argument("--prepare", action="store_true", help="prepare the rows first, where that was not done yet")
+
+
+def _compare(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    compare = _command(commands, "compare", "put two runs side by side: settings, metrics, answers", recipe=False)
+    compare.add_argument("runs", nargs=2, metavar="RUN", help="a run's name, or a recipe's name for its last build")
+    compare.add_argument("--json", action="store_true", help="print the comparison as JSON")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

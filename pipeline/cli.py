@@ -22,6 +22,12 @@ def _images(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return images.main(options, sinks)
 
 
+def _compare(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import compare  # noqa: PLC0415 - reads many files and makes pages, as no other command does
+
+    return compare.main(options, sinks)
+
+
 def _review(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import review  # noqa: PLC0415 - a server and a database, which no other command needs
 
@@ -42,6 +48,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "diagnose": diagnose.main,
     "diff": diff.main,
     "review": _review,
+    "compare": _compare,
 }
 
 

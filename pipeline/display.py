@@ -7,9 +7,33 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Column
+from rich.text import Text
 
-_SHOWN = ("loss", "validation_loss", "file", "tokens_per_second")
+_SHOWN: Mapping[str, Callable[[Any], str]] = {
+    "loss": lambda value: f"loss {_figure(value)}",
+    "validation_loss": lambda value: f"validation {_figure(value)}",
+    "tokens_per_second": lambda value: f"{value:,.0f} tokens/s",
+    "file": lambda value: f"file {value}",
+}
+"""Figures of a progress event → how they stand beside its bar, in this order."""
+
+_NARROW_BELOW = 110
+"""Columns of a terminal under which bars and elapsed time give way: the figures of a training are worth more."""
+
+_SHORT = {"validation": "val", "tokens/s": "tok/s"}
+"""Words on a narrow terminal."""
 STYLES = {"failed": "bold red", "warned": "yellow", "waived": "magenta", "not measured": "cyan"}
 """Colour of each verdict that is not `passed`."""
 
@@ -20,6 +44,10 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f"    {event['read']:,} rows read, {event['kept']:,} kept, {event['dropped']:,} dropped"
         " (each with its reason in stages/prepare/dropped.jsonl)"
     ),
+    "tracker.failed": lambda event: (
+        f"[yellow]![/] tracker {event['tracker']} watches no longer, the training goes on: {escape(str(event['what']))}"
+    ),
+    "tracker.written": lambda event: f"Tracked by {event['tracker']}: {escape(str(event['command']))}",
     "artifact.corrupt": lambda event: (
         f"[bold yellow]![/] {event['stage']}: damaged, set aside and built again: {escape(event['problems'][0])}"
     ),
@@ -27,18 +55,31 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 """Events that are one line of text → that line."""
 
 
+class _TimeLeft(ProgressColumn):
+    """How long a training goes on at most: as the job says, else by the speed of the last seconds.
+
+    Only where losses are told: of what is counted anew for each of its parts (convert: load, write) nobody can say.
+    """
+
+    max_refresh = 1.0
+
+    def render(self, task: Task) -> Text:
+        """Return `0:42 left`, or nothing."""
+        if not task.fields.get("trains"):
+            return Text()
+        told = task.fields.get("left")
+        seconds = task.time_remaining if told is None else told
+        return Text() if seconds is None else Text(f"{_clock(seconds)} left", style="progress.remaining")
+
+
 class TerminalDisplay:
     """A sink for events. Use it as a context manager, so that the terminal is left as it was."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
+        self._narrow = self.console.width < _NARROW_BELOW
         self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}"),
+            *_columns(narrow=self._narrow),
             console=self.console,
             transient=True,
         )
@@ -72,7 +113,7 @@ class TerminalDisplay:
                 self._finish(f"set up {event['name']}")
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case _ if name in _LINES:
-                self.console.print(_LINES[name](event), highlight=False)
+                self.console.print(_LINES[name](event), highlight=False, soft_wrap=True)
             case _ if "image" in event:
                 self._image(name, event)
             case _:
@@ -116,9 +157,23 @@ class TerminalDisplay:
 
     def _advance(self, task: str, event: Mapping[str, Any]) -> None:
         if task in self._tasks and "done" in event and event.get("total"):
-            figures = [f"{name} {_figure(event[name])}" for name in _SHOWN if name in event]
-            note = escape("  ".join(figures)) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
-            self._progress.update(self._tasks[task], completed=event["done"], total=event["total"], note=note)
+            figures = [shown(event[name]) for name, shown in _SHOWN.items() if name in event]
+            note = escape(self._fitted("  ".join(figures))) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
+            self._progress.update(
+                self._tasks[task],
+                completed=event["done"],
+                total=event["total"],
+                note=note,
+                trains="loss" in event or "validation_loss" in event,
+                left=event.get("seconds_left"),
+            )
+
+    def _fitted(self, words: str) -> str:
+        """Return words as this terminal has room for them."""
+        if self._narrow:
+            for long, short in _SHORT.items():
+                words = words.replace(long, short)
+        return words
 
     def _verdict(self, event: Mapping[str, Any]) -> None:
         outcome = str(event["outcome"])
@@ -131,6 +186,24 @@ class TerminalDisplay:
 
     def _line(self, mark: str, stage: str, what: str, size: str) -> None:
         self.console.print(f"{mark} {stage:<24} {what:>10}  {size}", highlight=False)
+
+
+def _columns(*, narrow: bool) -> list[ProgressColumn]:
+    """Return what stands beside a running stage. Nothing wraps; what has no room is cut at the end."""
+    named = TextColumn("{task.description}" if narrow else "{task.description:<24}", table_column=Column(no_wrap=True))
+    counted = MofNCompleteColumn(table_column=Column(no_wrap=True))
+    left = _TimeLeft(table_column=Column(no_wrap=True))
+    note = TextColumn("{task.fields[note]}", table_column=Column(no_wrap=True, overflow="ellipsis"))
+    if narrow:
+        return [SpinnerColumn(), named, counted, left, note]
+    return [SpinnerColumn(), named, BarColumn(bar_width=24), counted, TimeElapsedColumn(), left, note]
+
+
+def _clock(seconds: float) -> str:
+    """Render a duration as `0:42` or `1:05:09`."""
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, rest = divmod(rest, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _figure(value: Any) -> str:

@@ -52,6 +52,12 @@ class FetchError(PipelineError):
     exit_code = 30
 
 
+class EndpointError(PipelineError):
+    """The endpoint of the judge's model cannot be used, or does not answer as the protocol says."""
+
+    exit_code = 31
+
+
 class EnvironmentSetupError(PipelineError):
     """An environment (interpreter, packages) could not be made or is not what its lock says."""
 

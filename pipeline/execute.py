@@ -16,7 +16,7 @@ from pipeline.artifact import Manifest
 from pipeline.closure import INSIDE, inside_files
 from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
-from pipeline.executors.contract import Executor, Request
+from pipeline.executors.contract import Executor, Request, Tracking
 from pipeline.files import explained
 from pipeline.judge import failed, gate_error, judge
 from pipeline.outcome import Outcome
@@ -41,6 +41,7 @@ class Settings:
     jobs: int = 2
     verify: bool = False
     processors: int = field(default_factory=processor_count)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 class DamagedInputError(CorruptArtifactError):
@@ -73,6 +74,7 @@ class Run:
     vendor_tree: Callable[[], Path]
     log: Callable[..., None]
     settings: Settings = field(default_factory=Settings)
+    tracking: Tracking | None = None
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -112,6 +114,8 @@ class Run:
             return
         if stage.check is not None:
             stage.check()
+        if stage.check_settings is not None:
+            stage.check_settings(self.settings.tables.get(stage.family, {}))
         offered = self.executor.offers(stage.environment)
         lacking = {need: setting for need, setting in stage.needs.items() if need not in offered}
         if lacking:
@@ -352,8 +356,19 @@ class Run:
                 for path, digest in self.pins.code.get(stage.name, {}).items()
             },
             run=self.store.run,
+            tracking=self._tracking(stage),
         )
         return self.executor.run(request, sink, self.cancelled)
+
+    def _tracking(self, stage: Stage) -> Tracking | None:
+        """Return what watches a stage, with the folders that it writes to."""
+        if self.tracking is None or not stage.tracked:
+            return None
+        for name in self.tracking.names:
+            folder = self.tracking.folder / name
+            with explained(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+        return self.tracking
 
     def _files(self, stage: Stage, name: str) -> dict[str, Path]:
         item = stage.inputs[name]
@@ -380,6 +395,16 @@ class Run:
             }
         started = time.monotonic()
         with explained(output):
-            work_function(HostJob(parameters, self._input_folders(stage), output, self.store.scratch(key), emit))
+            job = HostJob(
+                parameters,
+                self._input_folders(stage),
+                output,
+                self.store.scratch(key),
+                emit,
+                self.settings.tables.get(stage.family, {}),
+                self.store.root.parent / "cache" / stage.family,
+                self.cancelled,
+            )
+            work_function(job)
         sink("job.done", seconds=round(time.monotonic() - started, 4))
         return output

@@ -20,8 +20,12 @@ from pipeline.uv import PYTHON_VERSION, run_uv
 CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
 """The locks of the images for machines with a GPU."""
 
-GROUPS = ("dev", "host", "train-cpu", "infer", "build", "bench", "checks", "cuda-tools", *CUDA)
+GROUPS = ("dev", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
+
+APART = {**dict.fromkeys(CUDA, "torch"), "trackers": "pillow"}
+"""Group → the package of which it has another version than the first: torch's build for CUDA; trackio wants an older
+pillow than matplotlib, and no training has one."""
 
 _FORM = (
     *("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--generate-hashes"),
@@ -49,11 +53,11 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
 
 
 def _constraints(first: Path, group: str, folder: Path) -> Path:
-    """Return the lock that a group has to agree with: the first; for CUDA without torch, which is another build."""
-    if group not in CUDA:
+    """Return the lock that a group has to agree with: the first, without the package that the group has apart."""
+    if group not in APART:
         return first
     lines = first.read_text(encoding="utf-8").splitlines()
-    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith("torch==")]
+    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith(f"{APART[group]}==")]
     (folder / first.name).write_text("\n".join(pins) + "\n", encoding="utf-8")
     return folder / first.name
 

@@ -20,12 +20,12 @@ def stage_code(stage: Stage) -> dict[str, str]:
     """Return the digests of the code that decides a stage's bytes.
 
     A program counts with every file that it imports. A host stage that only lays out what others
-    made (`reads_verdicts`) counts likewise; one that fetches is decided by what it fetches, so its
-    `version` stands for its code.
+    made (`reads_verdicts`), or `computes` by itself, counts likewise; one that fetches is decided by what
+    it fetches, so its `version` stands for its code.
     """
     if stage.program is not None:
         return code_digests(inside_files(stage.program))
-    if stage.host is not None and stage.reads_verdicts:
+    if stage.host is not None and (stage.reads_verdicts or stage.computes):
         source = Path(inspect.getfile(stage.host))
         return code_digests(closure(source, PACKAGE, PACKAGE.name))
     return {}

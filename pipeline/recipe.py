@@ -343,6 +343,55 @@ class Report(Section):
     )
 
 
+Pair = Annotated[tuple[str, str], Strict(False)]
+"""Two forms of the model that are held against each other."""
+
+
+class Judge(Section):
+    """A language model that compares answers in pairs, each pair in both orders.
+
+    Without this table nobody judges. With it, held-out inputs and the answers to them are sent to the endpoint that the
+    run settings name (`[judge]` in `run.toml`): they belong to people.
+    """
+
+    model: str = Field(min_length=1, description="The model's name at the endpoint.")
+    rubric: str | None = Field(
+        None,
+        min_length=1,
+        description="What makes an answer better, in the judge's own words; without it a rubric for titles and short"
+        " answers, in Japanese where `clean.language` is.",
+    )
+    pairs: Annotated[tuple[Pair, ...], Strict(False)] = Field(
+        (("base", "tuned"),),
+        min_length=1,
+        description="What is compared: `base`, `tuned`, `merged`, `f16`, or a type of `quantize.types`. The second wins"
+        " or loses.",
+    )
+    max_prompts: int = Field(100, ge=1, description="Held-out prompts to judge, at most; under 30 there is no verdict.")
+    with_reference: bool = Field(
+        False, description="Show the judge the row's own answer: for questions with one right answer."
+    )
+    explain: bool = Field(True, description="Ask for one sentence of reasons before the verdict.")
+    answer_format: Literal["json_schema", "json_object", "text"] = Field(
+        "json_schema",
+        description="How the verdict is asked for and read. `json_schema`: as OpenAI, vLLM and llama-server take it;"
+        " `json_object`: with `schema` beside the type, as `llama_cpp.server` takes it; `text`: a last line that is the"
+        " verdict and nothing else, for endpoints without `response_format`.",
+    )
+    temperature: float = Field(0.0, ge=0, le=2, description="Temperature of the judge.")
+    seed: int = Field(7, ge=0, le=MAX_SEED, description="Seed of the judge's sampling, where the endpoint knows one.")
+    leave_out: Annotated[tuple[Literal["temperature", "seed"], ...], Strict(False)] = Field(
+        (), description="Settings that are not sent: some models take no other than their own."
+    )
+    max_tokens: int = Field(512, ge=1, description="Token budget of one verdict with its reasons.")
+    max_tokens_key: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens", description="What the endpoint calls that budget; OpenAI's newer models know the second only."
+    )
+    prompt_price: float | None = Field(None, ge=0, description="Price of a million tokens of the prompts.")
+    completion_price: float | None = Field(None, ge=0, description="Price of a million tokens of the answers.")
+    currency: str | None = Field(None, min_length=1, description="What the prices are in, such as `USD`.")
+
+
 class Waiver(Section):
     """A written exception. It shows in the manifest, the report and the release."""
 
@@ -371,6 +420,7 @@ class Recipe(Section):
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
     numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
     report: Report = Field(Report(), description="What the report may show.")
+    judge: Judge | None = Field(None, description="A language model that compares answers; without it nobody judges.")
     gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")
     waivers: Annotated[tuple[Waiver, ...], Strict(False)] = Field((), description="Written exceptions.")
 

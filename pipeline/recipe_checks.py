@@ -26,6 +26,7 @@ from pipeline.recipe import (
     Evaluate,
     FileData,
     HubBase,
+    Judge,
     Lora,
     Merge,
     Parity,
@@ -72,6 +73,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
         _windows_fit,
         _seeds_differ,
         _waivers_known,
+        _judge_fits,
     )
     return [problem for check in checks for problem in check(raw)]
 
@@ -264,6 +266,26 @@ def _seeds_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
         yield Problem(key, f"names {train.seed}, which is train.seed", "further seeds")
     for seed in _repeated(map(str, evaluate.training_seeds)):
         yield Problem(key, f"names {seed} twice", "each seed once")
+
+
+def _judge_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    judge = _table(Judge, raw, "judge") if "judge" in raw else None
+    if judge is None:
+        return
+    quantize = _table(Quantize, raw, "quantize")
+    known = ("base", "tuned", "merged", "f16", *(quantize.types if quantize is not None else QUANTIZATIONS))
+    for at, pair in enumerate(judge.pairs):
+        for name in pair:
+            if name not in known:
+                near = did_you_mean(name, known)
+                yield Problem(("judge", "pairs", at), f"names {name!r}", f"two of {', '.join(known)}", near)
+        if pair[0] == pair[1]:
+            yield Problem(("judge", "pairs", at), f"holds {pair[0]!r} against itself", "two forms")
+    if len(set(judge.pairs)) < len(judge.pairs):
+        yield Problem(("judge", "pairs"), "names a pair twice", "each pair once")
+    prices = (judge.prompt_price, judge.completion_price, judge.currency)
+    if None in prices and any(price is not None for price in prices):
+        yield Problem(("judge",), "names only a part of the prices", "prompt_price, completion_price and currency")
 
 
 def _waivers_known(raw: Mapping[str, Any]) -> Iterable[Problem]:

@@ -7,6 +7,7 @@ Nothing in them changes a byte but the variant of an image, and the image's dige
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, Strict, ValidationError
 
 from pipeline.errors import SettingsError
+from pipeline.llm_judge.secret import check_address
 from pipeline.recipe import Section
 from pipeline.recipe_errors import problems_of
 from pipeline.toml_text import key_lines, line_of
@@ -31,8 +33,15 @@ def _addressed(value: Any) -> Any:
     return {"url": value} if isinstance(value, str) else value
 
 
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
+"""Names of environment variables. In capitals only: a key that was put there by mistake is none."""
+
 Gpu = Annotated[str, Field(pattern=r"^(all|\d+|(GPU|MIG)-[0-9A-Za-z/-]+)$")]
 """`all`, an index, or a UUID as `nvidia-smi -L` prints it."""
+
+
+TRACKERS = ("tensorboard", "mlflow", "wandb", "trackio")
+"""Trackers by the names that the trainer's own integrations have."""
 
 
 class Host(Section):
@@ -56,13 +65,50 @@ class DockerSettings(Section):
     )
 
 
+class TrackerSettings(Section):
+    """What watches a training besides this program. Off by default, without a network, and in no key."""
+
+    tensorboard: bool = Field(False, description="Event files, for `tensorboard --logdir`.")
+    mlflow: bool = Field(False, description="A database file, for `mlflow ui`.")
+    wandb: bool = Field(False, description="An offline run, for `wandb sync`.")
+    trackio: bool = Field(False, description="A database file, for `trackio show`.")
+    project: str | None = Field(
+        None, pattern=r"^[\w.-]{1,64}$", description="Project or experiment in the tracker; default: the recipe's name."
+    )
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Names of the trackers that are on."""
+        return tuple(name for name in TRACKERS if getattr(self, name))
+
+
+class JudgeEndpoint(Section):
+    """Where the judge's model answers. The key itself stands in no file: only the name of a variable that holds it."""
+
+    base_url: str = Field(min_length=1, description="Address below which `chat/completions` lies; ends in /v1 mostly.")
+    key_variable: str | None = Field(
+        None,
+        min_length=1,
+        description="Environment variable that holds the key; OPENAI_API_KEY, or none for a loopback address.",
+    )
+    timeout_s: float = Field(120.0, gt=0, description="Longest silence of the endpoint.")
+    concurrency: int = Field(4, ge=1, le=64, description="Requests at the same time.")
+    retries: int = Field(4, ge=0, le=20, description="New attempts after 429, 5xx, a timeout or a cut connection.")
+
+
 class RunSettings(Section):
     """The whole file."""
 
     executor: Literal["local", "docker"] = Field("local", description="Where stages run.")
     jobs: int | None = Field(None, ge=1, description="Stages at the same time.")
     docker: DockerSettings = Field(DockerSettings(), description="What containers get.")
+    trackers: TrackerSettings = Field(TrackerSettings(), description="What watches the training.")
     hosts: Mapping[str, Annotated[Host, BeforeValidator(_addressed)]] = Field({}, description="Image → engine.")
+    judge: JudgeEndpoint | None = Field(None, description="Where the judge's model answers.")
+
+    def tables(self) -> dict[str, dict[str, Any]]:
+        """Return the tables that stages of the host read, by stage family; no key counts them."""
+        return {} if self.judge is None else {"judge": self.judge.model_dump()}
 
 
 def load_settings(path: Path | None) -> RunSettings:
@@ -83,7 +129,18 @@ def load_settings(path: Path | None) -> RunSettings:
                 f"hosts.{name} is reached over tcp:// without ca, certificate and key: anybody could be root there"
             )
             raise _wrong(message, path)
+    if settings.judge is not None and (problem := _judge_problem(settings.judge)):
+        raise _wrong(problem, path)
     return settings
+
+
+def _judge_problem(judge: JudgeEndpoint) -> str:
+    """Return what is wrong with the endpoint; a value that may hold a key by mistake is not repeated."""
+    if problem := check_address(judge.base_url):
+        return f"judge.base_url {problem}"
+    if judge.key_variable is not None and not _VARIABLE.fullmatch(judge.key_variable):
+        return "judge.key_variable is no name of a variable in capitals; the key itself stands in no file"
+    return ""
 
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:

@@ -24,6 +24,7 @@ from pipeline.runs import claim, new_run_id, read_state, state_file, write_recor
 from pipeline.settings import RunSettings
 from pipeline.stages.stage import Stage
 from pipeline.store import Store
+from pipeline.tracking import tell, tracking_of
 from pipeline.unchanged import same_still, settings_file, signatures, state_path
 from pipeline.vendor import vendor_tree
 from pipeline.view import show
@@ -56,11 +57,15 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             vendor_tree=lambda: vendor_tree(log, verify=options.verify),
             log=log,
             settings=_settings(settings, verify=options.verify),
+            tracking=tracking_of(settings.trackers, context.recipe.name, folder, log),
             previous=_previous(context, store),
         )
         record = {"run": identity, "recipe": context.recipe.name, "to": options.to, "arguments": sys.argv[1:]}
         with store.opened():  # until the run's record and links name what it built, `gc` must not look
-            _execute(run, context, options, folder, record)
+            try:
+                _execute(run, context, options, folder, record)
+            finally:
+                tell(run.tracking, log)
             finished = _finish(run, context, options, backend.environments, seen)
         log(
             "run.finished",
@@ -74,7 +79,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
 
 def _settings(settings: RunSettings, *, verify: bool) -> Settings:
     processors = processor_count()
-    return Settings(jobs=settings.jobs or min(2, processors), verify=verify, processors=processors)
+    return Settings(
+        jobs=settings.jobs or min(2, processors), verify=verify, processors=processors, tables=settings.tables()
+    )
 
 
 def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:

@@ -13,6 +13,20 @@ EventSink = Callable[..., None]
 
 
 @dataclass(frozen=True)
+class Tracking:
+    """What watches a training from within its job: in no key, and nothing of it is in an artifact.
+
+    `names` are the trackers, `packages` the folder of their packages, which the job's interpreter sees behind its own
+    and may only read, `folder` an existing folder with one for each tracker, which the job may write to.
+    """
+
+    names: tuple[str, ...]
+    project: str
+    packages: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Request:
     """One job.
 
@@ -20,7 +34,8 @@ class Request:
     `code` maps paths in the package `inside` to source files, `code_sha256` the same paths to the digests
     that the key names. `folders` are whole read-only folders (the llama.cpp tree). `work` is an empty
     folder that the executor may use and that the caller removes; the result lies in `work / "output"`.
-    `run` names the run that it belongs to. `alone` says that no other job runs beside it.
+    `tracking` is what watches it, if anything does. `run` names the run that it belongs to. `alone` says that no other
+    job runs beside it.
     """
 
     stage: str
@@ -38,6 +53,7 @@ class Request:
     timeout_s: float | None = None
     run: str = ""
     alone: bool = False
+    tracking: Tracking | None = None
 
 
 class Environments(Protocol):

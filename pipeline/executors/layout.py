@@ -58,6 +58,22 @@ ALONE = {"GOMP_SPINCOUNT": "30000"}
 that a neighbour that is no job of ours is borne; libgomp's own default spins ten times longer."""
 
 
+def tracking_variables(request: Request, *, packages: PurePath, folder: PurePath) -> dict[str, str]:
+    """Return what tells a job which trackers watch it: variables, because all that its request says is in its key.
+
+    `packages` and `folder` are the paths that the job sees.
+    """
+    if request.tracking is None:
+        return {}
+    return {
+        "TRACKERS": ",".join(request.tracking.names),
+        "TRACKERS_PROJECT": request.tracking.project,
+        "TRACKERS_RUN": request.run,
+        "TRACKERS_PACKAGES": str(packages),
+        "TRACKERS_FOLDER": str(folder),
+    }
+
+
 def job_variables(request: Request, python: PurePath, *, home: PurePath, temporary: PurePath) -> dict[str, str]:
     """Return the variables that a job gets whatever its executor, those that fix its bytes among them."""
     threads = str(request.threads)

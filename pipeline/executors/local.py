@@ -20,7 +20,7 @@ from pathlib import Path
 from pipeline.errors import ExecutorError
 from pipeline.executors.contract import EventSink, Request
 from pipeline.executors.events import JobOutput
-from pipeline.executors.layout import job_variables, write_code, write_request
+from pipeline.executors.layout import job_variables, tracking_variables, write_code, write_request
 from pipeline.executors.patience import POLL_S, Patience
 from pipeline.files import explained
 
@@ -121,7 +121,11 @@ def _variables(request: Request, python: Path) -> dict[str, str]:
     """Return the whole environment of a job: nothing of the user's leaks in."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     home, temporary = request.work / "home", request.work / "tmp"
-    return {**job_variables(request, python, home=home, temporary=temporary), **passed_on}
+    found = {**job_variables(request, python, home=home, temporary=temporary), **passed_on}
+    if request.tracking is not None:
+        packages, folder = request.tracking.packages.absolute(), request.tracking.folder.absolute()
+        found |= tracking_variables(request, packages=packages, folder=folder)
+    return found
 
 
 def _wait(process: subprocess.Popen[str], reader: threading.Thread, patience: Patience) -> None:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.gates.data import DataLimits
 from pipeline.gates.evaluation import EvaluationLimits
 from pipeline.gates.generation import GenerationLimits
+from pipeline.gates.llm_judge import JudgeLimits
 from pipeline.gates.parity import ParityLimits
 from pipeline.gates.preflight import PreflightLimits
 from pipeline.gates.training import TrainingLimits
@@ -23,3 +24,4 @@ class GateLimits(BaseModel):
     generation: GenerationLimits = GenerationLimits()
     parity: ParityLimits = ParityLimits()
     evaluation: EvaluationLimits = EvaluationLimits()
+    judge: JudgeLimits = JudgeLimits()

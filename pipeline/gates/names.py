@@ -25,6 +25,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "parity": ("compare",),
     "improvement": ("compare",),
     "evaluation": ("evaluate",),
+    "judge": ("judge",),
 }
 """Area of a gate's name → the stage families that it judges."""
 
@@ -513,6 +514,28 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "",
         "design.md, stages",
+    ),
+    # -- a language model as judge (judge; only with `[judge]`) ------------------------------------
+    "judge.readable": GateName(
+        "verdicts that cannot be read, refusals among them; over the limit the pair is not measured",
+        "share",
+        "",
+        "over {judge.unreadable_share}",
+        "a guess, to be calibrated",
+    ),
+    "judge.agreement": GateName(
+        "prompts with the same verdict in both orders; as evidence, how often answer A won",
+        "share",
+        "",
+        "under {judge.agreement_warn}",
+        "a guess, to be calibrated; Zheng et al. 2023, arXiv 2306.05685: GPT-4 had 0.65, a coin has 0.5",
+    ),
+    "judge.preference": GateName(
+        "how often the form wins against the other, ties counting half",
+        "win rate",
+        "",
+        "an interval below 0.5",
+        "docs/evaluation.md",
     ),
 }
 """By stage, in the order in which they run."""

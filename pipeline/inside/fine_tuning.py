@@ -18,6 +18,7 @@ from trl.trainer.sft_trainer import SFTTrainer
 
 from . import checkpoints
 from .job import JobError, progress
+from .trackers import Watchers
 
 # Fused: it takes square roots with the processor's own instruction. The plain one asks MKL's vector library, whose
 # square root starts from an estimate that processor makers give differently: other weights on AMD than on Intel.
@@ -33,7 +34,7 @@ Sample = tuple[list[int], list[int]]
 class Trainer(SFTTrainer):
     """`SFTTrainer` whose checkpoints hold the adapter and the trainer's state only, and are sealed when whole."""
 
-    tokens_seen = 0
+    watch: Watch
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: Any = None, num_items_in_batch: Any = None) -> Any:
         """Return the model's own loss: TRL's fused one is a Triton kernel, which a CPU does not have.
@@ -45,7 +46,7 @@ class Trainer(SFTTrainer):
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Run one micro-batch; raise `JobError` if its loss is not a number."""
-        self.tokens_seen += int(inputs["attention_mask"].sum())
+        self.watch.tokens_seen += int(inputs["attention_mask"].sum())
         parent: Any = super()
         loss: torch.Tensor = parent.training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
@@ -74,11 +75,16 @@ class Watch(TrainerCallback):
 
     def __init__(self) -> None:
         self.seconds_in_steps = 0.0
+        self.tokens_seen = 0
         self._started = 0.0
+        self._began: float | None = None
+        self._steps = 0
+        self._losses: dict[str, float] = {}
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
+        self._began = self._started if self._began is None else self._began
 
     def on_pre_optimizer_step(self, *given: Any, **named: Any) -> None:
         """Look at every gradient before it is used. Clipping turns one infinite gradient into NaN."""
@@ -89,19 +95,34 @@ class Watch(TrainerCallback):
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Stop the clock."""
         self.seconds_in_steps += time.perf_counter() - self._started
+        self._steps += 1
 
     def on_log(self, *given: Any, **named: Any) -> None:
         """Tell the host of a training step."""
         logs, state = named["logs"], _state(given)
         if "loss" in logs:
-            progress("train.step", state.global_step, state.max_steps, loss=round(logs["loss"], 6))
+            self._losses["loss"] = round(logs["loss"], 6)
+            self._tell("train.step", state, learning_rate=float(f"{logs['learning_rate']:.6g}"))
 
     def on_evaluate(self, *given: Any, **named: Any) -> None:
         """Tell the host of an evaluation; stop if its loss is not a number."""
         loss, state = named["metrics"].get(METRIC), _state(given)
         if loss is None or not math.isfinite(loss):
             raise bad_number("The validation loss", loss, state.global_step)
-        progress("train.evaluation", state.global_step, state.max_steps, loss=round(loss, 6))
+        self._losses["validation_loss"] = round(loss, 6)
+        self._tell("train.evaluation", state)
+
+    def _tell(self, event: str, state: Any, **more: float) -> None:
+        """Report a step with the last losses, the speed of this session, and the time that the rest takes at most.
+
+        Evaluations and checkpoints count in the time that is left, in the speed they do not.
+        """
+        figures: dict[str, float] = {**self._losses, **more}
+        if self._began is not None and self._steps:
+            step_s = (time.perf_counter() - self._began) / self._steps
+            figures["tokens_per_second"] = round(self.tokens_seen / self.seconds_in_steps)
+            figures["seconds_left"] = round(step_s * (state.max_steps - state.global_step), 1)
+        progress(event, state.global_step, state.max_steps, **figures)
 
 
 def _state(given: tuple[Any, ...]) -> Any:
@@ -211,6 +232,9 @@ def build(
         callbacks=[watch, *([EarlyStoppingCallback(patience)] if patience else [])],
     )
     trainer.remove_callback(PrinterCallback)
+    trainer.watch = watch
+    if watchers := Watchers.asked():
+        watchers.join(trainer)
     return trainer, watch
 
 

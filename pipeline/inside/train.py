@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import TrainerState
 
-from . import checkpoints, fine_tuning, numerics, rendering, weights
+from . import checkpoints, fine_tuning, numerics, rendering, trackers, weights
 from .job import Job, JobError, measured, read_json, read_jsonl, write_json
 from .tokenizer_loading import load_tokenizer
 from .training_base import PRECISIONS, TrainingBase
@@ -38,13 +38,16 @@ def main(job: Job) -> None:
     folder = job.scratch / "checkpoints"
     last = checkpoints.last_whole(folder)
     trainer, watch = fine_tuning.build(model, tokenizer, samples, train, folder, resumed=last is not None)
-    run(trainer, last)
+    try:
+        run(trainer, last)
+    finally:
+        trackers.close(trainer)
     restored = best_is_restored(trainer)
     trained_folder = trained_on.folder if trained_on else base
     write_adapter(trainer, trained_folder, job.output / "adapter", job.parameters.get("base", {}))
     write_json(job.output / "history.json", history(trainer, restored=restored))
     measured("train.seconds", time.perf_counter() - started, "s")
-    measure_speed(trainer, watch)
+    measure_speed(watch)
 
 
 def refuse_what_needs_the_image(train: dict[str, Any]) -> None:
@@ -157,10 +160,10 @@ def _step(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: entry[name] for name in ("step", "loss", "learning_rate", "grad_norm")}
 
 
-def measure_speed(trainer: Any, watch: fine_tuning.Watch) -> None:
+def measure_speed(watch: fine_tuning.Watch) -> None:
     """Report tokens per second inside this session's steps, and the peak memory."""
     if watch.seconds_in_steps:
-        measured("train.tokens-per-second", trainer.tokens_seen / watch.seconds_in_steps, "tokens/s")
+        measured("train.tokens-per-second", watch.tokens_seen / watch.seconds_in_steps, "tokens/s")
         measured("train.seconds-in-steps", watch.seconds_in_steps, "s")
     measured("train.peak-memory", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, "bytes")
     if torch.cuda.is_available():

@@ -11,6 +11,7 @@ from pipeline.report.blocks import Document, Section
 from pipeline.report.data import data_section
 from pipeline.report.evaluation import evaluation_section
 from pipeline.report.files import files_section, quantization_section
+from pipeline.report.judge import judge_section
 from pipeline.report.provenance import provenance_section
 from pipeline.report.questions import facts_section, open_questions_section
 from pipeline.report.summary import summary
@@ -27,6 +28,7 @@ SECTIONS: tuple[Callable[[Artifacts], Section | None], ...] = (
     baseline_section,
     facts_section,
     open_questions_section,
+    judge_section,
     quantization_section,
     training_section,
     data_section,

@@ -28,6 +28,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
     "Held-out text": ("loss", "perplexity"),
     "Forgetting": ("forgetting_kl", "neutral_loss", "neutral_perplexity"),
+    "Facts and abstention": ("fact_accuracy", "wrong_facts", "abstention", "false_abstention"),
     "Faults of the answers": ("training_copies", "empty", "unfinished", "english_mixed"),
     "Style": ("length", "keigo", "teineigo", "character_variety", "kana", "kanji", "latin"),
     "Variety": ("distinct1", "distinct2", "self_bleu"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Block, Paragraph, Section, Table, Words
 from pipeline.report.quantities import number, share, visible
 
-SHOWN = 30
-"""Answers that are listed; the rest stands in evaluation.json."""
+SHOWN = 12
+"""Answers of one form that are listed, so that a base that knows nothing leaves room for the others; the rest stands in
+evaluation.json."""
 _CHARS = 120
 
 
@@ -79,10 +81,15 @@ def _listed(
     columns: Sequence[str],
     rows: Sequence[tuple[Mapping[str, Any], tuple[str, ...]]],
 ) -> list[Block]:
-    """Return answers with their questions, folded, where rows may be shown."""
+    """Return answers with their questions, folded, where rows may be shown: the first ones of each form."""
     if not rows or not artifacts.show_rows:
         return []
-    names = dict(_forms(artifacts, found))
+    names, count = dict(_forms(artifacts, found)), Counter[str]()
+    shown = []
+    for row in rows:
+        count[row[0]["form"]] += 1
+        if count[row[0]["form"]] <= SHOWN:
+            shown.append(row)
     asked = {
         one["id"]: " / ".join(map(str, one["input"].values())) for one in artifacts.rows("preflight", "prompts.jsonl")
     }
@@ -93,9 +100,9 @@ def _listed(
             visible(one["answer"], _CHARS) if one["answer"].strip() else "(empty)",
             *(visible(text, _CHARS) for text in more),
         )
-        for one, more in rows[:SHOWN]
+        for one, more in shown
     ]
     blocks: list[Block] = [Table(columns, cells, cards=True)]
-    if len(rows) > SHOWN:
-        blocks.append(Paragraph(("And ", number(len(rows) - SHOWN), " more in evaluation.json.")))
+    if len(rows) > len(shown):
+        blocks.append(Paragraph(("And ", number(len(rows) - len(shown)), " more in evaluation.json.")))
     return [Section(title, blocks, folded=True)]

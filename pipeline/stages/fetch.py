@@ -1,4 +1,4 @@
-"""`fetch`: base model and rows from outside. The only stage that may use a network."""
+"""`fetch`: base model and rows from outside. Beside `judge` the only stage that may use a network."""
 
 from __future__ import annotations
 

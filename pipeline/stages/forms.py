@@ -21,3 +21,9 @@ def seeds_of(recipe: Recipe) -> dict[int, str]:
     """Return training seed → the stage that makes its adapter speak, the recipe's own seed first."""
     further = {seed: f"verify-hf-seed-{seed}" for seed in recipe.evaluate.training_seeds}
     return {recipe.train.seed: "verify-hf", **further}
+
+
+def named_forms(recipe: Recipe) -> dict[str, str]:
+    """Return what a recipe calls each form → the stage that makes it speak."""
+    names = {"base": BASE, "tuned": "verify-hf", "merged": "verify-merged", "f16": "verify-f16"}
+    return {**names, **{kind: f"verify-quant-{kind}" for kind in recipe.quantize.types}}

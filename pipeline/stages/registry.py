@@ -9,6 +9,7 @@ from pipeline.stages import (
     evaluate,
     evaluate_base,
     fetch,
+    judge,
     merge,
     preflight,
     prepare,
@@ -42,6 +43,7 @@ MODULES = (
     verify_quant,
     compare,
     evaluate,
+    judge,
     report,
     release,
 )

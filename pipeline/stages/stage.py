@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,13 +27,21 @@ class Input:
 
 @dataclass(frozen=True)
 class HostJob:
-    """What a stage that runs in the host process is given; the same contract as a job's."""
+    """What a stage that runs in the host process is given; the same contract as a job's.
+
+    `settings` is the run settings' table of the stage's family, which changes no byte. `cache` is a room of the family
+    that outlives runs and keys, and may be used by several runs at once. A stage that waits for something looks at
+    `cancelled` meanwhile; `emit` looks at it too.
+    """
 
     parameters: Mapping[str, Any]
     inputs: Mapping[str, Path]
     output: Path
     scratch: Path
     emit: Callable[..., None]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    cache: Path = Path()
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass(frozen=True)
@@ -47,12 +56,15 @@ class Stage:
     count in the key, because gates judge anew on every look-up. `after` names stages whose gates must
     hold first although nothing of theirs is read, so that nothing is built upon a form that was found
     broken. `vendored` says that the program runs code of the llama.cpp tree, `heavy` that it runs alone
-    and has all processors, `reads_verdicts` that it lays out what the gates found.
+    and has all processors, `reads_verdicts` that it lays out what the gates found, `tracked` that trackers watch it
+    where the run settings ask for them, `computes` that the code of a host stage decides its bytes, so that it counts
+    in the key.
 
-    Two things are looked at before anything runs, so that no download or training is spent on a recipe that
+    Three things are looked at before anything runs, so that no download or training is spent on a recipe that
     cannot end: `needs` names what the environment must offer beyond its lock file's CPU packages
-    (`cuda`, `unsloth`, `bitsandbytes`) with the recipe's setting that asks for it, and `check` raises a
-    PipelineError where the stage can already be seen to be impossible.
+    (`cuda`, `unsloth`, `bitsandbytes`) with the recipe's setting that asks for it, `check` raises a
+    PipelineError where the stage can already be seen to be impossible, and so does `check_settings`, which is
+    given the run settings' table of the stage's family.
     """
 
     name: str
@@ -71,8 +83,11 @@ class Stage:
     vendored: bool = False
     heavy: bool = False
     reads_verdicts: bool = False
+    tracked: bool = False
+    computes: bool = False
     needs: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[], None] | None = None
+    check_settings: Callable[[Mapping[str, Any]], None] | None = None
 
     @property
     def read_by_gates(self) -> dict[str, str]:

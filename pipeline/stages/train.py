@@ -44,6 +44,7 @@ def _training(recipe: Recipe, name: str, family: str, seed: int, after: tuple[st
         },
         gates=training_gates,
         heavy=True,
+        tracked=True,
         needs=_needs(recipe),
     )
 

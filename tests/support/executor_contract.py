@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.closure import INSIDE
 from pipeline.errors import ExecutorError, InterruptedRunError, StageError
-from pipeline.executors.contract import Executor, Request
+from pipeline.executors.contract import Executor, Request, Tracking
 
 CODE = {name: INSIDE / name for name in ("__init__.py", "__main__.py", "job.py")}
 CODE["probe.py"] = Path(__file__).with_name("probe_program.py")
@@ -35,6 +35,7 @@ class Bench:
         (folder / "store" / "rows.txt").write_text("abc")
         (folder / "store" / "secret.txt").write_text("not declared")
         (folder / "scratch").mkdir()
+        self.tracking: Tracking | None = None
         self.inputs: Mapping[str, Mapping[str, Path]] = {"data": {"rows.txt": folder / "store" / "rows.txt"}}
 
     def sink(self, event: str, **data: Any) -> None:
@@ -57,8 +58,18 @@ class Bench:
             code=CODE,
             timeout_s=timeout_s,
             run=f"run-of-{os.getpid()}",
+            tracking=self.tracking,
         )
         return self.executor.run(request, self.sink, self.cancelled)
+
+    def track(self) -> Path:
+        """Let TensorBoard watch the jobs from now on; return the folder that it writes to."""
+        packages, tracked = self.folder / "packages", self.folder / "tracked"
+        packages.mkdir()
+        (packages / "package.txt").write_text("watched")
+        (tracked / "tensorboard").mkdir(parents=True)
+        self.tracking = Tracking(("tensorboard",), "titles", packages, tracked)
+        return tracked / "tensorboard"
 
     def names(self) -> list[str]:
         """Names of the events so far."""
@@ -140,6 +151,19 @@ class Contract:
         with pytest.raises(InterruptedRunError):
             bench.run("hang")
         assert bench.left_over() == []
+
+    def test_what_trackers_write_stays_beside_the_output(self, bench: Bench) -> None:
+        """The job sees their packages, and a folder of this machine to write to; no artifact has any of it."""
+        tracked = bench.track()
+        output = bench.run("track")
+        assert (tracked / "events").read_text() == f"watched run-of-{os.getpid()}"
+        assert (tracked / "events").stat().st_uid == os.getuid()
+        assert [path.name for path in output.iterdir()] == ["x"]
+
+    def test_nobody_watches_a_job_unless_asked(self, bench: Bench) -> None:
+        """No variable of a tracker is there."""
+        seen = json.loads((bench.run("look") / "seen.json").read_text())
+        assert [name for name in seen["environment"] if name.startswith("TRACKERS")] == []
 
     def test_scratch_outlives_a_job(self, bench: Bench) -> None:
         """The next job with the same scratch goes on from it."""

@@ -241,6 +241,48 @@ def evaluated_answers() -> list[Row]:
     return [{**{key: one[key] for key in ("id", "input", "reference")}, "forms": forms} for one in unseen]
 
 
+def judged() -> Row:
+    """judge.json of a judge that agrees with itself and prefers the tuned form, and finds no difference in the file."""
+
+    def share(value: float, low: float, high: float, of: int, **more: Any) -> Row:
+        return {"value": value, "low": low, "high": high, "of": of, "reason": None, **more}
+
+    def pair(against: str, form: str, wins: int, losses: int, rate: Row) -> Row:
+        return {
+            "against": against,
+            "form": form,
+            "prompts": 48,
+            "wins": wins,
+            "losses": losses,
+            "ties": 48 - wins - losses,
+            "same_answers": 0,
+            "contradictions": 5,
+            "unread_prompts": 0,
+            "verdicts": 96,
+            "unread_share": 0.0,
+            "unread_verdicts": {},
+            "win_rate": rate,
+            "agreement": share(0.895833, 0.778343, 0.954669, 48),
+            "first_position": share(0.51, 0.46, 0.56, 40),
+            "longer_answer": {"reason": "no prompt was won between answers of different length"},
+        }
+
+    return {
+        "model": "judge-1",
+        "answered_by": ["judge-1"],
+        "instructions": "…",
+        "settings": {"answer_format": "json_schema", "temperature": 0.0},
+        "prompts": 48,
+        "pairs": [
+            pair("verify-base", "verify-hf", 35, 5, share(0.8125, 0.71, 0.89, 48, verdict="better")),
+            pair("verify-hf", "verify-quant-Q4_K_M", 7, 9, share(0.479, 0.39, 0.57, 48, verdict="no difference shown")),
+        ],
+        "requests": 192,
+        "tokens": {"prompt": 96_000, "completion": 9_600, "reason": None},
+        "cost": {"value": 0.336, "currency": "USD", "reason": None},
+    }
+
+
 def merge_report() -> Row:
     """merge.json of a merge that changed its target and nothing else."""
     tensors = [
@@ -374,6 +416,7 @@ def write_build(root: Path) -> dict[str, Path]:
     write_json(root / "evaluate-base/baseline.json", evaluation())
     write_json(root / "evaluate/evaluation.json", evaluation())
     write_rows(root / "evaluate/answers.jsonl", evaluated_answers())
+    write_json(root / "judge/judge.json", judged())
     order = (
         "fetch-data",
         "prepare",
@@ -387,7 +430,7 @@ def write_build(root: Path) -> dict[str, Path]:
         "verify-merged",
         "convert",
     )
-    last = ("verify-f16", "quantize-Q4_K_M", "verify-quant-Q4_K_M", "compare", "evaluate")
+    last = ("verify-f16", "quantize-Q4_K_M", "verify-quant-Q4_K_M", "compare", "evaluate", "judge")
     return {stage: root / stage for stage in (*order, *last)}
 
 

@@ -72,6 +72,11 @@ def main(job: Job) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per test
             with open(job.parameters["path"], "w") as stream:  # noqa: PTH123 - a path of any form
                 stream.write("x")
             (job.output / "x").write_text("x")
+        case "track":
+            folder = Path(os.environ["TRACKERS_FOLDER"])
+            told = (Path(os.environ["TRACKERS_PACKAGES"]) / "package.txt").read_text()
+            (folder / "tensorboard" / "events").write_text(f"{told} {os.environ['TRACKERS_RUN']}")
+            (job.output / "x").write_text("x")
         case "eat":
             bytearray(job.parameters["bytes"]).count(1)
         case "helper eats":

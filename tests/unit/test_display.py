@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Mapping
 
 import pytest
 from rich.console import Console
@@ -31,13 +33,13 @@ def test_a_finished_stage_is_one_line_with_time_and_size() -> None:
     assert "1 MB" in text
 
 
-def bar(*events: dict[str, object]) -> str:
-    """Return the bars that stand on a terminal of 120 columns after some events."""
+def bar(*events: Mapping[str, object], columns: int = 120) -> str:
+    """Return the bars that stand on a terminal after some events."""
     stream = io.StringIO()
-    with TerminalDisplay(Console(file=io.StringIO(), width=120)) as display:
+    with TerminalDisplay(Console(file=io.StringIO(), width=columns)) as display:
         for event in events:
             display(event)
-        Console(file=stream, width=120).print(display._progress.get_renderable())
+        Console(file=stream, width=columns).print(display._progress.get_renderable())
     return stream.getvalue()
 
 
@@ -46,7 +48,19 @@ def bar(*events: dict[str, object]) -> str:
     [
         ("fetch-base", {"event": "base.step", "done": 20, "total": 160, "loss": 3.1234}, ["20/160", "loss 3.123"]),
         ("train", {"event": "train.step", "done": 3, "total": 63, "loss": 2.512345}, ["3/63", "loss 2.512"]),
-        ("train", {"event": "train.evaluation", "done": 45, "total": 63, "loss": 2.25}, ["45/63", "loss 2.25"]),
+        (
+            "train",
+            {
+                "event": "train.evaluation",
+                "done": 45,
+                "total": 63,
+                "loss": 2.251,
+                "validation_loss": 2.5,
+                "tokens_per_second": 3412,
+                "seconds_left": 3909.2,
+            },
+            ["45/63", "1:05:09 left", "loss 2.251", "validation 2.5", "3,412 tokens/s"],
+        ),
         ("merge", {"event": "merge.tensor", "done": 7, "total": 40}, ["7/40", "tensor"]),
         ("convert", {"event": "convert.load", "done": 0, "total": 1}, ["0/1", "load"]),
         ("convert", {"event": "convert.write", "done": 500, "total": 7000, "unit": "bytes"}, ["500/7000", "write"]),
@@ -62,6 +76,50 @@ def test_progress_moves_the_stages_bar(stage: str, event: dict[str, object], exp
     assert line.split()[1] == stage
     assert [text for text in expected if text not in line] == []
     assert "begins" not in line
+
+
+def test_on_a_narrow_terminal_the_figures_have_room_and_the_bar_has_none() -> None:
+    """80 columns hold loss, validation loss, speed and the time that is left."""
+    step = {"event": "train.step", "stage": "train", "done": 3, "total": 450, "loss": 2.512345}
+    line = bar(
+        {"event": "stage.started", "stage": "train", "summary": "begins", "changed": []},
+        {**step, "validation_loss": 2.25, "tokens_per_second": 3412, "seconds_left": 42.4},
+        columns=80,
+    )
+    assert line.split("train", 1)[1].split("\n")[0].rstrip().endswith("loss 2.512  val 2.25  3,412 tok/s")
+    assert "3/450 0:42 left" in line
+
+
+def test_a_base_model_that_is_trained_has_a_time_left_too() -> None:
+    """Its events tell steps and a loss; the speed of the steps that were seen gives the time."""
+    clock = iter(range(0, 1000, 10))
+    display = TerminalDisplay(Console(file=io.StringIO(), width=120))
+    display._progress.get_time = lambda: float(next(clock))
+    with display:
+        display({"event": "stage.started", "stage": "fetch-base", "summary": "begins", "changed": []})
+        for done in (20, 40, 60):
+            display({"event": "base.step", "stage": "fetch-base", "done": done, "total": 1000, "loss": 3.1})
+        stream = io.StringIO()
+        Console(file=stream, width=120).print(display._progress.get_renderable())
+    assert re.search(r"\d+:\d\d left loss 3.1", stream.getvalue())
+
+
+def test_what_is_counted_anew_for_each_part_has_no_time_left() -> None:
+    """Nobody can say how long a conversion takes from its first part."""
+    begun = {"event": "stage.started", "stage": "convert", "summary": "begins", "changed": []}
+    parts = [{"event": "convert.write", "stage": "convert", "done": done, "total": 9} for done in (1, 2, 3)]
+    assert "left" not in bar(begun, *parts)
+
+
+def test_a_tracker_that_broke_is_one_line_and_so_is_what_one_wrote() -> None:
+    """The line to copy is whole, however narrow the terminal is."""
+    command = "tensorboard --logdir " + "build/" * 40
+    text = shown(
+        {"event": "tracker.failed", "stage": "train", "tracker": "wandb", "what": "OSError: [Errno 28] disk full"},
+        {"event": "tracker.written", "tracker": "tensorboard", "folder": "x", "command": command},
+    )
+    assert "tracker wandb watches no longer, the training goes on: OSError: [Errno 28] disk full" in text
+    assert f"Tracked by tensorboard: {command}\n" in text
 
 
 def test_a_hit_is_said_to_be_unchanged() -> None:

@@ -17,7 +17,7 @@ import pytest
 from pipeline.artifact import Manifest
 from pipeline.errors import ExecutorError, FetchError, GateError, InterruptedRunError, PipelineError, StageError
 from pipeline.execute import Run, Settings
-from pipeline.executors.contract import EventSink, Request
+from pipeline.executors.contract import EventSink, Request, Tracking
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.loading import load_recipe
 from pipeline.plan import Pins, Plan
@@ -506,3 +506,40 @@ def test_a_users_file_that_changes_while_it_is_copied_is_refused(kitchen: Kitche
     run.pins = replace(PINS, outside={"raw": {"raw.txt": hashlib.sha256(b"raw rows").hexdigest()}})
     run.execute()
     assert run.outcomes["raw"].status == "built"
+
+
+def test_a_tracked_stage_is_told_who_watches_and_its_key_is_not(kitchen: Kitchen, tmp_path: Path) -> None:
+    """The job gets the folders, made for it; another stage gets nothing; with and without, the key is the same."""
+    told: list[tuple[str, Tracking | None]] = []
+
+    class Records(NoExecutor):
+        """Takes every job."""
+
+        def offers(self, environment: str) -> frozenset[str]:
+            """Offer nothing."""
+            return frozenset()
+
+        def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
+            """Note the request."""
+            told.append((request.stage, request.tracking))
+            (request.work / "output").mkdir()
+            (request.work / "output" / "x").write_text("x")
+            return request.work / "output"
+
+    def keys(folder: Path, tracking: Tracking | None) -> dict[str, str]:
+        stages = [
+            Stage(name, name, 1, "training", {}, name, program="train", tracked=name == "train")
+            for name in ("train", "merge")
+        ]
+        pins = replace(PINS, environments={"training": {"python": "3.11"}})
+        store = Store(folder, "run-1")
+        run = Run(Plan(stages), kitchen.recipe, pins, store, Records(), Path, lambda *_, **__: None, tracking=tracking)
+        run.execute()
+        return {name: outcome.manifest.key for name, outcome in run.outcomes.items()}
+
+    tracking = Tracking(("tensorboard", "wandb"), "titles", tmp_path / "packages", tmp_path / "runs" / "trackers")
+    plain = keys(tmp_path / "plain", None)
+    assert keys(tmp_path / "watched", tracking) == plain
+    assert sorted(told[:2]) == [("merge", None), ("train", None)]
+    assert dict(told[2:]) == {"train": tracking, "merge": None}
+    assert sorted(path.name for path in tracking.folder.iterdir()) == ["tensorboard", "wandb"]

@@ -34,6 +34,7 @@ OPTIONS = {
     },
     "diff": {*RECIPE, *EXECUTOR, "FIRST", "SECOND"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
+    "compare": {"RUN", "--json"},
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 

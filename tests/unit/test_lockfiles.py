@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.installed import site_packages
-from pipeline.locks import CUDA, GROUPS
+from pipeline.locks import APART, CUDA, GROUPS
 
 REPOSITORY = Path(__file__).parents[2]
 LINE = re.compile(
@@ -81,10 +81,20 @@ def test_shared_packages_have_one_version(one: str, other: str) -> None:
     shared = pins(one).keys() & pins(other).keys()
     versions = {name: [pins(group)[name].partition("+")[0] for group in (one, other)] for name in shared}
     different = {name: pair for name, pair in versions.items() if len(set(pair)) > 1}
-    # Only NVIDIA's own differ: each image has the CUDA that it is compiled with, the tools have the newest.
+    # NVIDIA's own differ: each image has the CUDA that it is compiled with, the tools have the newest. Trackers have an
+    # older pillow than dev, and an older importlib-metadata (OpenTelemetry) than the CUDA image, which sees its own.
+    apart = {APART["trackers"], "importlib-metadata"} if "trackers" in (one, other) else set()
     assert {
-        name for name in different if {one, other} - {*CUDA, "cuda-tools"} or not name.startswith("nvidia-")
+        name
+        for name in different.keys() - apart
+        if {one, other} - {*CUDA, "cuda-tools"} or not name.startswith("nvidia-")
     } == set()
+
+
+def test_no_training_holds_what_the_trackers_have_apart() -> None:
+    """So a job that sees both has one version of each package."""
+    shared = pins("trackers").keys() & pins("train-cpu").keys()
+    assert {name: pins("trackers")[name] for name in shared} == {name: pins("train-cpu")[name] for name in shared}
 
 
 def test_cuda_is_the_registrys_torch() -> None:
@@ -152,3 +162,14 @@ def of_package(package: Distribution, extra: str) -> Iterator[tuple[str, str]]:
 def test_every_pin_is_asked_for(group: str) -> None:
     """By pyproject.toml, or by a package that is asked for, as the installed packages say: nothing stale stays."""
     assert pins(group).keys() - needed(installed(group), requirements(group)) == set(), "run `nox -s lock`"
+
+
+def test_no_package_asks_for_a_newer_system_than_is_claimed() -> None:
+    """Ubuntu 22.04 is the oldest system that the README names: glibc 2.35. Looked at is what the tests run in."""
+    tags = re.compile(r"^Tag: .*-manylinux_2_(\d+)_", re.MULTILINE)
+    asked = {
+        distribution.metadata["Name"]: [int(minor) for minor in tags.findall(distribution.read_text("WHEEL") or "")]
+        for distribution in distributions()
+    }
+    assert sum(map(bool, asked.values())) > 20
+    assert {name for name, minors in asked.items() if minors and min(minors) > 35} == set()

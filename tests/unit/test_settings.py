@@ -9,7 +9,7 @@ import pytest
 from pipeline.arguments import EXECUTORS, parse
 from pipeline.errors import SettingsError
 from pipeline.executors.table import BACKENDS, settings_of
-from pipeline.settings import RunSettings, load_settings
+from pipeline.settings import TRACKERS, RunSettings, TrackerSettings, load_settings
 
 FULL = """\
 executor = "docker"
@@ -65,6 +65,8 @@ def test_without_a_file_everything_is_local() -> None:
         ('[hosts]\ntraining-cpu = "http://box"', "hosts.training-cpu"),
         ('[hosts]\ntraining-cpu = "tcp://box:2375"', "anybody could be root there"),
         ("jobs = ", "not valid TOML"),
+        ("[trackers]\ntensorbord = true", "trackers.tensorbord is not a known key; did you mean 'tensorboard'?"),
+        ('[trackers]\nproject = "a/../b"', "trackers.project"),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, said: str) -> None:
@@ -73,6 +75,23 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, said: str)
         load_settings(written(tmp_path, text))
     assert said in str(caught.value)
     assert "docs/running.md" in caught.value.advice
+
+
+def test_trackers_are_off_until_asked_for(tmp_path: Path) -> None:
+    """Those that are on are told in one order, whatever the file's."""
+    assert RunSettings().trackers.asked == ()
+    found = load_settings(written(tmp_path, "[trackers]\nwandb = true\nmlflow = false\ntensorboard = true\n"))
+    assert found.trackers.asked == ("tensorboard", "wandb")
+
+
+def test_every_tracker_has_a_setting_and_a_command() -> None:
+    """One list of names: settings, integrations of the trainer, and how to look at what each wrote."""
+    from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+    from pipeline.tracking import VIEWERS
+
+    assert {*TRACKERS} == {*TrackerSettings.model_fields} - {"project"} == {*VIEWERS}
+    assert {*TRACKERS} <= {*INTEGRATION_TO_CALLBACK}
 
 
 def test_all_mistakes_are_told_together(tmp_path: Path) -> None:

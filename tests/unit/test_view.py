@@ -70,7 +70,8 @@ def build(store: Store, text: str) -> dict[str, Manifest]:
     }
 
 
-PLAN = Plan(Stage(name, name, 1, "host", {}, "", host=nothing) for name in ("convert", "evaluate", "report", "release"))
+STAGES = ("convert", "evaluate-base", "evaluate", "report", "release")
+PLAN = Plan(Stage(name, name, 1, "host", {}, "", host=nothing) for name in STAGES)
 
 
 @pytest.fixture
@@ -137,8 +138,11 @@ def test_a_table_of_answers_has_a_human_name_only_where_rows_are_shown(
 ) -> None:
     """Differences are nobody's rows; the base's answers stand beside references."""
     store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
-    tables = {"comparison_evaluation__csv": "metric\n", "baseline_evaluation__csv": "answer\n"}
-    manifests = {**build(store, "one"), "evaluate": publish(store, "evaluate", **tables)}
+    manifests = {
+        **build(store, "one"),
+        "evaluate": publish(store, "evaluate", comparison_evaluation__csv="metric\n"),
+        "evaluate-base": publish(store, "evaluate-base", baseline_evaluation__csv="answer\n"),
+    }
     show(shown, recipe, PLAN, store, manifests, {})
     told = recipe.model_copy(update={"report": Report(show_data_rows=show_rows)})
     show(shown, told, PLAN, store, manifests, {})

@@ -15,7 +15,7 @@ PACKAGE = REPOSITORY / "pipeline"
 INSIDE = PACKAGE / "inside"
 
 HOST_PACKAGES = {"pipeline", "llama_cpp_vendor", "pydantic", "pydantic_core", "structlog", "rich"} | {
-    *("huggingface_hub", "httpx", "docker", "requests", "matplotlib"),
+    *("huggingface_hub", "httpx", "docker", "requests", "matplotlib", "openai"),
 }
 """What host code may import beside the standard library; all of it stands in the host lock."""
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from pipeline.errors import SettingsError
 from pipeline.executors.contract import EventSink, Request
 from pipeline.executors.docker import specification
 from pipeline.executors.docker.container import created, refuse_missing_gpus, run
@@ -13,11 +14,21 @@ from pipeline.executors.docker.engine import Engine, Engines
 from pipeline.executors.docker.kernel_cache import KernelCaches
 from pipeline.executors.docker.mounts import BoundFolders
 from pipeline.executors.docker.owner import labels
-from pipeline.executors.docker.specification import GIVEN, HOME, MADE, TEMPORARY, Limits, interpreter, job_command
+from pipeline.executors.docker.specification import (
+    GIVEN,
+    HOME,
+    MADE,
+    PACKAGES,
+    TEMPORARY,
+    TRACKED,
+    Limits,
+    interpreter,
+    job_command,
+)
 from pipeline.executors.docker.verdict import judge
 from pipeline.executors.docker.volumes import Volumes
 from pipeline.executors.events import JobOutput
-from pipeline.executors.layout import job_variables, write_code, write_request
+from pipeline.executors.layout import job_variables, tracking_variables, write_code, write_request
 from pipeline.executors.patience import Patience
 from pipeline.files import explained
 from pipeline.images.lock import CAPABILITIES, LockedImage
@@ -30,6 +41,7 @@ class DockerExecutor:
     def __init__(self, image: Callable[[str], LockedImage], settings: RunSettings, emit: Callable[..., None]) -> None:
         self._image = image
         self._settings = settings.docker
+        self._trackers = settings.trackers.asked
         self._engines = Engines(settings.hosts, emit)
         self._kernels = KernelCaches(emit)
 
@@ -38,12 +50,16 @@ class DockerExecutor:
         if environment == "host":
             return frozenset()
         image = self._image(environment)
-        self._placed(image)
+        engine, _ = self._placed(image)
+        if environment == "training" and self._trackers:
+            refuse_trackers_elsewhere(engine)
         return frozenset(image.labels.get(CAPABILITIES, "").split()) if self._settings.gpus else frozenset()
 
     def run(self, request: Request, sink: EventSink, cancelled: threading.Event) -> Path:
         """Run one job; see `contract.Executor`. Raises EngineError and ImageError as well."""
         engine, image = self._placed(self._image(request.environment))
+        if request.tracking is not None:
+            refuse_trackers_elsewhere(engine)
         limits = Limits.of(self._settings, engine.memory_bytes)
         kernels = self._kernels.mounts(engine, image, limits, request, cancelled) if limits.gpus else []
         patience = Patience(request.stage, cancelled, _shorter(request.timeout_s, self._settings.timeout_s))
@@ -56,7 +72,10 @@ class DockerExecutor:
                 job_command(interpreter(image)),
                 [*files.mounts(), *kernels],
                 limits,
-                variables=job_variables(request, interpreter(image), home=HOME, temporary=TEMPORARY),
+                variables={
+                    **job_variables(request, interpreter(image), home=HOME, temporary=TEMPORARY),
+                    **tracking_variables(request, packages=PACKAGES, folder=TRACKED),
+                },
                 labels=labels(request.run, request.stage),
             )
             with created(engine, body) as container:
@@ -71,6 +90,15 @@ class DockerExecutor:
         """Return the engine that an image runs on, and the image as that engine knows it."""
         engine = self._engines.of(image.name)
         return engine, engine.known(image)
+
+
+def refuse_trackers_elsewhere(engine: Engine) -> None:
+    """Raise SettingsError where what trackers write would stay on another machine."""
+    if not engine.shares_files:
+        message = "trackers write into this machine's build folder, which the engine for training does not see"
+        raise SettingsError(
+            message, where=engine.url, advice="take [trackers] out of run.toml, or train on this machine"
+        )
 
 
 def lay_out(request: Request) -> None:

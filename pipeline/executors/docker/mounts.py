@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from pipeline.executors.contract import Request
-from pipeline.executors.docker.specification import GIVEN, HOME, MADE, Mount, job_user
+from pipeline.executors.docker.specification import GIVEN, HOME, MADE, PACKAGES, TRACKED, Mount, job_user
 
 _OTHERS_MAY_ENTER = 0o005
 
@@ -68,13 +68,21 @@ class BoundFolders:
     def __enter__(self) -> Self:
         user, group = job_user()
         self._home.mkdir()
-        for folder in (self._output, self._home, self._request.scratch):
+        for folder in (self._output, self._home, self._request.scratch, *self._tracked()):
             if os.getuid() == 0:
                 os.chown(folder, user, group)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to put back: the folders are this machine's own."""
+        """Make what trackers wrote this user's own, however the job ended."""
+        if os.getuid() == 0:
+            for folder in self._tracked():
+                _make_own(folder)
+
+    def _tracked(self) -> list[Path]:
+        """Return the folders that trackers write to."""
+        tracking = self._request.tracking
+        return [] if tracking is None else [tracking.folder, *(tracking.folder / name for name in tracking.names)]
 
     def mounts(self) -> list[Mount]:
         """Return all mounts of the job."""
@@ -86,6 +94,9 @@ class BoundFolders:
             bind(request.scratch, MADE / "scratch", writable=True),
             bind(self._home, HOME, writable=True),
         ]
+        if request.tracking is not None:
+            found.append(bind(request.tracking.packages.resolve(), PACKAGES))
+            found.append(bind(request.tracking.folder.resolve(), TRACKED, writable=True))
         found += [bind(folder.resolve(), GIVEN / "inputs" / name) for name, folder in request.folders.items()]
         for name, files in request.inputs.items():
             found += input_mounts(files, GIVEN / "inputs" / name) if files else self._empty(name)
@@ -99,5 +110,9 @@ class BoundFolders:
     def collect(self) -> None:
         """Make what root's job made root's, so that no other user of this machine can change it later."""
         if os.getuid() == 0:
-            for path in (self._output, *self._output.rglob("*")):
-                os.chown(path, 0, 0, follow_symlinks=False)
+            _make_own(self._output)
+
+
+def _make_own(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 0, 0, follow_symlinks=False)

@@ -17,6 +17,12 @@ GIVEN = PurePosixPath("/job")
 MADE = PurePosixPath("/work")
 """Folder of what a job makes: `output` and `scratch`."""
 
+PACKAGES = GIVEN / "trackers"
+"""The trackers' packages, read-only."""
+
+TRACKED = MADE / "trackers"
+"""Where trackers write."""
+
 HOME = PurePosixPath("/cache")
 """Where our images expect every cache (`TRITON_CACHE_DIR` and its like); empty at the start of each job.
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import SettingsError, StageError
 from pipeline.executors.docker.executor import DockerExecutor
 from pipeline.images.lock import LockedImage
 from pipeline.settings import Host, RunSettings
@@ -40,10 +41,23 @@ class TestDocker(Contract):
         """A bench in an empty folder."""
         return make_bench()
 
+    def test_a_job_cannot_change_the_packages_of_its_trackers(self, bench: Bench) -> None:
+        """They are mounted to be read."""
+        bench.track()
+        with pytest.raises(StageError, match="Read-only file system"):
+            bench.run("write", path="/job/trackers/package.txt")
+
 
 @pytest.mark.slow
 class TestDistantDocker(Contract):
     """An engine with data of its own: files are sent and fetched."""
+
+    def test_what_trackers_write_stays_beside_the_output(self, bench: Bench) -> None:
+        """It would stay on the other machine: refused, before the job starts."""
+        bench.track()
+        with pytest.raises(SettingsError, match="does not see"):
+            bench.run("track")
+        assert bench.left_over() == []
 
     @pytest.fixture
     def bench(self, tmp_path: Path, distant: str, image: LockedImage) -> Bench:

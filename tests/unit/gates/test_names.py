@@ -15,10 +15,11 @@ from pipeline.stages.stage import Stage
 from tests.support.healthy_build import recipe, write_build, write_json
 from tests.support.preflight_facts import COPY, changed
 
-PLAN = Plan(stages_of(recipe(evaluate={"training_seeds": [43]})))
-OVERRULED = recipe(columns={"must_contain": "must_contain"}).model_copy(
-    update={"data": recipe().data.model_copy(update={"overrules": "overrules.jsonl"})}
+JUDGED_BY = recipe(
+    judge={"model": "judge-1"}, columns={"must_contain": "must_contain"}, evaluate={"training_seeds": [43]}
 )
+PLAN = Plan(stages_of(recipe(judge={"model": "judge-1"}, evaluate={"training_seeds": [43]})))
+OVERRULED = JUDGED_BY.model_copy(update={"data": JUDGED_BY.data.model_copy(update={"overrules": "overrules.jsonl"})})
 """A recipe that a person overrules, with facts: it has two gates more."""
 JUDGED = [name for name, stage in PLAN.stages.items() if stage.gates]
 
@@ -68,7 +69,7 @@ def test_every_family_of_the_registry_is_a_judged_stage() -> None:
     """A stage that loses its gates leaves none behind in the reference."""
     registered = {family for families in STAGES.values() for family in families}
     assert registered == {stage.family for stage in PLAN.stages.values() if stage.gates}
-    made = (stage for module in MODULES for stage in module.stages(recipe(evaluate={"training_seeds": [43]})))
+    made = (stage for module in MODULES for stage in module.stages(JUDGED_BY))
     assert registered <= {stage.family for stage in made}
 
 

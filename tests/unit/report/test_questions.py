@@ -82,11 +82,15 @@ def test_nothing_asked_is_no_section(tmp_path: Path) -> None:
 
 
 def test_long_lists_are_cut_and_say_so(build: dict[str, Path]) -> None:
-    """The rest is in evaluation.json."""
+    """The rest is in evaluation.json; a base that is wrong everywhere hides no fault of the tuned model."""
     found = evaluation()
-    found["facts"] = {"questions": 48, "wrong": [{**WRONG, "id": one["id"]} for one in prompts()[:48]]}
+    wrong = [{**WRONG, "id": one["id"]} for one in prompts()[:48]]
+    wrong.append({**WRONG, "id": prompts()[0]["id"], "form": "verify-hf", "answer": "昔からあります"})
+    found["facts"] = {"questions": 48, "wrong": wrong}
     write_json(build["evaluate"] / "evaluation.json", found)
-    assert "And 18 more in evaluation.json." in shown(build, facts_section, rows=True)
+    text = shown(build, facts_section, rows=True)
+    assert "And 36 more in evaluation.json." in text
+    assert "昔からあります" in text
 
 
 def test_the_base_alone_is_shown_until_there_is_more(build: dict[str, Path]) -> None:

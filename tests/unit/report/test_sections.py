@@ -17,7 +17,7 @@ from pipeline.report.data import data_section
 from pipeline.report.evaluation import FURTHER, evaluation_section, forest, group_of
 from pipeline.report.files import quantization_section
 from pipeline.report.glance import glance
-from pipeline.report.markdown import render_section
+from pipeline.report.markdown import line, render_section
 from pipeline.report.provenance import provenance_section
 from pipeline.report.training import thinned, training_section
 from pipeline.report.use import use_section
@@ -72,9 +72,11 @@ def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
     found["metrics"]["loss"] = {**found["metrics"]["bleu"], "unit": "nats per token", "better": "lower"}
     found["order"] = [*found["order"], "loss"]
     write_json(build["evaluate"] / "evaluation.json", found)
-    pairs: dict[str, Any] = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
-    told = "".join(one if isinstance(one, str) else one.text for one in pairs["loss on held-out text"])
-    assert told == "4.5 → 21.25, +16.75 nats per token (95 %: +15.25 to +18.25) better (one training)"
+    pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    assert (
+        line(pairs["loss on held-out text"])
+        == "4.5 → 21.25, +16.75 nats per token (95 %: +15.25 to +18.25) better (one training)"
+    )
 
 
 def test_a_measure_that_nobody_knows_has_a_place(build: dict[str, Path]) -> None:
