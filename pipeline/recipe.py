@@ -265,6 +265,39 @@ class Generate(Section):
     seed: int = Field(7, ge=0, le=MAX_SEED, description="Seed of the sample.")
 
 
+class Parity(Section):
+    """The text on which neighbouring forms are compared, teacher-forced."""
+
+    tokens: int = Field(50_000, ge=256, description="Tokens in all, where the data allow.")
+    window_tokens: int = Field(256, ge=16, description="Tokens per window.")
+
+
+class FolderScorer(Section):
+    """The model of BERTScore in a local folder: Hugging Face layout, safetensors only."""
+
+    source: Literal["folder"] = Field(description="This kind of model.")
+    path: str = Field(min_length=1, description="The folder, relative to the recipe file.")
+    licence: str = Field("unknown", description="SPDX identifier of the model's licence.")
+    layer: int = Field(ge=1, description="Layer whose vectors are compared: about 3/4 of the way up, 9 of BERT's 12.")
+    idf: bool = Field(False, description="Let tokens count more that few references hold.")
+
+
+class HubScorer(Section):
+    """The model of BERTScore on the Hugging Face hub, at one full revision, every file by its hash."""
+
+    source: Literal["hub"] = Field(description="This kind of model.")
+    repo: Repository = Field(description="owner/name on the Hugging Face hub: an encoder of the answers' language.")
+    revision: Revision | None = Field(
+        None, description="Full commit id. Without it nothing is fetched: `python -m pipeline pin` fills it in."
+    )
+    files: dict[str, Digest] = Field(
+        default_factory=dict, description="sha256 of each file to fetch; `python -m pipeline pin` fills it in."
+    )
+    licence: str = Field("unknown", description="SPDX identifier of the model's licence.")
+    layer: int = Field(ge=1, description="Layer whose vectors are compared: about 3/4 of the way up, 9 of BERT's 12.")
+    idf: bool = Field(False, description="Let tokens count more that few references hold.")
+
+
 class Evaluate(Section):
     """What is measured beyond the held-out prompts."""
 
@@ -275,13 +308,22 @@ class Evaluate(Section):
         description="JSONL file of questions that the data do not answer, relative to the recipe file: rows with the"
         " input columns. Every form answers them, and how often it abstains is measured.",
     )
-
-
-class Parity(Section):
-    """The text on which neighbouring forms are compared, teacher-forced."""
-
-    tokens: int = Field(50_000, ge=256, description="Tokens in all, where the data allow.")
-    window_tokens: int = Field(256, ge=16, description="Tokens per window.")
+    neutral: str | None = Field(
+        None,
+        min_length=1,
+        exclude=True,  # the file's text counts in the keys, not its name
+        description="UTF-8 text that has nothing to do with the task, relative to the recipe file, passages between"
+        " blank lines: on it forgetting is measured. Without it, a small built-in text about everyday matters.",
+    )
+    neutral_tokens: int = Field(2048, ge=64, description="Tokens of the neutral text that are read, at most.")
+    training_seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...], Strict(False)] = Field(
+        (),
+        description="Further seeds, beside train.seed, to train with for the evaluation: from three trainings on, a"
+        " difference is the recipe's and not that of one training. Each costs a whole training.",
+    )
+    bertscore: Annotated[FolderScorer | HubScorer, Field(discriminator="source")] | None = Field(
+        None, description="The model of BERTScore, which is measured where this table is."
+    )
 
 
 class Numerics(Section):

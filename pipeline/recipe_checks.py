@@ -71,6 +71,7 @@ def cross_checks(raw: Mapping[str, Any]) -> list[Problem]:
         _targets_known,
         _training_fits,
         _windows_fit,
+        _seeds_differ,
         _waivers_known,
         _judge_fits,
     )
@@ -253,6 +254,18 @@ def _windows_fit(raw: Mapping[str, Any]) -> Iterable[Problem]:
             f"is {parity.window_tokens}, over tokens ({parity.tokens})",
             "at most parity.tokens",
         )
+
+
+def _seeds_differ(raw: Mapping[str, Any]) -> Iterable[Problem]:
+    """Refuse a seed that is trained with already: the same training twice would look like agreement."""
+    evaluate, train = _table(Evaluate, raw, "evaluate"), _table(Train, raw, "train")
+    key = ("evaluate", "training_seeds")
+    if evaluate is None:
+        return
+    if train is not None and train.seed in evaluate.training_seeds:
+        yield Problem(key, f"names {train.seed}, which is train.seed", "further seeds")
+    for seed in _repeated(map(str, evaluate.training_seeds)):
+        yield Problem(key, f"names {seed} twice", "each seed once")
 
 
 def _judge_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:

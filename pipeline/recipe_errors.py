@@ -19,9 +19,6 @@ if typing.TYPE_CHECKING:
 
 KeyPath = tuple[str | int, ...]
 
-_TAGGED = ("base", "data")
-"""Tables that come in several kinds, told apart by their key `source`."""
-
 _SHOWN_CHARS = 60
 """Characters of a wrong value that a message shows."""
 
@@ -162,13 +159,13 @@ def _child(value: Any, part: str | int) -> Any:
 
 def _problem(detail: ErrorDetails, raw: Mapping[str, Any], root: type[BaseModel]) -> Problem:
     """Translate one of pydantic's errors."""
-    key, value = _without_tag(detail["loc"]), detail.get("input")
+    key, value = _without_tags(detail["loc"], root), detail.get("input")
     if detail["type"] == "missing":
         return Problem(key, "is missing", _described(key, raw, root))
     if detail["type"] == "extra_forbidden":
         return _unknown(key, value, raw, root)
     if detail["type"].startswith("union_tag"):
-        return _unknown_kind(key, value)
+        return _unknown_kind(key, value, root)
     if detail["type"] in _EXPECTED:
         expected = "a list of tables, each headed [[waivers]]" if key == ("waivers",) else _EXPECTED[detail["type"]]
         return Problem(key, f"is {kind_of(value)} ({shown(value)})", expected)
@@ -192,10 +189,12 @@ def _limit(detail: ErrorDetails) -> str:
     return expected[:1].lower() + expected[1:]
 
 
-def _unknown_kind(key: KeyPath, value: Any) -> Problem:
+def _unknown_kind(key: KeyPath, value: Any, root: type[BaseModel]) -> Problem:
     """Say that the `source` of a table of several kinds is missing or not known."""
-    models = models_in(Recipe.model_fields[str(key[0])].annotation)
-    kinds = [typing.get_args(model.model_fields["source"].annotation)[0] for model in models]
+    models = [root]
+    for part in key:
+        models = models_in(models[0].model_fields[str(part)].annotation)
+    kinds = [_kind(model) for model in models]
     expected = f"one of {', '.join(kinds)}"
     kind = value.get("source") if isinstance(value, Mapping) else None
     if kind is None:
@@ -203,9 +202,24 @@ def _unknown_kind(key: KeyPath, value: Any) -> Problem:
     return Problem((*key, "source"), f"is {shown(kind)}", expected, did_you_mean(str(kind), kinds))
 
 
-def _without_tag(loc: tuple[str | int, ...]) -> KeyPath:
+def _without_tags(loc: tuple[str | int, ...], root: type[BaseModel]) -> KeyPath:
     """Drop the kind that pydantic puts behind a table of several kinds: `base.hub.repo` is `base.repo`."""
-    return (loc[0], *loc[2:]) if len(loc) > 1 and loc[0] in _TAGGED else loc
+    key: list[str | int] = []
+    models = [root]
+    for part in loc:
+        if len(models) > 1:
+            models = [model for model in models if _kind(model) == part]
+            continue
+        key.append(part)
+        field = models[0].model_fields.get(str(part)) if models else None
+        if not isinstance(part, int):
+            models = models_in(field.annotation) if field else []
+    return tuple(key)
+
+
+def _kind(model: type[BaseModel]) -> str:
+    """Return the `source` that tells a table of this kind from others in its place."""
+    return str(typing.get_args(model.model_fields["source"].annotation)[0])
 
 
 def _described(key: KeyPath, raw: Mapping[str, Any], root: type[BaseModel]) -> str:

@@ -1,4 +1,4 @@
-"""A base model from a local folder."""
+"""A model from a local folder: the base, or the one that scores."""
 
 from __future__ import annotations
 
@@ -14,15 +14,11 @@ if TYPE_CHECKING:
     from pipeline.stages.stage import HostJob
 
 
-def model_files(folder: Path) -> dict[str, Path]:
-    """Return the files of the base model in `folder`, name → path. Raises FetchError where there is none."""
+def model_files(folder: Path, key: str = "base.path") -> dict[str, Path]:
+    """Return the files of the model in `folder`, name → path. Raises FetchError, with the recipe's key, without one."""
     if not folder.is_dir():
-        message = (
-            "the folder of the base model does not exist"
-            if not folder.exists()
-            else "the base model's path is no folder"
-        )
-        raise FetchError(message, where=str(folder), advice="correct base.path; it is relative to the recipe file")
+        message = "the folder of the model does not exist" if not folder.exists() else "the model's path is no folder"
+        raise FetchError(message, where=str(folder), advice=f"correct {key}; it is relative to the recipe file")
     with explained(folder):
         names = [path.name for path in folder.iterdir() if path.is_file()]
     check_names(names, str(folder))
@@ -30,7 +26,7 @@ def model_files(folder: Path) -> dict[str, Path]:
 
 
 def fetch_folder(files: dict[str, Path], licence: str, job: HostJob) -> None:
-    """Copy a base model's files into the job's output and check them there.
+    """Copy a model's files into the job's output and check them there.
 
     Writes `base.json`: source, licence, number of parameters. The folder's path is not in it: the
     same model elsewhere gives the same bytes.

@@ -1,4 +1,4 @@
-"""Which files make up a base model, and what must hold of them before anything loads them.
+"""Which files make up a model, and what must hold of them before anything loads them.
 
 Nothing here runs or unpickles what it reads: JSON and the headers of safetensors only.
 """
@@ -27,11 +27,12 @@ ALLOWED = (
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
+    "vocab.txt",
     "merges.txt",
     "chat_template.jinja",
     "chat_template.json",
 )
-"""Files of a base model that are fetched, all at its top: configuration, tokenizer, safetensors. No code, no pickle."""
+"""Files of a model that are fetched, all at its top: configuration, tokenizer, safetensors. No code, no pickle."""
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 
@@ -40,30 +41,30 @@ _HEADER_LIMIT = 100_000_000
 
 
 def allowed(names: Iterable[str]) -> list[str]:
-    """Return the names that belong to a base model, sorted."""
+    """Return the names that belong to a model, sorted."""
     return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in ALLOWED))
 
 
 def check_names(names: Iterable[str], where: str) -> None:
-    """Refuse a list of files that cannot be a base model: no configuration, no tokenizer, no safetensors."""
+    """Refuse a list of files that cannot be a model: no configuration, no tokenizer, no safetensors."""
     found = list(names)
     if "config.json" not in found:
         message = "there is no config.json, so this is not a model in Hugging Face layout"
         raise FetchError(message, where=where, advice="name the folder that holds config.json")
     if not any(name.endswith(".safetensors") for name in allowed(found)):
         pickles = sorted(name for name in found if any(fnmatchcase(name, pattern) for pattern in PICKLES))
-        message = "the base model has no safetensors weights"
+        message = "the model has no safetensors weights"
         if pickles:
             message += f", only {', '.join(pickles[:3])}, and a pickle can run any code when it is loaded"
         advice = "take a revision with safetensors, or, if you trust it, load it yourself and call save_pretrained"
         raise FetchError(message, where=where, advice=advice)
-    if not {"tokenizer.json", "tokenizer.model", "vocab.json"} & set(found):
-        message = "there is no tokenizer (tokenizer.json, tokenizer.model or vocab.json)"
+    if not {"tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"} & set(found):
+        message = "there is no tokenizer (tokenizer.json, tokenizer.model, vocab.json or vocab.txt)"
         raise FetchError(message, where=where, advice="add the tokenizer's files from the model's own repository")
 
 
 def check_model(folder: Path, where: str, *, quantized: bool = False) -> int:
-    """Check the files of a base model in `folder`; return its number of stored weights.
+    """Check the files of a model in `folder`; return its number of stored weights.
 
     Raises FetchError for code in its configuration, quantized weights (unless `quantized`), a broken
     or cut safetensors file, and shards that do not fit the index. `where` is what the message names.
@@ -86,9 +87,9 @@ def check_configuration(name: str, content: bytes, where: str, *, quantized: boo
     found = value if isinstance(value, dict) else {}
     if found.get("auto_map") or found.get("trust_remote_code"):
         message = f"{name} asks for code from the model's repository (auto_map), which is never run"
-        raise FetchError(message, where=where, advice="take a base model whose architecture transformers itself knows")
+        raise FetchError(message, where=where, advice="take a model whose architecture transformers itself knows")
     if name == "config.json" and found.get("quantization_config") and not quantized:
-        message = "the base model is quantized, and an adapter can only be merged into 16-bit weights"
+        message = "the model is quantized: an adapter is merged into 16-bit weights, and BERTScore wants whole ones"
         raise FetchError(
             message, where=where, advice="name the 16-bit model as base; a 4-bit copy belongs to [base.training]"
         )

@@ -22,7 +22,7 @@ from pipeline.fetching.hub import NoBar, Repository, endpoint, retried
 from pipeline.fetching.model_files import allowed, check_configuration, check_names
 from pipeline.files import write_atomic
 from pipeline.loading import find_recipe, load_recipe
-from pipeline.recipe import HubBase, HubWeights
+from pipeline.recipe import HubBase, HubScorer, HubWeights, Recipe
 from pipeline.toml_text import split_key, split_lines, table_span
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PinResult:
 
 
 def pin(argument: str | Path, *, emit: Callable[..., None], revision: str = "main") -> dict[str, str]:
-    """Pin the base model of a recipe, and its 4-bit copy where it has one, in the recipe's file.
+    """Pin the models of the hub that a recipe names (base, its 4-bit copy, scorer), in the recipe's file.
 
     The file is replaced at once, its comments and order kept. Returns the sha256 of every pinned
     file as `owner/name/file`. Raises what `look_up` raises.
@@ -87,13 +87,11 @@ def look_up(argument: str | Path, *, revision: str = "main") -> PinResult:
     FetchError when the hub does not answer as it should.
     """
     path = find_recipe(argument)
-    base = load_recipe(path).base
-    if not isinstance(base, HubBase):
-        message = f"the base model's source is {base.source!r}: there is nothing to pin"
-        raise RecipeError(message, where=str(path), advice='only a base with source = "hub" is pinned')
-    tables: dict[str, HubBase | HubWeights] = {"base": base}
-    if base.training is not None:
-        tables["base.training"] = base.training
+    recipe = load_recipe(path)
+    tables = hub_tables(recipe)
+    if not tables:
+        message = f"the base model's source is {recipe.base.source!r}: there is nothing to pin"
+        raise RecipeError(message, where=str(path), advice='only models with source = "hub" are pinned')
     pinned = tuple(_ask(table, weights, revision) for table, weights in tables.items())
     before = path.read_bytes().decode("utf-8-sig")
     text = "\n".join(split_lines(before))
@@ -104,7 +102,19 @@ def look_up(argument: str | Path, *, revision: str = "main") -> PinResult:
     return PinResult(path, text, pinned, changed=text != before)
 
 
-def _ask(table: str, weights: HubBase | HubWeights, revision: str) -> Pinned:
+def hub_tables(recipe: Recipe) -> dict[str, HubBase | HubWeights | HubScorer]:
+    """Return the tables of a recipe that name a model of the hub."""
+    found: dict[str, HubBase | HubWeights | HubScorer] = {}
+    if isinstance(recipe.base, HubBase):
+        found["base"] = recipe.base
+        if recipe.base.training is not None:
+            found["base.training"] = recipe.base.training
+    if isinstance(recipe.evaluate.bertscore, HubScorer):
+        found["evaluate.bertscore"] = recipe.evaluate.bertscore
+    return found
+
+
+def _ask(table: str, weights: HubBase | HubWeights | HubScorer, revision: str) -> Pinned:
     """Ask the hub for the files of a model at its revision, and find the sha256 of each."""
     asked = weights.revision or revision
     where = Repository(weights.repo, asked).where
@@ -120,7 +130,7 @@ def _ask(table: str, weights: HubBase | HubWeights, revision: str) -> Pinned:
     repository = Repository(weights.repo, info.sha)
     listed = {item.rfilename: item for item in info.siblings or []}
     check_names([name for name in listed if "/" not in name], repository.where)
-    quantized = table != "base"
+    quantized = table == "base.training"
     files = {name: _digest(repository, listed[name], quantized=quantized) for name in allowed(listed)}
     _check_unchanged(repository, weights, files)
     return Pinned(table, repository, files)
@@ -157,7 +167,9 @@ def _read(repository: Repository, name: str) -> bytes:
     return stream.getvalue()
 
 
-def _check_unchanged(repository: Repository, weights: HubBase | HubWeights, files: Mapping[str, str]) -> None:
+def _check_unchanged(
+    repository: Repository, weights: HubBase | HubWeights | HubScorer, files: Mapping[str, str]
+) -> None:
     """Refuse to replace a digest of a revision that the recipe pinned before: a commit does not change."""
     for name, sha256 in weights.files.items():
         if weights.revision and files.get(name, sha256) != sha256:

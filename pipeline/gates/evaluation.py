@@ -9,9 +9,25 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline.gates.improvement import TUNED
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 from pipeline.stages.forms import BASE, forms_of
+
+
+class EvaluationLimits(BaseModel):
+    """Limits of these gates, table `[gates.evaluation]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    forgetting_kl_warn: float = Field(
+        0.1,
+        gt=0,
+        description="Nats per token by which the tuned model may leave the base on neutral text; over it a warning."
+        " Source: a guess for large models, to be calibrated.",
+    )
 
 
 def complete(evidence: Evidence) -> Sequence[Verdict]:
@@ -35,6 +51,11 @@ def complete(evidence: Evidence) -> Sequence[Verdict]:
         for name, metric in found["metrics"].items()
         for form in forms
         if not _is_told(metric["values"].get(form))
+    ]
+    missing += [
+        f"{name} over the trainings has neither value nor reason"
+        for name, one in found["seeds"]["metrics"].items()
+        if not _is_told({"value": one["mean"], "reason": one["reason"]})
     ]
     return (
         check.judged(
@@ -87,6 +108,41 @@ def _question(row: Mapping[str, Any]) -> str:
     return "".join(unicodedata.normalize("NFKC", "\n".join(values)).casefold().split())
 
 
+def forgetting(evidence: Evidence) -> Sequence[Verdict]:
+    """Warn when the tuned model has moved far from the base on text that has nothing to do with the task."""
+    limit = evidence.recipe.gates.evaluation.forgetting_kl_warn
+    check = Check(
+        "evaluation.forgetting", "KL base → tuned on neutral text", "nats per token", f"<= {limit:g}", "recipe value"
+    )
+    metrics = (read_mapping(evidence.folder, "evaluation.json") or {}).get("metrics", {})
+    if not {"forgetting_kl", "neutral_loss"} <= set(metrics):
+        return (check.not_measured("evaluation.json is not there, or holds no measure of neutral text"),)
+    tuned = metrics["forgetting_kl"]["values"][TUNED]
+    if tuned["value"] is None:
+        return (check.not_measured(tuned["reason"]),)
+    return (
+        check.judged(
+            tuned["value"],
+            fails=False,
+            warns=tuned["value"] > limit,
+            cause="the training changed more than the task asks for: too many steps, too high a rate or LoRA scale",
+            advice="fewer epochs, a lower learning rate or a smaller LoRA scale; or mix in rows of other kinds",
+            evidence=_distances(metrics),
+        ),
+    )
+
+
+def _distances(metrics: Mapping[str, Any]) -> list[str]:
+    """Return what the neutral text told of each form: its divergence with an interval, its loss."""
+    losses = metrics["neutral_loss"]["values"]
+    told = [f"loss of the base {losses[BASE]['value']} nats per token"]
+    for one in metrics["forgetting_kl"]["differences"]:
+        if one["against"] == BASE and one["difference"] is not None:
+            interval = f"{one['low']} to {one['high']}"
+            told.append(f"{one['form']}: KL {one['difference']} ({interval}), loss {losses[one['form']]['value']}")
+    return told
+
+
 def baseline(evidence: Evidence) -> Sequence[Verdict]:
     """Fail when the base has other values here than it had alone, before the training."""
     check = Check(
@@ -114,4 +170,4 @@ def _values(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: metric["values"].get(BASE) for name, metric in found["metrics"].items()}
 
 
-evaluation_gates: tuple[Gate, ...] = (complete, held_out, baseline)
+evaluation_gates: tuple[Gate, ...] = (complete, held_out, baseline, forgetting)

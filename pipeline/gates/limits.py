@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.gates.data import DataLimits
+from pipeline.gates.evaluation import EvaluationLimits
 from pipeline.gates.generation import GenerationLimits
 from pipeline.gates.llm_judge import JudgeLimits
 from pipeline.gates.parity import ParityLimits
@@ -22,4 +23,5 @@ class GateLimits(BaseModel):
     training: TrainingLimits = TrainingLimits()
     generation: GenerationLimits = GenerationLimits()
     parity: ParityLimits = ParityLimits()
+    evaluation: EvaluationLimits = EvaluationLimits()
     judge: JudgeLimits = JudgeLimits()

@@ -16,7 +16,7 @@ FILES = ("verify-f16", "verify-quant")
 STAGES: dict[str, tuple[str, ...]] = {
     "data": ("prepare",),
     "preflight": ("preflight",),
-    "training": ("train",),
+    "training": ("train", "train-seed"),
     "generation": FORMS,
     "merge": ("merge",),
     "quantization": ("quantize",),
@@ -500,6 +500,13 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "0, and more than half are of the validation split, which chose the checkpoint",
         "seed 003: 133 questions to train on and the same 133 to test with",
+    ),
+    "evaluation.forgetting": GateName(
+        "divergence of the tuned model from the base on text that has nothing to do with the task",
+        "nats per token",
+        "",
+        "over {evaluation.forgetting_kl_warn}",
+        "a guess for large models, to be calibrated; the seedling's own is in its recipe, from sound runs",
     ),
     "evaluation.baseline": GateName(
         "values of the base that differ between `evaluate-base`, before the training, and `evaluate`",

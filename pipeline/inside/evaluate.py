@@ -11,17 +11,23 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from . import compare, numerics
 from .job import Job, JobError, progress, read_json, read_jsonl, write_json, write_jsonl
-from .scoring import bootstrap, forms, listed, tables, text_loss, words
+from .scoring import bootstrap, forms, listed, tables, text_loss, trainings, words
 from .scoring.forms import DIGITS, Asked, Form
 from .scoring.measures import MEASURES, Scores, Text, folded
+from .scoring.words import normalized
+from .top_logits import Windows
 from .unanswerable import KIND as UNANSWERABLE
 
 BASE: Final = "verify-base"
 TUNED: Final = "verify-hf"
 REFERENCES: Final = "references"
 FACT_MEASURES: Final = ("fact_accuracy", "wrong_facts")
+_NO_SCORER: Final = "the recipe names no model for it (table evaluate.bertscore)"
+_NOT_FINITE: Final = "logits over the text are no finite numbers"
 _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of the training text"
 
 
@@ -36,27 +42,42 @@ def main(job: Job) -> None:
 def evaluated(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return what is written: every measure of the job's forms, and the answers with their scores.
 
-    Parameters: `forms`, the stages that made the model speak, base first, and `language` (`ja` or `any`).
-    Inputs: one of each form's name, `preflight` (prompts with references), `data` (train.jsonl).
+    Parameters: `forms`, the stages that made the model speak, base first; `seeds`, each seed of the training with the
+    stage that made its adapter speak, the recipe's own first; `language` (`ja` or `any`); `bertscore` (layer, idf)
+    where there is an input `scorer` (model folder). Other inputs: one of each stage's name, `preflight` (prompts with
+    references, texts), `data` (train.jsonl).
     """
-    names = job.parameters["forms"]
+    numerics.hold()
+    names, tuned = job.parameters["forms"], dict(job.parameters["seeds"])
     asked = read_prompts(job)
-    answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in names}
+    everybody = list(dict.fromkeys([*names, *tuned.values()]))
+    answers = {name: greedy_answers(job.inputs[name], name, asked.prompts) for name in everybody}
     text = read_json(job.inputs["preflight"] / "parity.json")
     held_out = text.get("held_out", True)
+    neutral = read_json(job.inputs["preflight"] / "neutral.json")
+    base = read_neutral(job.inputs[BASE], BASE, neutral["windows"])
+    likeness, scorer = bert_scores(job, asked, answers)
     scored: dict[str, Form] = {}
-    for name in names:
+    for name in everybody:
         losses = window_losses(job.inputs[name], name, text["windows"]) if held_out else _ON_TRAINING_TEXT
-        scored[name] = forms.score(asked, answers[name], losses)
-        progress("evaluate.form", len(scored), len(names))
+        found = {"loss": losses, **neutral_windows(base, job.inputs[name], name, neutral["windows"])}
+        scored[name] = forms.score(asked, answers[name], found, {"bertscore": likeness[name]})
+        progress("evaluate.form", len(scored), len(everybody))
     unknown = read_kind(job, UNANSWERABLE)
-    guesses = {name: greedy_answers(job.inputs[name], name, unknown) for name in names}
+    guesses = {name: greedy_answers(job.inputs[name], name, unknown) for name in everybody}
     opened = {name: forms.score_open(rows, in_japanese=asked.in_japanese) for name, rows in guesses.items()}
+    shown = {name: scored[name] for name in names}
     lists = {
-        "facts": listed.wrong_facts(asked.prompts, answers),
-        "unanswerable": listed.open_questions(unknown, guesses, opened, scored),
+        "facts": listed.wrong_facts(asked.prompts, {name: answers[name] for name in names}),
+        "unanswerable": listed.open_questions(unknown, {name: guesses[name] for name in names}, opened, shown),
     }
-    return {**compared(asked, scored, opened), **lists}, answer_rows(asked, answers, scored)
+    evaluation = {
+        **compared(asked, shown, {name: opened[name] for name in names}),
+        **lists,
+        "scorer": scorer,
+        "seeds": over_seeds(asked, tuned, scored, opened),
+    }
+    return evaluation, answer_rows(asked, answers, shown)
 
 
 def read_prompts(job: Job) -> Asked:
@@ -93,22 +114,77 @@ def greedy_answers(folder: Path, name: str, prompts: Sequence[Mapping[str, Any]]
     return [rows[one["id"]] for one in prompts]
 
 
-def window_losses(folder: Path, name: str, windows: Sequence[Sequence[int]]) -> bootstrap.Counts | str:
+def window_losses(folder: Path, name: str, windows: Windows) -> bootstrap.Counts | str:
     """Return a form's loss on each window of the held-out text, or why there is none.
 
     Raises `JobError` when it did not read every position.
     """
     if read_json(folder / "forward.json")["mean_nll"] is None:
-        return "logits over the text are no finite numbers"
-    records = np.load(folder / "logits.npy", mmap_mode="r")
-    lengths = [len(window) for window in windows]
-    if records.shape != (sum(lengths),):
+        return _NOT_FINITE
+    records = read_records(folder / "logits.npy", name, windows, "held-out text")
+    return text_loss.of_windows(records, [len(window) for window in windows])
+
+
+def read_neutral(folder: Path, name: str, windows: Windows) -> compare.Form | str:
+    """Return what a form published on the neutral text, or why there is nothing to measure.
+
+    Raises `JobError` when it did not read every position.
+    """
+    forward = read_json(folder / "forward.json")["neutral"]
+    if forward["mean_nll"] is None:
+        return _NOT_FINITE
+    return compare.Form(
+        read_records(folder / "neutral-logits.npy", name, windows, "neutral text"), forward["vocabulary"]
+    )
+
+
+def neutral_windows(
+    base: compare.Form | str, folder: Path, name: str, windows: Windows
+) -> dict[str, bootstrap.Counts | str]:
+    """Return a form's divergence from the base and its loss on each window of the neutral text, or why not."""
+    form, lengths = read_neutral(folder, name, windows), [len(window) for window in windows]
+    if isinstance(form, str):
+        return {"forgetting_kl": form, "neutral_loss": form}
+    distance = base if isinstance(base, str) else text_loss.divergences(base, form, lengths)
+    return {"forgetting_kl": distance, "neutral_loss": text_loss.of_windows(form.records, lengths)}
+
+
+def bert_scores(
+    job: Job, asked: Asked, answers: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> tuple[dict[str, list[float | None] | str], dict[str, Any] | None]:
+    """Return each form's BERTScore on every prompt, or why there is none, and what the scorer is."""
+    if "scorer" not in job.inputs:
+        return dict.fromkeys(answers, _NO_SCORER), None
+    from .scoring import bert  # noqa: PLC0415 - transformers takes seconds, and most recipes name no scorer
+
+    wanted = job.parameters["bertscore"]
+    scorer = bert.Scorer(job.inputs["scorer"], wanted["layer"], idf=wanted["idf"])
+    references = [one.text for one in asked.references]
+    texts = {name: [normalized(row["text"]) for row in rows] for name, rows in answers.items()}
+    scorer.read(
+        (text for found in texts.values() for text in found),
+        references,
+        lambda done, total: progress("evaluate.bertscore", done, total),
+    )
+    found: dict[str, list[float | None] | str] = {
+        name: [_round(scorer.f1(answer, reference)) for answer, reference in zip(written, references, strict=True)]
+        for name, written in texts.items()
+    }
+    source = read_json(job.inputs["scorer"] / "base.json")
+    return found, {**source, **wanted, "kind": scorer.kind, "texts_as_long_as_it_reads": scorer.full}
+
+
+def read_records(path: Path, name: str, windows: Windows, text: str) -> NDArray[Any]:
+    """Return a form's records, memory-mapped. Raises `JobError` unless there is one for every position of the text."""
+    records: NDArray[Any] = np.load(path, mmap_mode="r")
+    positions = sum(map(len, windows))
+    if records.shape != (positions,):
         raise JobError(
-            f"{name} published {len(records)} positions, the held-out text has {sum(lengths)}.",
-            where=f"{name}/logits.npy",
+            f"{name} published {len(records)} positions, the {text} has {positions}.",
+            where=f"{name}/{path.name}",
             advice="Run that stage again. A form that did not read everything cannot be scored.",
         )
-    return text_loss.of_windows(records, lengths)
+    return records
 
 
 def compared(asked: Asked, scored: Mapping[str, Form], opened: Mapping[str, Form]) -> dict[str, Any]:
@@ -128,7 +204,11 @@ def compared(asked: Asked, scored: Mapping[str, Form], opened: Mapping[str, Form
             "better": measure.better or "neither",
             "values": values,
             "differences": [
-                {"against": first, "form": second, **forms.difference(name, found[first], found[second], references)}
+                {
+                    "against": first,
+                    "form": second,
+                    **trainings.of_one(forms.difference(name, found[first], found[second], references)),
+                }
                 for first, second in pairs(list(scored))
             ],
         }
@@ -144,6 +224,22 @@ def compared(asked: Asked, scored: Mapping[str, Form], opened: Mapping[str, Form
     }
 
 
+def over_seeds(
+    asked: Asked, tuned: Mapping[int, str], scored: Mapping[str, Form], opened: Mapping[str, Form]
+) -> dict[str, Any]:
+    """Return what the trainings with several seeds show, measure by measure; no measures where there is one seed.
+
+    `tuned` names the form of each seed; `scored` and `opened` are as in `compared`.
+    """
+    references = forms.describe_references(asked)
+    metrics = {}
+    for name, measure in MEASURES.items() if len(tuned) > 1 else ():
+        found = opened if measure.unanswerable else scored
+        each = {seed: found[form] for seed, form in tuned.items()}
+        metrics[name] = trainings.compared(name, found[BASE], each, references)
+    return {"trainings": list(tuned), "least": trainings.LEAST, "metrics": metrics}
+
+
 def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
     """Return what is held against what: every tuned form against the base, every later one against the adapter."""
     later = [name for name in names if name not in (BASE, TUNED)]
@@ -152,7 +248,7 @@ def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
 
 def _value(form: Form, name: str) -> dict[str, Any]:
     value = form.values[name]
-    return {"value": None if value is None else round(value, DIGITS), "reason": form.why.get(name)}
+    return {"value": _round(value), "reason": form.why.get(name)}
 
 
 def answer_rows(
@@ -178,4 +274,8 @@ def answer_rows(
 
 
 def _rounded(scores: Scores) -> Scores:
-    return {name: None if value is None else round(value, DIGITS) for name, value in scores.items()}
+    return {name: _round(value) for name, value in scores.items()}
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)

@@ -1,4 +1,4 @@
-"""Make a GGUF form of the model speak with llama.cpp, and write its highest logits over the parity text.
+"""Make a GGUF form of the model speak with llama.cpp, and write its highest logits over parity and neutral text.
 
 Prompts come as the ids that the training tokenizer gave them, so that this measures the model alone;
 what llama.cpp's own tokenizer makes of the same texts is written beside it and judged separately.
@@ -22,7 +22,7 @@ from .tokenize_gguf import made_control, metadata, the_file, token_rows
 
 
 def main(job: Job) -> None:
-    """Write `tokens.jsonl`, `metadata.json`, `generations.jsonl`, `logits.npy` and `forward.json`.
+    """Write `tokens.jsonl`, `metadata.json`, `generations.jsonl`, `logits.npy`, `neutral-logits.npy`, `forward.json`.
 
     Inputs: `gguf`, a folder with one GGUF file, and `prompts`, what preflight published. Parameters:
     `generate` (section of the recipe) and `terminator` (the text of the token that ends an answer).
@@ -41,7 +41,10 @@ def main(job: Job) -> None:
         rows = generations(model, prompts, job.parameters["generate"], terminator)
         write_jsonl(job.output / "generations.jsonl", rows)
         windows = read_json(job.inputs["prompts"] / "parity.json")["windows"]
-        write_json(job.output / "forward.json", forward(model, windows, prompts, terminator, job.output / "logits.npy"))
+        found = forward(model, windows, prompts, terminator, job.output / "logits.npy")
+        neutral = read_json(job.inputs["prompts"] / "neutral.json")["windows"]
+        found["neutral"] = write_logits(model, neutral, job.output / "neutral-logits.npy")
+        write_json(job.output / "forward.json", found)
 
 
 def generations(

@@ -1,7 +1,8 @@
-"""Make a Hugging Face form of the model speak, and write its highest logits over the parity text.
+"""Make a Hugging Face form of the model speak, and write its highest logits over parity and neutral text.
 
 The inputs say which form: `base` alone, `base` with `adapter`, or the merged `model`; `prompts` is
-what preflight published. An adapter that was trained on 4 bits is run on the base as training saw it.
+what preflight published. An adapter that was trained on 4 bits is run on the base as training saw it. With the
+parameter `only_scored` only the held-out prompts are answered, greedily, and no length is tried.
 """
 
 from __future__ import annotations
@@ -27,20 +28,26 @@ ROWS = 128
 
 
 def main(job: Job) -> None:
-    """Write `generations.jsonl`, `logits.npy` and `forward.json`."""
+    """Write `generations.jsonl`, `logits.npy`, `neutral-logits.npy` and `forward.json`."""
     numerics.hold(job.parameters["generate"]["seed"])
     model, folder = load(job)
     tokenizer = load_tokenizer(folder)
     terminator = job.parameters["terminator"]
     terminator = only_id(tokenizer.encode(terminator, add_special_tokens=False), terminator, "this tokenizer")
     prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
-    rows = generations(model, tokenizer, prompts, job.parameters["generate"], terminator)
+    only_scored = job.parameters.get("only_scored", False)
+    if only_scored:
+        prompts = [prompt for prompt in prompts if prompt["kind"] != "seen"]
+    rows = generations(model, tokenizer, prompts, job.parameters["generate"], terminator, greedy_alone=only_scored)
     write_jsonl(job.output / "generations.jsonl", rows)
     windows = read_json(job.inputs["prompts"] / "parity.json")["windows"]
     started = time.perf_counter()
     forward = write_logits(model, windows, job.output / "logits.npy")
     measured("verify.prompt-tokens-per-second", forward["positions"] / (time.perf_counter() - started), "tokens/s")
-    forward["checks"] = checks(model, windows, [prompt["ids"] for prompt in prompts], terminator)
+    neutral = read_json(job.inputs["prompts"] / "neutral.json")["windows"]
+    forward["neutral"] = write_logits(model, neutral, job.output / "neutral-logits.npy")
+    if not only_scored:
+        forward["checks"] = checks(model, windows, [prompt["ids"] for prompt in prompts], terminator)
     write_json(job.output / "forward.json", forward)
 
 
@@ -63,10 +70,16 @@ def load(job: Job) -> tuple[Any, Path]:
 
 
 def generations(
-    model: Any, tokenizer: Any, prompts: Sequence[dict[str, Any]], generate: dict[str, Any], terminator: int
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[dict[str, Any]],
+    generate: dict[str, Any],
+    terminator: int,
+    *,
+    greedy_alone: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return the rows of `generations.jsonl`: for every prompt one greedy answer and one seeded sample."""
-    wanted = asked(prompts, generate)
+    """Return the rows of `generations.jsonl`: for every prompt one greedy answer and, unless alone, a seeded sample."""
+    wanted = [one for one in asked(prompts, generate) if one[1] == "greedy" or not greedy_alone]
     text_of = partial(tokenizer.decode, skip_special_tokens=False)
     started, count = time.perf_counter(), 0
     rows: list[dict[str, Any]] = []

@@ -1,6 +1,6 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
-Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json` and `vocabulary.gguf` for the later stages, and
+Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json`, `neutral.json` and `vocabulary.gguf` for the later stages, and
 `preflight.json`, what the gates judge. Of the safetensors files only the headers are read, and a few rows where
 training loads a 4-bit copy.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    neutral_text,
     parity_text,
     same_base,
     sample_checks,
@@ -35,9 +36,10 @@ _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/'\":]+/)+")
 def main(job: Job) -> None:
     """Measure, choose the prompts, cut the parity text.
 
-    Parameters: `prompt`, `train`, `parity` (the recipe's tables), `prompts` (how many), `pre_tokenizer` (or None).
-    Inputs: `base` (model folder), `data` (the three splits), `vendor` (llama.cpp's tree), `training_base` where
-    training loads a 4-bit copy of the base, and `questions` where the recipe names some that the data do not answer.
+    Parameters: `prompt`, `train`, `parity` (the recipe's tables), `prompts` (how many), `pre_tokenizer` (or None),
+    `neutral` (source and tokens of the neutral text). Inputs: `base` (model folder), `data` (the three splits),
+    `vendor` (llama.cpp's tree), `training_base` where training loads a 4-bit copy of the base, and where the recipe
+    names them `neutral` (a text) and `questions` that the data do not answer.
     """
     parameters, base = job.parameters, job.inputs["base"]
     rows = read_rows(job.inputs["data"])
@@ -53,6 +55,7 @@ def main(job: Job) -> None:
     answered = [line for line in prompts if line["kind"] != unanswerable.KIND]
     sample_checks.check_prompts(findings, everything, samples, answered)
     windows = write_windows(job, samples, len(rows["train"]))
+    write_neutral(job, tokenizer)
     facts["vocabulary"]["largest_id"] = max(max(ids) for ids in samples)
     text = {
         "samples": findings.to_json(),
@@ -151,6 +154,14 @@ def write_windows(job: Job, samples: Sequence[Sequence[int]], trained: int) -> l
     seen = [] if windows else parity_text.parity_windows(samples, wanted["tokens"], wanted["window_tokens"])
     write_json(job.output / "parity.json", {"windows": windows} if windows else {"windows": seen, "held_out": False})
     return windows
+
+
+def write_neutral(job: Job, tokenizer: Any) -> None:
+    """Cut the neutral text into neutral.json, with its source."""
+    asked = job.parameters["neutral"]
+    texts = neutral_text.passages(asked, job.inputs.get("neutral"))
+    windows = neutral_text.windows(tokenizer, tokenizer_facts.chat_template(tokenizer), texts, asked["tokens"])
+    write_json(job.output / "neutral.json", {"source": asked["source"], "windows": windows})
 
 
 def vocabulary_sizes(tokenizer: Any, base: Path) -> dict[str, int | None]:

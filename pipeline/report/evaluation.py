@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ from pipeline.report.quantities import NOTHING, number, signed
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
     "Held-out text": ("loss", "perplexity"),
+    "Forgetting": ("forgetting_kl", "neutral_loss", "neutral_perplexity"),
     "Facts and abstention": ("fact_accuracy", "wrong_facts", "abstention", "false_abstention"),
     "Faults of the answers": ("training_copies", "empty", "unfinished", "english_mixed"),
     "Style": ("length", "keigo", "teineigo", "character_variety", "kana", "kanji", "latin"),
@@ -44,7 +46,7 @@ def evaluation_section(artifacts: Artifacts) -> Section:
     found = artifacts.json("evaluate", "evaluation.json")
     if not found:
         return Section("Evaluation", (Paragraph("Not evaluated."),))
-    tables = [*_tuned(found), *_forms(artifacts, found), *_not_measured(found)]
+    tables = [*_tuned(found), *_trainings(found), *_forms(artifacts, found), *_not_measured(found)]
     return Section("Evaluation", [_introduction(found), *forest(found), *tables])
 
 
@@ -59,8 +61,17 @@ def _introduction(found: Mapping[str, Any]) -> Paragraph:
     pieces.append(Code(found["words"]))
     for at, (name, text) in enumerate(found["signatures"].items()):
         pieces += [f"{', ' if at else '; '}{name} ", Code(text)]
-    pieces.append(". What each measure is blind to: docs/evaluation.md.")
+    if found["scorer"]:
+        pieces += ["; bertscore ", Code(_scorer(found["scorer"]))]
+    pieces.append(". What each measure is blind to: docs/evaluation.md. ")
+    pieces.append("Where a word says (one training), another seed might say otherwise.")
     return Paragraph(tuple(pieces))
+
+
+def _scorer(scorer: Mapping[str, Any]) -> str:
+    """Return what somebody needs to compute the same BERTScore: model, revision, layer, weights."""
+    name = f"{scorer['repo']}@{scorer['revision']}" if scorer["source"] == "hub" else scorer["kind"]
+    return f"{name}|layer:{scorer['layer']}|idf:{'yes' if scorer['idf'] else 'no'}|rescaled:no"
 
 
 def metrics_of(found: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
@@ -84,7 +95,7 @@ def forest(found: Mapping[str, Any], against: str = _BASE, form: str = _TUNED) -
         if one is None or one["low"] is None or one["low"] == one["high"] == 0:
             continue
         arrow = {"higher": " ↑", "lower": " ↓"}.get(metric["better"], "")
-        sign = _SIGNS.get(str(one["verdict"]).split(",", maxsplit=1)[0], "none")
+        sign = _SIGNS.get(word_of(str(one["verdict"])), "none")
         row = Interval(f"{name}{arrow}", one["difference"], one["low"], one["high"], sign)
         panels.setdefault(metric["unit"], []).append(row)
     if not panels:
@@ -129,7 +140,22 @@ def _told(one: Mapping[str, Any]) -> tuple[Words, Words, Words]:
 
 def verdict_badge(verdict: str) -> Badge:
     """Return what the interval shows."""
-    return Badge(verdict, _TONES.get(verdict.split(",", maxsplit=1)[0], "neutral"))
+    return Badge(verdict, _TONES.get(word_of(verdict), "neutral"))
+
+
+def word_of(verdict: str) -> str:
+    """Return a verdict without what follows its word: nearer to the references, one training."""
+    return re.split(r",| \(", verdict, maxsplit=1)[0]
+
+
+def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:
+    """Return what is known of the tuned model against the base: over the trainings where they allow a verdict."""
+    seeds = found["seeds"]
+    pooled = seeds["metrics"].get(name, {}).get("verdict")
+    if pooled is not None and len(seeds["trainings"]) >= seeds["least"]:
+        return str(pooled)
+    one = difference_of(found["metrics"][name], _BASE, _TUNED)
+    return None if one is None else one["verdict"]
 
 
 def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
@@ -152,7 +178,27 @@ def _marked(metric: Mapping[str, Any], form: str) -> Words:
     value = number(metric["values"][form]["value"])
     one = difference_of(metric, _TUNED, form)
     word = "" if one is None or one["verdict"] is None else one["verdict"].split(",")[0]
-    return (value, " ", verdict_badge(word)) if word in _TONES else value
+    return (value, " ", verdict_badge(word)) if word_of(word) in _TONES else value
+
+
+def _trainings(found: Mapping[str, Any]) -> list[Section]:
+    """Return what several trainings show together, where there are some."""
+    seeds = found["seeds"]
+    rows: list[Sequence[Words]] = []
+    for name in found["order"] if seeds["metrics"] else ():
+        one = seeds["metrics"][name]
+        if one["mean"] is not None:
+            each = [signed(of_seed["difference"]) for of_seed in one["differences"]]
+            _, interval, verdict = _told({**one, "difference": one["mean"]})
+            rows.append((name, *each, signed(one["mean"]), number(one["spread"]), interval, verdict))
+    if not rows:
+        return []
+    told = (
+        "Adapter against base, training by training. The interval is that of the mean, over other prompts and seeds; a"
+    )
+    needed = (f"{told} verdict needs ", number(seeds["least"]), " trainings, and is about the recipe.")
+    columns = ("metric", *(f"seed {seed}" for seed in seeds["trainings"]), "mean", "spread", "interval", "verdict")
+    return [Section(f"Over {len(seeds['trainings'])} trainings", (Paragraph(needed), Table(columns, rows)))]
 
 
 def _not_measured(found: Mapping[str, Any]) -> list[Block]:

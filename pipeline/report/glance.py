@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Facts, Inline, Link, Words
-from pipeline.report.evaluation import difference_of, metrics_of, verdict_badge
+from pipeline.report.evaluation import difference_of, metrics_of, tuned_verdict, verdict_badge, word_of
 from pipeline.report.quantities import number, share, signed, size
 from pipeline.report.verdicts import outcome_badge
 
@@ -39,12 +39,12 @@ def _better(artifacts: Artifacts) -> list[tuple[str, Words]]:
         return []
     verdicts: dict[str, list[str]] = {}
     for name, metric in metrics_of(found):
-        one = difference_of(metric, _BASE, _TUNED)
-        if metric["better"] != "neither" and one is not None and one["verdict"]:
-            verdicts.setdefault(one["verdict"], []).append(name)
+        told = tuned_verdict(found, name)
+        if metric["better"] != "neither" and told:
+            verdicts.setdefault(told, []).append(name)
     pieces: list[Inline] = []
-    for word in ("better", "worse"):
-        pieces += [verdict_badge(word), f" {', '.join(verdicts.pop(word))}; "] if word in verdicts else []
+    for told in sorted(told for told in verdicts if word_of(told) in ("better", "worse")):
+        pieces += [verdict_badge(told), f" {', '.join(verdicts.pop(told))}; "]
     others = sum(map(len, verdicts.values()))
     pieces += [number(others), " measures show no difference that is sure; see "] if others else ["see "]
     pieces.append(Link("Evaluation", "Evaluation"))

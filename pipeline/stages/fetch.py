@@ -6,11 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline.fetching.folder import fetch_folder, model_files
+from pipeline.fetching.neutral import fetch_neutral, neutral_file
 from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_file
 from pipeline.fetching.rows import fetch_rows, row_files
-from pipeline.recipe import FolderBase, HubBase, HubWeights, Recipe
+from pipeline.recipe import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, Recipe
 from pipeline.stages.stage import HostJob, Stage
 
 
@@ -18,7 +19,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return `fetch-base` and `fetch-data`.
 
     With them `fetch-training-base` where training loads 4-bit weights of its own, `fetch-overrules` where a person
-    overrules the cleaning, and `fetch-questions` where the recipe names questions that the data do not answer.
+    overrules the cleaning, and where the recipe names them `fetch-neutral` (a neutral text), `fetch-questions` (which
+    the data do not answer) and `fetch-scorer` (BERTScore's model).
     """
     found = [_base(recipe)]
     if isinstance(recipe.base, HubBase) and recipe.base.training is not None:
@@ -26,6 +28,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     found.append(_data(recipe))
     if recipe.data.overrules is not None:
         found.append(_overrules(recipe.data.overrules, recipe.folder))
+    if recipe.evaluate.neutral is not None:
+        found.append(_neutral(recipe.evaluate.neutral, recipe.folder))
+    if recipe.evaluate.bertscore is not None:
+        found.append(_scorer(recipe.evaluate.bertscore, recipe.folder))
     if recipe.evaluate.unanswerable is not None:
         found.append(_questions(recipe.evaluate.unanswerable, recipe.folder))
     return tuple(found)
@@ -37,17 +43,7 @@ def _base(recipe: Recipe) -> Stage:
     if isinstance(base, HubBase):
         return _hub("fetch-base", base, base.licence, quantized=False)
     if isinstance(base, FolderBase):
-        files = model_files(recipe.folder / base.path)
-        return Stage(
-            name="fetch-base",
-            family="fetch",
-            version=1,
-            environment="host",
-            parameters={"source": "folder", "licence": base.licence},
-            summary="base model from a folder",
-            host=partial(fetch_folder, files, base.licence),
-            outside=files,
-        )
+        return _folder("fetch-base", model_files(recipe.folder / base.path), base.licence, "base model from a folder")
     return Stage(
         name="fetch-base",
         family="fetch",
@@ -60,7 +56,29 @@ def _base(recipe: Recipe) -> Stage:
     )
 
 
-def _hub(name: str, weights: HubBase | HubWeights, licence: str, *, quantized: bool) -> Stage:
+def _scorer(scorer: FolderScorer | HubScorer, folder: Path) -> Stage:
+    """Describe where the model of BERTScore comes from. Raises FetchError when a folder is missing or no model."""
+    if isinstance(scorer, HubScorer):
+        return _hub("fetch-scorer", scorer, scorer.licence, quantized=False)
+    files = model_files(folder / scorer.path, "evaluate.bertscore.path")
+    return _folder("fetch-scorer", files, scorer.licence, "model of BERTScore from a folder")
+
+
+def _folder(name: str, files: dict[str, Path], licence: str, summary: str) -> Stage:
+    """Describe a copy of a model's files."""
+    return Stage(
+        name=name,
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "folder", "licence": licence},
+        summary=summary,
+        host=partial(fetch_folder, files, licence),
+        outside=files,
+    )
+
+
+def _hub(name: str, weights: HubBase | HubWeights | HubScorer, licence: str, *, quantized: bool) -> Stage:
     """Describe a download from the hub; everything that names its bytes is a parameter."""
     revision = weights.revision[:12] if weights.revision else "not pinned"
     parameters = {
@@ -128,6 +146,21 @@ def _overrules(name: str, folder: Path) -> Stage:
         summary=f"a person's overrules from {file.name}",
         host=partial(fetch_overrules, file),
         outside={file.name: file},
+    )
+
+
+def _neutral(name: str, folder: Path) -> Stage:
+    """Describe where the neutral text comes from. Raises FetchError when the file is missing or empty."""
+    file = neutral_file(name, folder)
+    return Stage(
+        name="fetch-neutral",
+        family="fetch",
+        version=1,
+        environment="host",
+        parameters={"source": "files"},
+        summary=f"neutral text from {file.name}",
+        host=partial(fetch_neutral, file),
+        outside={"neutral.txt": file},
     )
 
 

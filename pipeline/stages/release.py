@@ -8,7 +8,6 @@ from typing import Any
 
 from pipeline.inside.job import write_json
 from pipeline.recipe import Recipe
-from pipeline.stages.four_bit import training_base
 from pipeline.stages.stage import HostJob, Input, Stage
 
 CHAIN, CHECKSUMS = "chain.json", "SHA256SUMS"
@@ -17,17 +16,6 @@ CHAIN_SCHEMA = 1
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return the stage `release`. It takes every file of every stage for its digest only, and reads none."""
-    types = recipe.quantize.types
-    names = [
-        *(("fetch-overrules",) if recipe.data.overrules is not None else ()),
-        *(("fetch-questions",) if recipe.evaluate.unanswerable is not None else ()),
-        *(item.stage for item in training_base(recipe).values()),
-        *("fetch-data", "fetch-base", "prepare", "preflight", "verify-tokenizer", "verify-base", "evaluate-base"),
-        *("train", "verify-hf", "merge", "verify-merged", "convert", "verify-f16"),
-        *(f"quantize-{kind}" for kind in types),
-        *(f"verify-quant-{kind}" for kind in types),
-        *("compare", "evaluate", *(("judge",) if recipe.judge is not None else ()), "report"),
-    ]
     return (
         Stage(
             name="release",
@@ -41,10 +29,18 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             summary=f"{CHECKSUMS} and {CHAIN}",
             host=write_release,
-            inputs={name: Input(name) for name in names},
+            inputs={name: Input(name) for name in _before(recipe)},
             reads_verdicts=True,
         ),
     )
+
+
+def _before(recipe: Recipe) -> list[str]:
+    """Return every other stage of the recipe: none can be added that the chain does not hold."""
+    from pipeline.stages import registry  # noqa: PLC0415 - the registry itself lists this module
+
+    others = (module for module in registry.MODULES if module.__name__ != __name__)
+    return [stage.name for module in others for stage in module.stages(recipe)]
 
 
 def write_release(job: HostJob) -> None:

@@ -1,4 +1,4 @@
-"""`train`: an adapter on the base model, by supervised fine-tuning on the assistant's turns."""
+"""`train`: an adapter on the base model, by supervised fine-tuning on the assistant's turns; one for each seed."""
 
 from __future__ import annotations
 
@@ -12,27 +12,40 @@ from pipeline.stages.stage import Input, Stage
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
-    """Return the stage `train`. It waits for the gates before it but reads nothing of their stages."""
-    return (
-        Stage(
-            name="train",
-            family="train",
-            version=1,
-            environment="training",
-            parameters={**recipe.slice("train", "prompt"), "base": _name(recipe)},
-            summary=f"LoRA rank {recipe.train.lora.rank}, {recipe.train.epochs:g} epochs",
-            program="train",
-            after=("preflight", "verify-tokenizer"),
-            inputs={
-                "base": Input("fetch-base", MODEL_FILES),
-                "data": Input("prepare", ("train.jsonl", "validation.jsonl")),
-                **training_base(recipe),
-            },
-            gates=training_gates,
-            heavy=True,
-            tracked=True,
-            needs=_needs(recipe),
-        ),
+    """Return `train`, and `train-seed-<N>` for each further seed that the evaluation asks for.
+
+    They wait for the gates before them but read nothing of their stages. Further seeds also wait until the adapter of
+    the recipe's own seed has spoken well: a broken recipe is trained once.
+    """
+    summary = f"LoRA rank {recipe.train.lora.rank}, {recipe.train.epochs:g} epochs"
+    first = _training(recipe, "train", "train", recipe.train.seed, ("preflight", "verify-tokenizer"), summary)
+    further = (
+        _training(recipe, f"train-seed-{seed}", "train-seed", seed, ("verify-hf",), f"{summary}, seed {seed}")
+        for seed in recipe.evaluate.training_seeds
+    )
+    return (first, *further)
+
+
+def _training(recipe: Recipe, name: str, family: str, seed: int, after: tuple[str, ...], summary: str) -> Stage:
+    parameters = recipe.slice("train", "prompt")
+    return Stage(
+        name=name,
+        family=family,
+        version=1,
+        environment="training",
+        parameters={**parameters, "train": {**parameters["train"], "seed": seed}, "base": _name(recipe)},
+        summary=summary,
+        program="train",
+        after=after,
+        inputs={
+            "base": Input("fetch-base", MODEL_FILES),
+            "data": Input("prepare", ("train.jsonl", "validation.jsonl")),
+            **training_base(recipe),
+        },
+        gates=training_gates,
+        heavy=True,
+        tracked=True,
+        needs=_needs(recipe),
     )
 
 

@@ -8,7 +8,7 @@ from pipeline.recipe import Recipe
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 
-PROMPT_FILES = ("prompts.jsonl", "parity.json")
+PROMPT_FILES = ("prompts.jsonl", "parity.json", "neutral.json")
 """What every form of the model is made to read."""
 
 

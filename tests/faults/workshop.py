@@ -136,7 +136,8 @@ class Workshop:
         write_jsonl(folder / "prompts.jsonl", few)
         write_jsonl(folder / "tokens.jsonl", tokens)
         write_json(folder / "parity.json", {"windows": read_json(source / "parity.json")["windows"][:_WINDOWS]})
-        shutil.copyfile(source / "preflight.json", folder / "preflight.json")
+        for name in ("preflight.json", "neutral.json"):
+            shutil.copyfile(source / name, folder / name)
         return {"preflight": folder}
 
     def run(self, name: str, given: Given | None = None, recipe: Recipe | None = None) -> Judged:

@@ -26,7 +26,8 @@ def same_prompts(shop: Workshop) -> Path:
     """Ask the finished seedling's prompts, whatever was trained on, and read little text."""
     folder = shop.new("prompts")
     (folder / "prompts.jsonl").symlink_to(shop.made["preflight"] / "prompts.jsonl")
-    (folder / "parity.json").symlink_to(shop.small["preflight"] / "parity.json")
+    for name in ("parity.json", "neutral.json"):
+        (folder / name).symlink_to(shop.small["preflight"] / name)
     return folder
 
 
@@ -75,7 +76,8 @@ def line_breaks(shop: Workshop) -> Path:
         prompt["text"] = prompt["text"].replace("<|im_end|>", "\n<|im_end|>")
         prompt["ids"] = list(tokenizer.encode(prompt["text"], add_special_tokens=False))
     write_jsonl(folder / "prompts.jsonl", prompts)
-    (folder / "parity.json").symlink_to(shop.small["preflight"] / "parity.json")
+    for name in ("parity.json", "neutral.json"):
+        (folder / name).symlink_to(shop.small["preflight"] / name)
     return folder
 
 

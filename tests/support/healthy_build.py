@@ -164,6 +164,7 @@ def forward(loss: float = 2.0) -> Row:
         "vocabulary": 1664,
         "non_finite": 0,
         "mean_nll": loss,
+        "neutral": {"positions": 2048, "vocabulary": 1664, "non_finite": 0, "mean_nll": loss},
         "checks": {**lengths, "batch_1_vs_4": batch},
     }
 
@@ -222,8 +223,10 @@ def evaluation() -> Row:
         "intervals": {"level": 0.95, "resamples": 2000, "seed": 0, "least_pairs": 30},
         "words": "sudachipy-0.7.0-small-20261015-A",
         "signatures": {"bleu": "nrefs:1|case:mixed", "chrf": "nrefs:1|nc:6"},
+        "scorer": None,
+        "seeds": {"trainings": [42], "least": 3, "metrics": {}},
         "metrics": {
-            "bleu": metric("0 to 100", "higher", 4.5, 21.25, "better"),
+            "bleu": metric("0 to 100", "higher", 4.5, 21.25, "better (one training)"),
             "length": metric("characters", "neither", 30.0, 21.0, "different, nearer to the references"),
             "keigo": metric("share of words", "neither", None, None, None),
         },

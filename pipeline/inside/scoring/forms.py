@@ -23,7 +23,9 @@ NOTHING_TO_MEASURE: Final = "no answer holds what it measures (letters, words, o
 LEAST_LOSS: Final = 0.01
 """Nats per token. Two files of one model read the same text so alike that an interval shows a rounding error; this is
 what `parity.merged` warns of (`merged_loss_warn`)."""
-_SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
+PERPLEXITIES: Final = {"perplexity": "loss", "neutral_perplexity": "neutral_loss"}
+"""Measures that are the exponential of another one."""
+SET_ONLY: Final = "no interval: a resample repeats answers, and repeated answers count as less varied"
 
 
 @dataclass(frozen=True)
@@ -59,31 +61,56 @@ class Form:
     drawn: Mapping[str, Drawn] = field(default_factory=dict)
 
 
-def score(asked: Asked, rows: Sequence[Mapping[str, Any]], windows: bootstrap.Counts | str) -> Form:
-    """Score a form by its greedy answers, in the order of the prompts, and by the losses of the windows of text.
+def score(
+    asked: Asked,
+    rows: Sequence[Mapping[str, Any]],
+    windows: Mapping[str, bootstrap.Counts | str],
+    more: Mapping[str, Sequence[float | None] | str],
+) -> Form:
+    """Score a form by its greedy answers, in the order of the prompts, and by windows of text.
 
-    In place of the losses stands the reason where there are none.
+    `windows` holds measures of text, as sums and tokens of each window; `more` holds other measures of answers, as
+    the score of each. In place of what could not be measured stands the reason.
     """
     texts = [Text.of(row["text"]) for row in rows]
-    scores = [
+    told = {name: found for name, found in more.items() if not isinstance(found, str)}
+    scores: list[Scores] = [
         {
             **of_text(text, cut_off=row["stopped"] != "terminator", in_japanese=asked.in_japanese),
             **of_answer(text, reference, prompt, asked.trained, in_japanese=asked.in_japanese),
             **dict.fromkeys(asked.unasked),
+            **{name: found[at] for name, found in told.items()},
         }
-        for text, row, prompt, reference in zip(texts, rows, asked.prompts, asked.references, strict=True)
+        for at, (text, row, prompt, reference) in enumerate(
+            zip(texts, rows, asked.prompts, asked.references, strict=True)
+        )
     ]
     values, drawn = _corpus(asked, texts)
     values |= _of_all(texts, scores)
-    if isinstance(windows, str):
-        values |= dict.fromkeys(("loss", "perplexity"))
-        return Form(scores, values, {**_reasons(asked, values), "loss": windows, "perplexity": windows}, drawn)
-    losses = text_loss.mean_losses(windows)
-    perplexities = np.array([text_loss.perplexity(loss) for loss in losses.tolist()])
-    loss = int(windows[:, 0].sum()) / (int(windows[:, 1].sum()) * bootstrap.SCALE)
-    values |= {"loss": loss, "perplexity": text_loss.perplexity(loss)}
-    drawn |= {"loss": (losses, len(windows)), "perplexity": (perplexities, len(windows))}
-    return Form(scores, values, _reasons(asked, values), drawn)
+    why = {name: reason for name, reason in more.items() if isinstance(reason, str)}
+    for name, found in windows.items():
+        names = [name, *(other for other, loss in PERPLEXITIES.items() if loss == name)]
+        if isinstance(found, str):
+            values |= dict.fromkeys(names)
+            why |= dict.fromkeys(names, found)
+        else:
+            values |= _of_text(names, found)
+            drawn |= _drawn_of_text(names, found)
+    return Form(scores, values, {**_reasons(asked, values), **why}, drawn)
+
+
+def _of_text(names: Sequence[str], windows: bootstrap.Counts) -> Scores:
+    """Return a measure of text, the first of the names, and its exponential under the others."""
+    mean = text_loss.mean(windows)
+    found: Scores = {names[0]: mean}
+    return found | {other: text_loss.perplexity(mean) for other in names[1:]}
+
+
+def _drawn_of_text(names: Sequence[str], windows: bootstrap.Counts) -> dict[str, Drawn]:
+    """Return the same in every resample of the windows."""
+    means = text_loss.means(windows)
+    perplexities = np.array([text_loss.perplexity(one) for one in means.tolist()])
+    return {names[0]: (means, len(windows))} | {other: (perplexities, len(windows)) for other in names[1:]}
 
 
 def score_open(rows: Sequence[Mapping[str, Any]], *, in_japanese: bool) -> Form:
@@ -152,22 +179,43 @@ def difference(name: str, first: Form, second: Form, references: Form) -> dict[s
     if before is None or after is None:
         return _found(None, reason=first.why.get(name) or second.why[name])
     if measure.level == "set":
-        return _found(after - before, reason=_SET_ONLY)
+        return _found(after - before, reason=SET_ONLY)
     if measure.level in ("corpus", "text"):
-        (one, count), (other, _) = first.drawn[name], second.drawn[name]
-        low, high = _interval(other - one)
-        unit = "windows of text" if measure.level == "text" else "prompts"
-        words = bootstrap.verdict(low, high, measure.better, count, unit)
-        if measure.level == "text" and words in ("better", "worse") and _is_slight(first, second):
+        low, high = _interval(drawn_difference(name, first, second))
+        count = first.drawn[name][1]
+        words = bootstrap.verdict(low, high, measure.better, count, unit_of(name))
+        if words in ("better", "worse") and is_slight(name, before, after):
             words = "no difference that matters"
         return _found(after - before, low, high, count, words)
     return _of_answers(name, first, second, references)
 
 
-def _is_slight(first: Form, second: Form) -> bool:
-    """Tell whether two losses differ by less than `LEAST_LOSS`."""
-    before, after = first.values["loss"], second.values["loss"]
-    return before is not None and after is not None and abs(after - before) < LEAST_LOSS
+def unit_of(name: str) -> str:
+    """Return what is drawn for a measure's interval."""
+    return "windows of text" if MEASURES[name].level == "text" else "prompts"
+
+
+def drawn_difference(name: str, first: Form, second: Form) -> bootstrap.Values:
+    """Return second - first in every resample, of a measure that is not of level `set` and that both forms have."""
+    if MEASURES[name].level in ("corpus", "text"):
+        (one, _), (other, _) = first.drawn[name], second.drawn[name]
+        return other - one
+    means = bootstrap.resamples(len(first.scores)).means(answer_rows(name, first, second))
+    return means[:, 1] - means[:, 0]
+
+
+def answer_rows(name: str, *parts: Form) -> list[tuple[Any, ...]]:
+    """Return what a measure of single answers gave (a number or None), the prompts as rows, the forms as columns."""
+    return list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
+
+
+def is_slight(name: str, before: float, after: float) -> bool:
+    """Tell whether two values of a measure of text differ by less than `LEAST_LOSS`; of perplexities, their losses."""
+    if MEASURES[name].level != "text":
+        return False
+    if name in PERPLEXITIES:
+        before, after = math.log(before), math.log(after)
+    return abs(after - before) < LEAST_LOSS
 
 
 def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[str, Any]:
@@ -176,7 +224,7 @@ def _of_answers(name: str, first: Form, second: Form, references: Form) -> dict[
     Where no direction is better by itself, the references say which way is nearer to them.
     """
     parts = (first, second, references) if MEASURES[name].of_text else (first, second)
-    rows = list(zip(*([one.get(name) for one in part.scores] for part in parts), strict=True))
+    rows = answer_rows(name, *parts)
     told = [row[1] - row[0] for row in rows if None not in row]
     if not told:
         return _found(None, reason="no prompt was measured for both forms")

@@ -9,6 +9,7 @@ import pytest
 from pipeline.gates.evaluation import evaluation_gates
 from pipeline.gates.verdict import Verdict
 from tests.support.healthy_build import (
+    Row,
     evaluated_answers,
     evaluation,
     judge,
@@ -36,7 +37,7 @@ def judged(build: dict[str, Path]) -> dict[str, list[Verdict]]:
 
 def test_a_healthy_evaluation_passes(build: dict[str, Path]) -> None:
     """Every form is there, no prompt was trained on."""
-    assert outcomes(judged(build)) == {}
+    assert outcomes(judged(build)) == {"evaluation.forgetting": {"not measured"}}
 
 
 def test_a_form_that_is_missing_fails(build: dict[str, Path]) -> None:
@@ -66,6 +67,15 @@ def test_a_value_without_number_and_reason_fails(build: dict[str, Path]) -> None
     assert verdict.evidence == ("keigo of verify-hf has neither value nor reason",)
 
 
+def test_a_measure_over_trainings_without_number_and_reason_fails(build: dict[str, Path]) -> None:
+    """As for one training."""
+    silent = evaluation()
+    silent["seeds"] = {"trainings": [42, 43], "least": 3, "metrics": {"bleu": {"mean": None, "reason": None}}}
+    write_json(build["evaluate"] / "evaluation.json", silent)
+    (verdict,) = judged(build)["evaluation.complete"]
+    assert verdict.evidence == ("bleu over the trainings has neither value nor reason",)
+
+
 @pytest.mark.parametrize("theme", [prompts()[0]["input"]["theme"], f" {prompts()[0]['input']['theme']}　"])
 def test_a_question_of_the_training_is_refused(build: dict[str, Path], theme: str) -> None:
     """Seed 003: 133 questions to train on, the same 133 to test with; white space and width aside."""
@@ -90,6 +100,43 @@ def test_without_a_held_out_prompt_nothing_is_judged(build: dict[str, Path]) -> 
     write_rows(build["evaluate"] / "answers.jsonl", [])
     (verdict,) = judged(build)["evaluation.held-out"]
     assert verdict.outcome == "not measured"
+
+
+def forgotten(kl: float | None, reason: str | None = None) -> Row:
+    """evaluation.json of a tuned model that left the base so far on neutral text."""
+    found = evaluation()
+    forms = found["forms"]
+    values = {form: {"value": 0.0 if form == "verify-base" else kl, "reason": reason} for form in forms}
+    one = {"against": "verify-base", "form": "verify-hf", "difference": kl, "low": kl, "high": kl}
+    found["metrics"]["forgetting_kl"] = {"values": values, "differences": [one]}
+    found["metrics"]["neutral_loss"] = {"values": {form: {"value": 2.5, "reason": None} for form in forms}}
+    return found
+
+
+@pytest.mark.parametrize(("kl", "outcome"), [(0.1, "passed"), (0.101, "warned")])
+def test_a_model_that_left_its_base_is_told_of(build: dict[str, Path], kl: float, outcome: str) -> None:
+    """It warns and never fails: how much may be forgotten is for its user to say."""
+    write_json(build["evaluate"] / "evaluation.json", forgotten(kl))
+    (verdict,) = judged(build)["evaluation.forgetting"]
+    assert (verdict.outcome, verdict.value) == (outcome, kl)
+    assert verdict.evidence == (
+        "loss of the base 2.5 nats per token",
+        f"verify-hf: KL {kl} ({kl} to {kl}), loss 2.5",
+    )
+
+
+def test_the_recipe_sets_how_much_may_be_forgotten(build: dict[str, Path]) -> None:
+    """A small model's limit is another one."""
+    write_json(build["evaluate"] / "evaluation.json", forgotten(0.8))
+    found = judge(evaluation_gates, build["evaluate"], {}, recipe(gates={"evaluation": {"forgetting_kl_warn": 1.0}}))
+    assert found["evaluation.forgetting"][0].outcome == "passed"
+
+
+def test_what_could_not_be_measured_is_not_called_passed(build: dict[str, Path]) -> None:
+    """With the reason that the program gave."""
+    write_json(build["evaluate"] / "evaluation.json", forgotten(None, "logits over the text are no finite numbers"))
+    (verdict,) = judged(build)["evaluation.forgetting"]
+    assert (verdict.outcome, verdict.cause) == ("not measured", "logits over the text are no finite numbers")
 
 
 def test_a_base_with_two_values_fails(build: dict[str, Path]) -> None:

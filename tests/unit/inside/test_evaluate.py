@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.inside.job import Job, JobError, read_json, read_jsonl, write_json, write_jsonl
+from tests.support import tiny_encoder
 from tests.support.healthy_build import answer, prompts, tuned_answers, write_build
 
 REPOSITORY = Path(__file__).parents[3]
@@ -26,6 +28,8 @@ NOT_ASKED = {"fact_accuracy", "wrong_facts", "abstention", "false_abstention"}
 WINDOWS = [[at % 4, 2, (at * 3) % 4, 1, 0] for at in range(40)]
 """Held-out text of 4 different tokens."""
 
+OF_TEXT = ("loss", "perplexity", "forgetting_kl", "neutral_loss", "neutral_perplexity")
+
 Rows = list[dict[str, Any]]
 
 
@@ -34,28 +38,34 @@ def build(tmp_path: Path) -> dict[str, Path]:
     """A healthy build."""
     build = write_build(tmp_path / "build")
     write_json(build["preflight"] / "parity.json", {"windows": WINDOWS})
+    write_json(build["preflight"] / "neutral.json", {"windows": WINDOWS[:32], "source": "built-in"})
     for form in FORMS:
         write_logits(build[form], 0.0 if form == "verify-base" else 1.0)
+        write_logits(build[form], 1.0 if form == "verify-base" else 0.6, "neutral-logits.npy", WINDOWS[:32])
+        forward = read_json(build[form] / "forward.json")
+        forward["neutral"]["vocabulary"] = 4
+        write_json(build[form] / "forward.json", forward)
     return build
 
 
-def write_logits(folder: Path, certainty: float) -> None:
+def write_logits(folder: Path, certainty: float, name: str = "logits.npy", windows: list[list[int]] = WINDOWS) -> None:
     """Publish logits that give the token that follows `certainty` more than the others, with a little noise."""
     from pipeline.inside.top_logits import next_ids, reduce
 
-    follows = next_ids(WINDOWS)
+    follows = next_ids(windows)
     logits = np.random.default_rng(5).normal(0, 0.1, (len(follows), 4)).astype(np.float32)
     for at, token in enumerate(follows):
         if token >= 0:
             logits[at, token] += certainty
-    np.save(folder / "logits.npy", reduce(logits, follows))
+    np.save(folder / name, reduce(logits, follows))
 
 
 def job(build: dict[str, Path], output: Path, language: str = "ja") -> Job:
     """The job of stage `evaluate`."""
     output.mkdir(parents=True)
     inputs = {**{form: build[form] for form in FORMS}, "preflight": build["preflight"], "data": build["prepare"]}
-    return Job("evaluate", {"forms": FORMS, "language": language}, inputs, output, output, 1)
+    parameters = {"forms": FORMS, "seeds": [[42, "verify-hf"]], "language": language}
+    return Job("evaluate", parameters, inputs, output, output, 1)
 
 
 @pytest.fixture
@@ -93,7 +103,7 @@ def test_a_form_that_answers_like_the_references_is_better(
     for metric in ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "exact_match"):
         one = difference(found, metric)
         assert 0 < one["low"] <= one["difference"] <= one["high"]
-        assert one["verdict"] == "better"
+        assert one["verdict"] == "better (one training)"
     assert found["metrics"]["bleu"]["values"]["verify-hf"]["value"] == pytest.approx(100)
     assert found["metrics"]["exact_match"]["values"]["verify-hf"]["value"] == 1
 
@@ -104,7 +114,7 @@ def test_equal_forms_show_no_difference(evaluate: Callable[..., dict[str, Any]])
     verdicts = {name: difference(found, name, "verify-f16", "verify-hf")["verdict"] for name in found["metrics"]}
     assert set(verdicts.values()) == {"no difference shown", None}
     assert {name for name, verdict in verdicts.items() if verdict is None} == {
-        *("distinct1", "distinct2", "self_bleu"),
+        *("bertscore", "distinct1", "distinct2", "self_bleu"),
         *NOT_ASKED,
     }
 
@@ -173,7 +183,7 @@ def test_the_loss_is_that_of_the_published_logits(
     for metric in ("loss", "perplexity"):
         one = difference(found, metric)
         assert one["low"] <= one["difference"] <= one["high"] < 0
-        assert (one["verdict"], one["pairs"]) == ("better", len(WINDOWS))
+        assert (one["verdict"], one["pairs"]) == ("better (one training)", len(WINDOWS))
 
 
 def test_a_rounding_error_of_the_loss_does_not_matter(
@@ -200,10 +210,117 @@ def test_logits_that_are_no_numbers_give_no_loss(
     build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
 ) -> None:
     """The reason stands where the number would."""
-    write_json(build["verify-base"] / "forward.json", {"mean_nll": None})
+    write_json(build["verify-base"] / "forward.json", {"mean_nll": None, "neutral": {"mean_nll": None}})
     found = evaluate()
     assert found["metrics"]["loss"]["values"]["verify-base"]["reason"] == "logits over the text are no finite numbers"
     assert difference(found, "loss")["reason"] == "logits over the text are no finite numbers"
+
+
+def test_forgetting_is_the_divergence_from_the_base_on_neutral_text(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """KL(base‖tuned) over all positions; none for the base itself; an interval over the windows."""
+    found = evaluate()
+    base, tuned = (np.load(build[form] / "neutral-logits.npy") for form in ("verify-base", "verify-hf"))
+    p, q = (np.exp(one["logits"].astype(float)) for one in (base, tuned))
+    p, q = p / p.sum(axis=1, keepdims=True), q / q.sum(axis=1, keepdims=True)
+    expected = float((p * np.log(p / q)).sum(axis=1).mean())
+    values = found["metrics"]["forgetting_kl"]["values"]
+    assert values["verify-hf"]["value"] == pytest.approx(expected, abs=1e-6)
+    assert values["verify-base"]["value"] == 0
+    one = difference(found, "forgetting_kl")
+    assert 0 < one["low"] < one["difference"] < one["high"]
+    assert (one["verdict"], one["pairs"]) == ("worse (one training)", 32)
+    assert difference(found, "neutral_loss")["verdict"] == "worse (one training)"
+    assert difference(found, "neutral_perplexity")["low"] > 0
+
+
+def test_a_form_that_left_the_base_by_a_rounding_error_forgot_nothing(
+    build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]
+) -> None:
+    """A divergence is never negative, so the interval alone would call every form worse."""
+    write_logits(build["verify-hf"], 1.01, "neutral-logits.npy", WINDOWS[:32])
+    one = difference(evaluate(), "forgetting_kl")
+    assert one["low"] > 0
+    assert one["verdict"] == "no difference that matters"
+
+
+def test_neutral_text_that_was_not_read_to_the_end_stops_the_job(build: dict[str, Path], tmp_path: Path) -> None:
+    """As with the held-out text."""
+    from pipeline.inside.evaluate import main
+
+    path = build["verify-f16"] / "neutral-logits.npy"
+    np.save(path, np.load(path)[:10])
+    with pytest.raises(JobError, match="verify-f16 published 10 positions, the neutral text has 160"):
+        main(job(build, tmp_path / "out"))
+
+
+def test_without_a_scorer_bertscore_has_a_reason(evaluate: Callable[..., dict[str, Any]]) -> None:
+    """Seed 003's was 0.0."""
+    found = evaluate()
+    value = found["metrics"]["bertscore"]["values"]["verify-hf"]
+    assert value == {"value": None, "reason": "the recipe names no model for it (table evaluate.bertscore)"}
+    assert found["scorer"] is None
+
+
+def test_bertscore_is_a_measure_as_others(build: dict[str, Path], tmp_path: Path) -> None:
+    """With interval and verdict, the same bytes twice; the answers hold each one's score."""
+    from pipeline.inside.evaluate import main
+
+    write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda prompt: prompt["reference"]))
+    scorer = tiny_encoder.write_encoder(tmp_path / "scorer")
+    write_json(scorer / "base.json", {"source": "folder", "licence": "MIT", "parameters": 1})
+    outputs = []
+    for name in ("first", "second"):
+        made = job(build, tmp_path / name)
+        made.inputs["scorer"] = scorer
+        made.parameters["bertscore"] = {"layer": 2, "idf": True}
+        main(made)
+        outputs.append({path.name: path.read_bytes() for path in sorted(made.output.iterdir())})
+    assert outputs[0] == outputs[1]
+    found = json.loads(outputs[0]["evaluation.json"])
+    assert found["metrics"]["bertscore"]["values"]["verify-hf"]["value"] == pytest.approx(1, abs=1e-6)
+    one = difference(found, "bertscore")
+    assert 0 < one["low"] <= one["difference"] <= one["high"]
+    assert one["verdict"] == "better (one training)"
+    assert (found["scorer"]["kind"], found["scorer"]["layer"], found["scorer"]["source"]) == ("bert", 2, "folder")
+
+
+def test_without_further_seeds_nothing_is_said_over_trainings(evaluate: Callable[..., dict[str, Any]]) -> None:
+    """The one seed is named."""
+    assert evaluate()["seeds"] == {"trainings": [42], "least": 3, "metrics": {}}
+
+
+def test_a_verdict_over_three_trainings(build: dict[str, Path], tmp_path: Path) -> None:
+    """Two further seeds: every measure with the differences of each, in the recipe's order, and what they show."""
+    from pipeline.inside.evaluate import main
+
+    made = job(build, tmp_path / "out")
+    made.parameters["seeds"] = [[142, "verify-hf"], [7, "verify-hf-seed-7"], [8, "verify-hf-seed-8"]]
+    write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda prompt: prompt["reference"]))
+    for missed, seed in enumerate((7, 8), start=1):
+        folder = made.inputs[f"verify-hf-seed-{seed}"] = tmp_path / f"seed-{seed}"
+        shutil.copytree(build["verify-hf"], folder)
+        rows = [
+            answer(one, "greedy", one["reference"] if at % 16 >= missed else "別の話")
+            for at, one in enumerate(prompts())
+        ]
+        write_jsonl(folder / "generations.jsonl", rows)
+    main(made)
+    found = read_json(made.output / "evaluation.json")
+    assert found["forms"] == FORMS
+    seeds = found["seeds"]
+    assert seeds["trainings"] == [142, 7, 8]
+    assert set(seeds["metrics"]) == set(found["metrics"])
+    chrf = seeds["metrics"]["chrf"]
+    assert chrf["verdict"] == "better"
+    assert [one["seed"] for one in chrf["differences"]] == [142, 7, 8]
+    assert chrf["differences"][0]["difference"] == difference(found, "chrf")["difference"]
+    assert difference(found, "chrf")["verdict"] == "better (one training)"
+    assert seeds["metrics"]["forgetting_kl"]["verdict"] == "worse"
+    assert seeds["metrics"]["distinct1"]["mean"] is not None
+    assert "no interval" in seeds["metrics"]["distinct1"]["reason"]
+    assert seeds["metrics"]["bertscore"]["reason"].startswith("the recipe names no model")
 
 
 def test_few_prompts_give_no_verdict(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
@@ -222,7 +339,7 @@ def test_without_held_out_prompts_nothing_is_measured(
     told = {
         (one["value"], one["reason"])
         for name, metric in metrics.items()
-        if name not in ("loss", "perplexity", *NOT_ASKED)
+        if name not in (*OF_TEXT, "bertscore", *NOT_ASKED)
         for one in metric["values"].values()
     }
     assert told == {(None, "there is no held-out prompt")}
@@ -232,7 +349,7 @@ def test_copies_of_training_rows_are_counted(build: dict[str, Path], evaluate: C
     """Marks and width aside."""
     row = read_jsonl(build["prepare"] / "train.jsonl")[0]["output"]
     write_jsonl(build["verify-hf"] / "generations.jsonl", greedy(lambda _: f"{row}！"))
-    assert difference(evaluate(), "training_copies")["verdict"] == "worse"
+    assert difference(evaluate(), "training_copies")["verdict"] == "worse (one training)"
 
 
 def test_politeness_is_held_against_the_references(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.inside.job import Job, read_json, write_json, write_jsonl
-from tests.support.healthy_build import answer, prompts, write_build
+from tests.support.healthy_build import answer, forward, prompts, write_build
 
 FORMS = ["verify-base", "verify-hf"]
 FACTS = {"must_contain": [["1899年", "明治32年"], ["青葉商会"]], "must_not_contain": [["1860年"]]}
@@ -48,13 +48,16 @@ def evaluated(folder: Path, asked: Rows, texts: Texts, program: str = "evaluate"
 
     build = write_build(folder / "build")
     write_json(build["preflight"] / "parity.json", {"windows": [], "held_out": False})
+    write_json(build["preflight"] / "neutral.json", {"windows": []})
     write_jsonl(build["preflight"] / "prompts.jsonl", asked)
     for form in texts:
         write_jsonl(build[form] / "generations.jsonl", [answer(one, "greedy", texts[form](one)) for one in asked])
+        write_json(build[form] / "forward.json", {**forward(), "neutral": {"mean_nll": None}})
     inputs = {**{form: build[form] for form in texts}, "preflight": build["preflight"], "data": build["prepare"]}
     output = folder / f"output-{program}"
     output.mkdir()
-    job = Job(program, {"forms": list(texts), "language": language}, inputs, output, output, 1)
+    seeds = [[42, "verify-hf"]] if "verify-hf" in texts else []
+    job = Job(program, {"forms": list(texts), "seeds": seeds, "language": language}, inputs, output, output, 1)
     import_module(f"pipeline.inside.{program}").main(job)
     return read_json(output / ("baseline.json" if program == "evaluate_base" else "evaluation.json"))
 

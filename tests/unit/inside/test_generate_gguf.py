@@ -51,6 +51,7 @@ def prompts(merged: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny_model.write_rows(folder / "prompts.jsonl", rows)
     tiny_model.write_rows(folder / "tokens.jsonl", texts)
     (folder / "parity.json").write_text(json.dumps({"windows": windows}))
+    (folder / "neutral.json").write_text(json.dumps({"windows": [running[:40], running[50:66], running[70:81]]}))
     return folder
 
 
@@ -75,7 +76,9 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(
     inputs = {"gguf": converted, "prompts": prompts}
     _, _, output = run_job(tmp_path / "job", "generate_gguf", PARAMETERS, inputs, threads=3)
     names = {path.name for path in spoken.iterdir()}
-    assert names == {"forward.json", "generations.jsonl", "logits.npy", "metadata.json", "tokens.jsonl"}
+    assert names == {
+        *("forward.json", "generations.jsonl", "logits.npy", "metadata.json", "neutral-logits.npy", "tokens.jsonl")
+    }
     assert [name for name in sorted(names) if (output / name).read_bytes() != (spoken / name).read_bytes()] == []
 
 
@@ -112,13 +115,29 @@ def test_logits_agree_with_the_hugging_face_model(spoken: Path, merged: Path, pr
     assert json.loads((spoken / "forward.json").read_text())["mean_nll"] == pytest.approx(loss.item(), abs=1e-3)
 
 
+def test_the_neutral_text_agrees_too(spoken: Path, merged: Path, prompts: Path) -> None:
+    """Windows of several lengths in one batch: no position of one is another's."""
+    import numpy as np
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(merged / "model", dtype=torch.float32)
+    windows = json.loads((prompts / "neutral.json").read_text())["windows"]
+    with torch.inference_mode():
+        expected = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in windows]).numpy()
+    found = np.load(spoken / "neutral-logits.npy")
+    assert found.shape == (67,)
+    beside = np.take_along_axis(expected, found["ids"].astype(np.int64), axis=1)
+    assert np.abs(found["logits"] - beside).max() < 0.02
+
+
 def test_greedy_answers_are_those_of_one_prompt_alone(
     spoken: Path, converted: Path, prompts: Path, tmp_path: Path
 ) -> None:
     """What else is in the batch does not decide an answer."""
     alone = tmp_path / "alone"
     alone.mkdir()
-    for name in ("tokens.jsonl", "parity.json"):
+    for name in ("tokens.jsonl", "parity.json", "neutral.json"):
         (alone / name).write_bytes((prompts / name).read_bytes())
     last = lines(prompts / "prompts.jsonl")[-1]
     tiny_model.write_rows(alone / "prompts.jsonl", [last])

@@ -42,6 +42,7 @@ def prompts(tmp_path_factory: pytest.TempPathFactory, base: Path) -> Path:
     (folder / "parity.json").write_text(
         json.dumps({"windows": [ids[start : start + 32] for start in range(0, 128, 32)]})
     )
+    (folder / "neutral.json").write_text(json.dumps({"windows": [ids[10:40], ids[60:80], ids[90:110]]}))
     return folder
 
 
@@ -110,6 +111,23 @@ def test_logits_are_those_of_each_window_alone(verified: Path, base: Path, promp
     targets = torch.tensor([token for ids in windows for token in [*ids[1:], -100]])
     loss = torch.nn.functional.cross_entropy(alone.double(), targets)
     assert forward["mean_nll"] == pytest.approx(loss.item(), abs=1e-5)
+
+
+def test_the_neutral_text_is_published_beside_it(verified: Path, base: Path, prompts: Path) -> None:
+    """Windows of several lengths, one after the other, each as if it were alone."""
+    import torch
+
+    from pipeline.inside import weights
+
+    windows = json.loads((prompts / "neutral.json").read_text())["windows"]
+    model = weights.load_model(base, torch.float32)
+    with torch.inference_mode():
+        alone = torch.cat([model(input_ids=torch.tensor([ids])).logits[0] for ids in windows])
+    stored = np.load(verified / "neutral-logits.npy")
+    found = np.take_along_axis(alone.numpy(), stored["ids"].astype(np.int64), axis=1)
+    np.testing.assert_allclose(stored["logits"], found, atol=1e-5)
+    neutral = json.loads((verified / "forward.json").read_text())["neutral"]
+    assert (neutral["positions"], neutral["non_finite"]) == (70, 0)
 
 
 def test_the_checks_pass_for_a_healthy_model(verified: Path) -> None:

@@ -109,6 +109,33 @@ def test_parity_text_is_held_out_text(qwen_run: Path, qwen: Any) -> None:
     assert "既知" not in text
 
 
+def test_the_neutral_text_is_the_built_in_one(run: Run, qwen_folder: Path, qwen: Any) -> None:
+    """For a base that is not the seedling's: windows of 64 tokens at most, more than a verdict needs."""
+    settings = recipe(base={"source": "folder", "path": "base"})
+    found = json.loads((run(qwen_folder, settings, pre_tokenizer=None) / "neutral.json").read_text(encoding="utf-8"))
+    lengths = [len(window) for window in found["windows"]]
+    assert found["source"] == "built-in"
+    assert len(lengths) >= 30
+    assert sum(lengths) <= 2048
+    assert lengths == sorted(lengths, reverse=True)
+    text = qwen.decode([one for window in found["windows"] for one in window])
+    assert "図書館" in text
+
+
+def test_a_window_of_llama_begins_as_its_texts_do(run: Run, llama_folder: Path, tmp_path: Path) -> None:
+    """With a BOS: without it the first words would be predicted badly, before and after the training."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for split, count in ROWS.items():
+        made = [row(f"{split} {at % 60}", f"We open at {at} o'clock.") for at in range(count)]
+        tiny_model.write_rows(folder / f"{split}.jsonl", made)
+    settings = recipe(prompt={"user": "{theme}", "terminator": "</s>"})
+    found = run(llama_folder, settings, folder, pre_tokenizer=None)
+    windows = json.loads((found / "neutral.json").read_text(encoding="utf-8"))["windows"]
+    assert {window[0] for window in windows} == {1}
+    assert max(map(len, windows)) == 65
+
+
 def test_a_llama_passes_but_for_what_it_is_known_for(run: Run, llama_folder: Path, tmp_path: Path) -> None:
     """TinyLlama's own settings: pad is the terminator, and a BOS that its template does not write."""
     folder = tmp_path / "rows"
@@ -131,7 +158,14 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(run: Run, tiny: Path, dat
     base, again = shutil.copytree(tiny, tmp_path / "moved" / "model"), shutil.copytree(data, tmp_path / "rows")
     second = run(base, recipe(), again)
     names = sorted(path.name for path in first.iterdir())
-    assert names == ["parity.json", "preflight.json", "prompts.jsonl", "tokens.jsonl", "vocabulary.gguf"]
+    assert names == [
+        "neutral.json",
+        "parity.json",
+        "preflight.json",
+        "prompts.jsonl",
+        "tokens.jsonl",
+        "vocabulary.gguf",
+    ]
     assert {name: (first / name).read_bytes() for name in names} == {
         name: (second / name).read_bytes() for name in names
     }

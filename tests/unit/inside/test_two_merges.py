@@ -47,6 +47,7 @@ def write_prompts(folder: Path, base: Path) -> Path:
     tiny_model.write_rows(folder / "prompts.jsonl", prompts)
     windows = [text[start : start + 32] for start in range(0, len(text) - 31, 32)]
     (folder / "parity.json").write_text(json.dumps({"windows": windows}))
+    (folder / "neutral.json").write_text(json.dumps({"windows": windows[:1]}))
     return folder
 
 

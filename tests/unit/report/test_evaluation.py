@@ -32,7 +32,7 @@ def cells(section: str, metric: str) -> list[str]:
 def test_base_and_tuned_stand_with_interval_and_verdict(build: dict[str, Path]) -> None:
     """A difference is never told without how sure it is."""
     found = cells(rendered(build), "bleu")
-    assert found == ["bleu", "0 to 100", "4.5", "21.25", "–", "+16.75", "15.25 to 18.25", "better"]
+    assert found == ["bleu", "0 to 100", "4.5", "21.25", "–", "+16.75", "15.25 to 18.25", "better (one training)"]
 
 
 def test_what_is_not_measured_says_why(build: dict[str, Path]) -> None:
@@ -47,11 +47,41 @@ def test_a_form_that_lost_something_is_marked(build: dict[str, Path]) -> None:
     changed = evaluation()
     for one in changed["metrics"]["bleu"]["differences"]:
         if (one["against"], one["form"]) == ("verify-hf", "verify-quant-Q4_K_M"):
-            one["verdict"] = "worse"
+            one["verdict"] = "worse (one training)"
     write_json(build["evaluate"] / "evaluation.json", changed)
     section = rendered(build)
     forms = section.split("Forms against the adapter", maxsplit=1)[1]
-    assert cells(forms, "bleu") == ["bleu", "21.25", "21.25", "21.25", "21.25 worse"]
+    assert cells(forms, "bleu") == ["bleu", "21.25", "21.25", "21.25", "21.25 worse (one training)"]
+
+
+def test_better_stands_alone_only_over_three_trainings(build: dict[str, Path]) -> None:
+    """With one training every word says so, and there is no table of trainings."""
+    section = rendered(build)
+    assert "better (one training)" in section
+    assert "| better |" not in section
+    assert "trainings" not in section
+
+
+def test_trainings_stand_side_by_side(build: dict[str, Path]) -> None:
+    """Each seed's difference, mean, spread, interval and the verdict of them all; what has no mean has no row."""
+    changed = evaluation()
+    each = [{"seed": seed, "difference": gain, "verdict": "x"} for seed, gain in ((42, 16.5), (43, 17.0), (44, 16.0))]
+    told = {"mean": 16.5, "spread": 0.5, "low": 14.0, "high": 19.0, "pairs": 48, "verdict": "better", "reason": None}
+    nothing = {**dict.fromkeys(told), "reason": "no letters"}
+    metrics = {name: {"differences": each, **(told if name == "bleu" else nothing)} for name in changed["order"]}
+    changed["seeds"] = {"trainings": [42, 43, 44], "least": 3, "metrics": metrics}
+    write_json(build["evaluate"] / "evaluation.json", changed)
+    section = rendered(build).split("Over 3 trainings")[1]
+    assert cells(section, "bleu") == ["bleu", "+16.5", "+17", "+16", "+16.5", "0.5", "14 to 19", "better"]
+    assert "| keigo" not in section
+
+
+def test_the_scorer_is_named_as_others_need_it(build: dict[str, Path]) -> None:
+    """Model, revision, layer: a BERTScore without them is no number."""
+    changed = evaluation()
+    changed["scorer"] = {"source": "hub", "repo": "a/b", "revision": "1" * 40, "layer": 9, "idf": True, "kind": "bert"}
+    write_json(build["evaluate"] / "evaluation.json", changed)
+    assert f"bertscore `a/b@{'1' * 40}|layer:9|idf:yes|rescaled:no`" in rendered(build).replace("\\|", "|")
 
 
 def test_a_run_that_stopped_before_has_a_section_too(build: dict[str, Path]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.blocks import Block, Plot, plots
+from pipeline.report.blocks import Badge, Block, Plot, plots
 from pipeline.report.charts import Curves, Forest
 from pipeline.report.data import data_section
 from pipeline.report.evaluation import FURTHER, evaluation_section, forest, group_of
@@ -51,9 +51,19 @@ def test_the_first_answers_come_with_how_sure_they_are(build: dict[str, Path]) -
     """What was trained; which measures are better; sizes."""
     pairs = {name: str(words) for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
     assert "LoRA of rank 32" in pairs["what was trained"]
-    assert "better" in pairs["against its base"]
+    assert "better (one training)" in pairs["against its base"]
     assert "bleu" in pairs["against its base"]
     assert "35.7 %" in pairs["what it costs"]
+
+
+def test_three_trainings_speak_first(build: dict[str, Path]) -> None:
+    """What they show together stands at the top, and no word of one training beside it."""
+    found = evaluation()
+    found["seeds"] = {"trainings": [1, 2, 3], "least": 3, "metrics": {"bleu": {"verdict": "better", "mean": None}}}
+    write_json(build["evaluate"] / "evaluation.json", found)
+    pairs: dict[str, Any] = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    assert pairs["against its base"][0] == Badge("better", "good")
+    assert "one training" not in str(pairs["against its base"])
 
 
 def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
@@ -63,7 +73,10 @@ def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
     found["order"] = [*found["order"], "loss"]
     write_json(build["evaluate"] / "evaluation.json", found)
     pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
-    assert line(pairs["loss on held-out text"]) == "4.5 → 21.25, +16.75 nats per token (95 %: +15.25 to +18.25) better"
+    assert (
+        line(pairs["loss on held-out text"])
+        == "4.5 → 21.25, +16.75 nats per token (95 %: +15.25 to +18.25) better (one training)"
+    )
 
 
 def test_a_measure_that_nobody_knows_has_a_place(build: dict[str, Path]) -> None:

@@ -21,9 +21,9 @@ def test_it_comes_before_the_training() -> None:
 
 
 def test_it_reads_of_the_base_what_evaluate_reads() -> None:
-    """The same parameters but for the forms, the same files."""
+    """The same parameters but for forms and seeds, the same files."""
     (alone,), (whole,) = evaluate_base.stages(recipe()), evaluate.stages(recipe())
-    assert alone.parameters == {**whole.parameters, "forms": ["verify-base"]}
+    assert alone.parameters == {**whole.parameters, "forms": ["verify-base"], "seeds": []}
     assert set(alone.inputs) == {"verify-base", "preflight", "data"}
     assert all(alone.inputs[name] == whole.inputs[name] for name in alone.inputs)
 
