@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipeline.determinism import ALWAYS
 from pipeline.errors import StageError
 from pipeline.report import painting
 from pipeline.report.charts import Chart, as_data
@@ -62,8 +63,9 @@ def pictures(charts: Mapping[str, Chart]) -> dict[str, str]:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Return the environment to draw in: nobody's settings, no font but matplotlib's own, one thread."""
+    """Return the environment to draw in: nobody's settings, no font but its own, one thread, one arithmetic."""
     return {
+        "NPY_DISABLE_CPU_FEATURES": ALWAYS["NPY_DISABLE_CPU_FEATURES"],
         "HOME": folder,
         "MPLCONFIGDIR": folder,
         "MPLBACKEND": "svg",

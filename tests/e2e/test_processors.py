@@ -7,6 +7,7 @@ once was not: with the plain AdamW, AMD and Intel gave other weights.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,8 +19,11 @@ from typing import Any
 import pytest
 
 from pipeline.determinism import fixed_variables
+from pipeline.report import drawing
+from pipeline.report.charts import as_data
 from tests.support import tiny_model
 from tests.support.products import SHAPES
+from tests.unit.report.test_drawing import CHARTS
 
 pytestmark = pytest.mark.slow
 
@@ -92,3 +96,20 @@ def test_a_training_gives_the_same_adapter_on_another_processor(inputs: dict[str
     files = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
     assert len(files) > 2
     assert [str(name) for name in files if (here / name).read_bytes() != (there / name).read_bytes()] == []
+
+
+def painted(folder: Path, prefix: Sequence[str] = ()) -> bytes:
+    """Return the pictures of one chart of each kind, drawn in the environment in which a report draws."""
+    request = json.dumps({name: as_data(chart) for name, chart in CHARTS.items()})
+    command = [*prefix, sys.executable, "-I", "-X", "utf8", "-c", drawing._PROGRAM]
+    environment = drawing._environment(str(folder))
+    done = subprocess.run(command, input=request.encode(), env=environment, cwd=folder, capture_output=True, check=True)
+    told = {name: drawing.tidied(svg, name) for name, svg in json.loads(done.stdout).items()}
+    return json.dumps(told, sort_keys=True).encode()
+
+
+def test_plots_are_drawn_alike_on_processors_of_two_makers(tmp_path: Path) -> None:
+    """With and without AVX-512, logarithmic axes included."""
+    here = painted(tmp_path)
+    assert painted(tmp_path, [str(QEMU), "-cpu", OTHER]) == here
+    assert b"<path" in here
