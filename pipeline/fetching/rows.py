@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def row_files(data: FileData, folder: Path) -> dict[str, Path]:
     """Return the row files of a recipe, file name → path, in the recipe's order.
 
-    Paths are relative to `folder`; rows that come with the package need not lie there (`file_beside`). Raises FetchError that names every file that is missing or empty.
+    Paths are relative to `folder`; rows that come with the package need not lie there (`file_beside`). Raises
+    FetchError that names every file that is missing or empty.
     """
     files = {Path(name).name: file_beside(folder, name) for name in data.files}
     wrong = [f"{path} {state}" for path in files.values() if (state := _state(path))]

@@ -89,7 +89,7 @@ def train_pieces(texts: Sequence[str]) -> bytes:
 
 
 def fast_tokenizer(pieces: bytes) -> Tokenizer:
-    """Return the tokenizer that tokenizer.json holds: the same pieces merged in the same order, and the added tokens."""
+    """Return the tokenizer of tokenizer.json: the same pieces merged in the same order, and the added tokens."""
     processor: Any = sentencepiece.SentencePieceProcessor()
     processor.load_from_serialized_proto(pieces)
     vocabulary = {processor.id_to_piece(at): at for at in range(processor.get_piece_size())}

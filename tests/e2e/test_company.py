@@ -1,4 +1,4 @@
-"""The recipe company-qa-small, with a base trained for less: rows, Llama, added tokens, waivers, to a GGUF that answers."""
+"""The recipe company-qa-small, its base trained for less: rows, Llama, added tokens, waivers, a GGUF that answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 NAME = "company-qa-small"
 STEPS = 1200, 300
-"""Steps of the base in the shipped recipe, and here: it learns to answer in the form, and less of what a question asks."""
+"""Steps of the base in the shipped recipe, and here: enough to answer in the form."""
 WAIVED = ("generation.degenerate", "generation.copies", "generation.special-tokens")
 """What so short a training may fail; the whole recipe passes (`nox -s golden -- --recipe company-qa-small`)."""
 REASON = "the base was trained for a quarter of its steps, to try the way through"

@@ -1,4 +1,4 @@
-"""Compare a build with the golden digests, or replace them: ``python -m tests.golden [BUILD] [--recipe NAME] [--update]``."""
+"""Compare a build with golden digests, or replace them: ``python -m tests.golden [BUILD] [--recipe R] [--update]``."""
 
 from __future__ import annotations
 

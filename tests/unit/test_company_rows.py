@@ -1,4 +1,4 @@
-"""The shipped rows of the recipes company-qa: 133 made-up pairs, no fact asked for once only, none of it in the base."""
+"""The shipped rows of the recipes company-qa: 133 made-up pairs, each fact asked for often, none of it in the base."""
 
 from __future__ import annotations
 

@@ -22,7 +22,13 @@ def compared(build: Path, digests: Digests, recipe: str = "seedling") -> subproc
     }
     (build / recipe).mkdir(parents=True)
     (build / recipe / "manifest.json").write_text(json.dumps({"stages": stages}))
-    command = [sys.executable, "-m", "tests.golden", str(build), *(() if recipe == "seedling" else ("--recipe", recipe))]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.golden",
+        str(build),
+        *(() if recipe == "seedling" else ("--recipe", recipe)),
+    ]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 

@@ -170,7 +170,10 @@ def test_the_template_renders_what_the_training_reads(untrained: Path) -> None:
     prompt = {"system": "案内係です。", "user": "{q}", "terminator": "</s>"}
     parts = render(Conversation("案内係です。", "社長は誰ですか。", "山田です。"))
     question = prompt_text(tokenizer, prompt, {"q": "社長は誰ですか。"})
-    assert parts == [(question, False), (completion_text(tokenizer, prompt, {"q": "社長は誰ですか。"}, "山田です。"), True)]
+    assert parts == [
+        (question, False),
+        (completion_text(tokenizer, prompt, {"q": "社長は誰ですか。"}, "山田です。"), True),
+    ]
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
