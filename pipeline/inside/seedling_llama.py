@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from . import numerics
 from .job import Job, write_json
@@ -18,10 +17,10 @@ from .seedling_base import BETAS, WEIGHT_DECAY, Example, Training, encode, make_
 from .seedling_companies import make_conversations, make_names
 from .seedling_corpus import Conversation, Note, make_corpus
 from .seedling_llama_tokenizer import (
+    BEGIN_ID,
     CONTEXT_TOKENS,
-    CONTROL,
-    PADDING,
-    TURN_END,
+    END_ID,
+    PAD_ID,
     VOCABULARY,
     fast_tokenizer,
     plain_texts,
@@ -61,9 +60,9 @@ def make_config() -> LlamaConfig:
         max_position_embeddings=CONTEXT_TOKENS,
         tie_word_embeddings=True,
         initializer_range=INITIAL_DEVIATION,
-        bos_token_id=CONTROL.index("<s>"),
-        eos_token_id=CONTROL.index(TURN_END),
-        pad_token_id=VOCABULARY - 1,
+        bos_token_id=BEGIN_ID,
+        eos_token_id=END_ID,
+        pad_token_id=PAD_ID,
         attn_implementation="sdpa",  # type: ignore[call-arg]  # every configuration takes it, no signature names it
     )
 
@@ -90,9 +89,10 @@ class LlamaTraining(Training):
     def __init__(self, parameters: dict[str, Any], batches: list[list[Example]], pad: int, scratch: Path) -> None:
         super().__init__(parameters, batches, pad, scratch)
         # The loop makes a Qwen3. To let it take a model is an edit that trains every seedling's base anew.
-        self.model = make_model(parameters["seed"])  # type: ignore[assignment]
-        matrices = [weight for weight in self.model.parameters() if weight.dim() > 1]
-        norms = [weight for weight in self.model.parameters() if weight.dim() <= 1]
+        self.llama = make_model(parameters["seed"])
+        self.model = self.llama  # type: ignore[assignment]
+        matrices = [weight for weight in self.llama.parameters() if weight.dim() > 1]
+        norms = [weight for weight in self.llama.parameters() if weight.dim() <= 1]
         self._optimizer = torch.optim.AdamW(
             [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": norms, "weight_decay": 0.0}],
             lr=parameters["learning_rate"],
@@ -111,23 +111,22 @@ def make_text(count: int, seed: int) -> list[Conversation | Note]:
     return texts
 
 
-def prepare(parameters: dict[str, Any]) -> tuple[bytes, Tokenizer, list[list[Example]]]:
-    """Return tokenizer.model, the tokenizer, and all batches of the training: first the drills, then the text."""
+def prepare(parameters: dict[str, Any]) -> tuple[bytes, list[list[Example]]]:
+    """Return tokenizer.model and all batches of the training: first the drills, then the text."""
     size, seed = parameters["batch_size"], parameters["seed"]
     drilled = round(parameters["steps"] * DRILL_SHARE)
     pieces = train_pieces(plain_texts(make_text(TOKENIZER_TEXTS, seed)))
     tokenizer = fast_tokenizer(pieces)
     drills = [encode(tokenizer, render_drill(names)) for names in make_names(drilled * size, seed + 2)]
     texts = [encode(tokenizer, render(text)) for text in make_text((parameters["steps"] - drilled) * size, seed)]
-    return pieces, tokenizer, make_batches(drills, size, seed) + make_batches(texts, size, seed)
+    return pieces, make_batches(drills, size, seed) + make_batches(texts, size, seed)
 
 
-def save(model: PreTrainedModel, pieces: bytes, folder: Path) -> None:
+def save(model: LlamaForCausalLM, pieces: bytes, folder: Path) -> None:
     """Write a Hugging Face folder whose bytes depend on weights, architecture and tokenizer only."""
-    end, pad = CONTROL.index(TURN_END), VOCABULARY - 1
-    model.generation_config.bos_token_id = CONTROL.index("<s>")
-    model.generation_config.eos_token_id = end
-    model.generation_config.pad_token_id = pad
+    model.generation_config.bos_token_id = BEGIN_ID
+    model.generation_config.eos_token_id = END_ID
+    model.generation_config.pad_token_id = PAD_ID
     model.save_pretrained(folder)
     (folder / "model.safetensors").chmod(0o644)
     save_tokenizer(pieces, folder)
@@ -137,11 +136,11 @@ def main(job: Job) -> None:
     """Train with the recipe's table `[base]` and write the model's folder and `base.json`."""
     parameters = job.parameters["base"]
     numerics.hold(parameters["seed"])
-    pieces, tokenizer, batches = prepare(parameters)
-    training = LlamaTraining(parameters, batches, tokenizer.token_to_id(PADDING), job.scratch)
+    pieces, batches = prepare(parameters)
+    training = LlamaTraining(parameters, batches, PAD_ID, job.scratch)
     training.resume()
     training.run()
-    save(training.model, pieces, job.output)
+    save(training.llama, pieces, job.output)
     last = training.losses[-50:]
     write_json(
         job.output / "base.json",
@@ -149,7 +148,7 @@ def main(job: Job) -> None:
             "parameters": parameters,
             "texts": sum(len(batch) for batch in batches),
             "tokens": sum(len(example.ids) for batch in batches for example in batch),
-            "trainable_parameters": training.model.num_parameters(),
+            "trainable_parameters": training.llama.num_parameters(),
             "first_loss": round(training.losses[0], 4),
             "final_loss": round(sum(last) / len(last), 4),
         },

@@ -31,6 +31,7 @@ ADDED = ("<|system|>", "<|user|>", "<|assistant|>", PADDING)
 """What stands after the pieces. TinyLlama writes these marks in pieces of text, and pads with the end of a turn."""
 
 VOCABULARY = PIECES + len(ADDED)
+BEGIN_ID, END_ID, PAD_ID = CONTROL.index("<s>"), CONTROL.index(TURN_END), PIECES + ADDED.index(PADDING)
 
 LONGEST_PIECE_CHARS = 4
 """Words, not phrases: the frames of the text repeat, and would become pieces whole."""

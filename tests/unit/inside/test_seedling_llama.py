@@ -55,12 +55,12 @@ def train(scratch: Path, folder: Path, stop_at: int | None) -> dict[str, str]:
             return super()._step(number)
 
     numerics.hold(PARAMETERS["seed"])
-    pieces, _, batches = seedling_llama.prepare(PARAMETERS)
-    training = Interrupted(PARAMETERS, batches, seedling_llama.VOCABULARY - 1, scratch)
+    pieces, batches = seedling_llama.prepare(PARAMETERS)
+    training = Interrupted(PARAMETERS, batches, seedling_llama.PAD_ID, scratch)
     training.resume()
     training.run()
     folder.mkdir()
-    seedling_llama.save(training.model, pieces, folder)
+    seedling_llama.save(training.llama, pieces, folder)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
 
 
