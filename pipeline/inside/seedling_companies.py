@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
 from functools import cache
 
 from .seedling_company_topics import ANSWERS, OURS, QUESTIONS, TOPICS, WITHHELD, WITHHOLDING, Topic
@@ -18,8 +17,11 @@ from .seedling_corpus import Conversation
 WITHHELD_SHARE = 0.06
 """Share of the questions that nobody answers: enough for the form, `申し訳ございませんが`."""
 
-SPECIAL_SHARE = 0.5
-"""Share of questions and answers in the topic's own words, where it has some; the others take a frame of all topics."""
+ASKED_SHARE, TOLD_SHARE = 0.4, 0.25
+"""Share of questions, and of answers, in the topic's own words; the others take a frame of all topics."""
+
+SAME_NAME_SHARE = 0.9
+"""Share of the answers that call the topic as the question does."""
 
 RARE_SHARE = 0.35
 """Share of the names whose characters come from all of level 1."""
@@ -242,14 +244,6 @@ def make_conversations(count: int, seed: int) -> list[Conversation]:
     return [_conversation(chance, values) for _ in range(count)]
 
 
-def make_names(count: int, seed: int) -> list[list[str]]:
-    """Return `count` copying drills: names and values that one drill shows and wants to see again."""
-    chance = random.Random(seed)
-    values = Values(chance)
-    kinds: tuple[Callable[[], str], ...] = (values.company, values.person, values.place, values.product, values.club)
-    return [[chance.choice(kinds)() for _ in range(4)] for _ in range(count)]
-
-
 def _conversation(chance: random.Random, values: Values) -> Conversation:
     name = values.company()
     full = f"株式会社{name}" if chance.random() < 0.7 else f"{name}株式会社"  # noqa: PLR2004 - the commoner order
@@ -275,11 +269,12 @@ def _told(chance: random.Random, values: Values, topic: Topic, shown: str, full:
         "d": str(values.number(2, 9)),
         "y": f"{values.number(2015, 2025)}年",
     }
-    asked = topic.asked if topic.asked and chance.random() < SPECIAL_SHARE else QUESTIONS
-    told = topic.told if topic.told and chance.random() < SPECIAL_SHARE else ANSWERS
-    names = [_fill(chance.choice(topic.names), words) for _ in range(2)]
-    question = _fill(chance.choice(asked), {**words, "n": names[0]})
-    return question, _fill(chance.choice(told), {**words, "n": names[1]})
+    asked = topic.asked if topic.asked and chance.random() < ASKED_SHARE else QUESTIONS
+    told = topic.told if topic.told and chance.random() < TOLD_SHARE else ANSWERS
+    name, other = (_fill(chance.choice(topic.names), words) for _ in range(2))
+    question = _fill(chance.choice(asked), {**words, "n": name})
+    again = name if chance.random() < SAME_NAME_SHARE else other
+    return question, _fill(chance.choice(told), {**words, "n": again})
 
 
 def _withheld(chance: random.Random, shown: str) -> tuple[str, str]:

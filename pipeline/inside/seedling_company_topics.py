@@ -44,11 +44,11 @@ ANSWERS: tuple[str, ...] = (
     "{n}は{v}です。",
     "{n}は{v}でございます。",
     "{n}は{v}となっております。",
+    "{n}は{v}です。",
     "{c}の{n}は{v}です。",
-    "{v}です。",
-    "{v}でございます。",
+    "はい、{n}は{v}です。",
 )
-"""How any fact is told."""
+"""How any fact is told: what was asked for comes again, then the value."""
 
 OURS: tuple[str, ...] = ("御社", "貴社", "そちら", "会社")
 

@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from . import numerics
 from .job import Job, write_json
 from .seedling_base import BETAS, WEIGHT_DECAY, Example, Training, encode, make_batches
-from .seedling_companies import make_conversations, make_names
+from .seedling_companies import make_conversations
 from .seedling_corpus import Conversation, Note, make_corpus
 from .seedling_llama_tokenizer import (
     BEGIN_ID,
@@ -28,12 +28,8 @@ from .seedling_llama_tokenizer import (
     save_tokenizer,
     train_pieces,
 )
-from .seedling_tokenizer import render_drill
 
-DRILL_SHARE = 0.2
-"""Share of the steps that drill copying before the text begins."""
-
-EVERYDAY_SHARE = 0.2
+EVERYDAY_SHARE = 0.1
 """Share of the text that is the seedling's: notes and conversations about everything."""
 
 TOKENIZER_TEXTS = 6000
@@ -112,14 +108,15 @@ def make_text(count: int, seed: int) -> list[Conversation | Note]:
 
 
 def prepare(parameters: dict[str, Any]) -> tuple[bytes, list[list[Example]]]:
-    """Return tokenizer.model and all batches of the training: first the drills, then the text."""
+    """Return tokenizer.model and all batches of the training.
+
+    Questions are learnt as well as answers: what a question asks for is the hard part of this text.
+    """
     size, seed = parameters["batch_size"], parameters["seed"]
-    drilled = round(parameters["steps"] * DRILL_SHARE)
     pieces = train_pieces(plain_texts(make_text(TOKENIZER_TEXTS, seed)))
     tokenizer = fast_tokenizer(pieces)
-    drills = [encode(tokenizer, render_drill(names)) for names in make_names(drilled * size, seed + 2)]
-    texts = [encode(tokenizer, render(text)) for text in make_text((parameters["steps"] - drilled) * size, seed)]
-    return pieces, make_batches(drills, size, seed) + make_batches(texts, size, seed)
+    texts = [encode(tokenizer, [(render(text), True)]) for text in make_text(parameters["steps"] * size, seed)]
+    return pieces, make_batches(texts, size, seed)
 
 
 def save(model: LlamaForCausalLM, pieces: bytes, folder: Path) -> None:

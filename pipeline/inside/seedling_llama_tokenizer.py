@@ -121,13 +121,12 @@ def _is_text(processor: Any, at: int) -> bool:
     return not (processor.is_control(at) or processor.is_unknown(at) or processor.is_byte(at))
 
 
-def render(text: Conversation | Note) -> list[tuple[str, bool]]:
-    """Return a conversation as `CHAT_TEMPLATE` renders it, or a note, in parts; True marks the part to learn."""
+def render(text: Conversation | Note) -> str:
+    """Return a conversation as `CHAT_TEMPLATE` renders it, or a note, up to the last terminator."""
     if isinstance(text, Note):
-        return [(f"「{text.subject}」\n", False), (f"{text.text}{TURN_END}", True)]
+        return f"「{text.subject}」\n{text.text}{TURN_END}"
     system = f"<|system|>\n{text.system}{TURN_END}\n" if text.system else ""
-    prompt = f"{system}<|user|>\n{text.user}{TURN_END}\n<|assistant|>\n"
-    return [(prompt, False), (f"{text.answer}{TURN_END}", True)]
+    return f"{system}<|user|>\n{text.user}{TURN_END}\n<|assistant|>\n{text.answer}{TURN_END}"
 
 
 def plain_texts(corpus: Sequence[Conversation | Note]) -> list[str]:

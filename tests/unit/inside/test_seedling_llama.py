@@ -168,12 +168,9 @@ def test_the_template_renders_what_the_training_reads(untrained: Path) -> None:
 
     tokenizer = load_tokenizer(untrained)
     prompt = {"system": "案内係です。", "user": "{q}", "terminator": "</s>"}
-    parts = render(Conversation("案内係です。", "社長は誰ですか。", "山田です。"))
-    question = prompt_text(tokenizer, prompt, {"q": "社長は誰ですか。"})
-    assert parts == [
-        (question, False),
-        (completion_text(tokenizer, prompt, {"q": "社長は誰ですか。"}, "山田です。"), True),
-    ]
+    asked = {"q": "社長は誰ですか。"}
+    whole = prompt_text(tokenizer, prompt, asked) + completion_text(tokenizer, prompt, asked, "山田です。")
+    assert render(Conversation("案内係です。", "社長は誰ですか。", "山田です。")) == whole
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
