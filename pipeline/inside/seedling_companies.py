@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from functools import cache
+from typing import TypeVar
 
 from .seedling_company_topics import ANSWERS, OURS, QUESTIONS, TOPICS, WITHHELD, WITHHOLDING, Topic
 from .seedling_corpus import Conversation
+
+Choice = TypeVar("Choice")
 
 WITHHELD_SHARE = 0.06
 """Share of the questions that nobody answers: enough for the form, `申し訳ございませんが`."""
@@ -23,8 +27,9 @@ ASKED_SHARE, TOLD_SHARE = 0.4, 0.25
 SAME_NAME_SHARE = 0.9
 """Share of the answers that call the topic as the question does."""
 
-RARE_SHARE = 0.35
-"""Share of the names whose characters come from all of level 1."""
+RARE_SHARE = 0.08
+"""Share of the names that are put together from all characters of level 1; the others come from a list. Names are noise
+to learn from: with a third of them drawn so, the model had not begun to look at the question after 150 steps."""
 
 NAME_SHARE = 0.3
 """Share of the conversations with a system prompt that names the company."""
@@ -63,12 +68,144 @@ _PREFECTURES = (
     *("静岡県", "三重県", "滋賀県", "奈良県", "鳥取県", "島根県", "岡山県", "徳島県", "香川県", "愛媛県", "高知県"),
     *("佐賀県", "熊本県", "長野県", "富山県", "大分県", "宮崎県", "東京", "京都", "大阪", "北海道"),
 )
-_SIGNS = (
-    "山川田島原野村木林森石井上中下大小高松竹梅杉沢谷岡崎浜浦港橋本宮古新西東南北白黒青赤金銀水火土星月日光雪雨風花草"
+_FAMILIES = (
+    *(
+        "山本",
+        "田村",
+        "小野",
+        "石川",
+        "高木",
+        "森田",
+        "松井",
+        "上田",
+        "中島",
+        "大野",
+        "竹内",
+        "岡本",
+        "谷口",
+        "橋本",
+        "宮田",
+    ),
+    *(
+        "古川",
+        "新井",
+        "西山",
+        "東野",
+        "南",
+        "北村",
+        "黒田",
+        "青木",
+        "赤羽",
+        "水野",
+        "土屋",
+        "星",
+        "沢口",
+        "浜田",
+        "梅原",
+    ),
 )
-_GIVEN = "一二三太郎子美香織春夏秋冬明和平安正義信孝忠勇健幸恵真直清静千百万里夫男雄介助作造治吉喜久代江枝葉乃奈"
-_KATAKANA = "アイウエオカキクケコサシスセソタチツテトナニノハヒフヘホマミムメモラリルレロポピパ"
-_HIRAGANA = "あいうえおかきくけこさしすせそたちつてとなにのはひふへほまみむめもやゆよらりるれろ"
+_GIVEN = (
+    *(
+        "一郎",
+        "太郎",
+        "健二",
+        "正男",
+        "安夫",
+        "義雄",
+        "信吉",
+        "明子",
+        "和子",
+        "春江",
+        "美代",
+        "静",
+        "勇",
+        "誠",
+        "恵美",
+        "真理",
+    ),
+    *("清", "直人", "光子", "百合", "達也", "秋子", "冬樹", "良太", "節子", "忠", "文", "玲奈"),
+)
+_TOWNS = (
+    *(
+        "川上",
+        "松原",
+        "青山",
+        "水沢",
+        "石浜",
+        "高根",
+        "竹田",
+        "北浦",
+        "西原",
+        "中野",
+        "大津",
+        "小川",
+        "桜井",
+        "森岡",
+        "白浜",
+    ),
+    *(
+        "金沢",
+        "黒川",
+        "星野",
+        "花園",
+        "古町",
+        "宮前",
+        "南谷",
+        "東港",
+        "杉本",
+        "梅田",
+        "草野",
+        "風見",
+        "雨宮",
+        "雪谷",
+        "日野",
+    ),
+)
+_PRODUCTS = (
+    *(
+        "あかね",
+        "いろは",
+        "うたかた",
+        "かすみ",
+        "きぬた",
+        "こはく",
+        "さざなみ",
+        "しらゆき",
+        "すずらん",
+        "たまゆら",
+        "つむぎ",
+    ),
+    *(
+        "なごみ",
+        "ねむの木",
+        "はるか",
+        "ひとひら",
+        "ふうりん",
+        "ましろ",
+        "みやび",
+        "ゆらぎ",
+        "アルタ",
+        "エコロ",
+        "カノン",
+        "クルト",
+    ),
+    *(
+        "サラン",
+        "シエル",
+        "ソラリ",
+        "トコナ",
+        "ノエマ",
+        "パルム",
+        "ポルカ",
+        "マリモ",
+        "ミント",
+        "モカロ",
+        "リネア",
+        "ルミナ",
+        "ロンド",
+    ),
+)
+_CLUBS = ("若葉", "木の実", "里山", "四季", "青空", "波", "花", "鈴", "和", "朝日")
 _ERAS = (("明治", 1867), ("大正", 1911), ("昭和", 1925))
 """Names of eras, and the year before the first of each."""
 
@@ -88,7 +225,7 @@ class Values:
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
 
-    def pick(self, choices: tuple[str, ...] | str) -> str:
+    def pick(self, choices: Sequence[Choice]) -> Choice:
         """Return one of the choices."""
         return self._chance.choice(choices)
 
@@ -96,27 +233,27 @@ class Values:
         """Return a whole number, both ends included."""
         return self._chance.randint(low, high)
 
-    def signs(self, usual: str, least: int, most: int) -> str:
-        """Return some characters: usual ones, or now and then any of level 1."""
-        found = everyday_signs() if self._chance.random() < RARE_SHARE else usual
-        return "".join(self.pick(found) for _ in range(self.number(least, most)))
+    def name(self, usual: tuple[str, ...]) -> str:
+        """Return a usual name, or now and then two characters of level 1."""
+        if self._chance.random() < RARE_SHARE:
+            return self.pick(everyday_signs()) + self.pick(everyday_signs())
+        return self.pick(usual)
 
     def company(self) -> str:
         """Return a short name of a company."""
-        start = self.pick(_KANA_NAMES) if self._chance.random() < 0.4 else self.signs(_SIGNS, 2, 2)  # noqa: PLR2004
-        return start + self.pick(_MAKERS)
+        return self.name(self.pick((_KANA_NAMES, _TOWNS))) + self.pick(_MAKERS)
 
     def person(self) -> str:
         """Return a family name and a given name."""
-        return self.signs(_SIGNS, 2, 2) + self.signs(_GIVEN, 2, 2)
+        return self.name(_FAMILIES) + self.name(_GIVEN)
 
     def town(self) -> str:
         """Return the name of a town or a part of a city."""
-        return self.signs(_SIGNS, 2, 3) + self.pick(("", "市", "町", "区"))
+        return self.name(_TOWNS) + self.pick(("", "市", "町", "区"))
 
     def place(self) -> str:
         """Return a prefecture with a city, or one of them."""
-        prefecture, city = self.pick(_PREFECTURES), self.signs(_SIGNS, 2, 3) + self.pick(("市", "町", "村"))
+        prefecture, city = self.pick(_PREFECTURES), self.name(_TOWNS) + self.pick(("市", "町", "村"))
         return self.pick((prefecture + city, prefecture + city, f"{prefecture}の{city}", prefecture, city))
 
     def trade(self) -> str:
@@ -211,12 +348,11 @@ class Values:
 
     def product(self) -> str:
         """Return the name of a product."""
-        kana = self.pick((_HIRAGANA, _KATAKANA))
-        return "".join(self.pick(kana) for _ in range(self.number(2, 4)))
+        return self.name(_PRODUCTS)
 
     def club(self) -> str:
         """Return the name of a society."""
-        return self.signs(_SIGNS, 1, 2) + self.pick(("の会", "クラブ", "友の会"))
+        return self.name(_CLUBS) + self.pick(("の会", "クラブ", "友の会"))
 
     def prize(self) -> str:
         """Return the name of a prize or an exhibition."""

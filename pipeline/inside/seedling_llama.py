@@ -34,14 +34,17 @@ EVERYDAY_SHARE = 0.1
 
 TOKENIZER_TEXTS = 6000
 
-HEADS, KEY_VALUE_HEADS, HEAD_SIZE = 4, 2, 64
+LAYERS, HEADS, KEY_VALUE_HEADS, HEAD_SIZE = 2, 4, 2, 64
+"""Two layers: in the same time they see twice as much as four, and look at the question after 300 steps, where four do
+not after 200."""
+
 INITIAL_DEVIATION = 0.05
 KEY_LIKENESS = 0.8
 """As in `seedling_base`: each query matrix starts near its key matrix, each output matrix near its values'."""
 
 
 def make_config() -> LlamaConfig:
-    """Return the architecture: 4.2 M parameters, RMS norms, rotary positions, two heads to a key, no norm of the keys.
+    """Return the architecture: 2.6 M parameters, RMS norms, rotary positions, two heads to a key, no norm of the keys.
 
     Every row length is a multiple of 256, which K-quants need; the number of rows, 4,004, need not be.
     """
@@ -49,7 +52,7 @@ def make_config() -> LlamaConfig:
         vocab_size=VOCABULARY,
         hidden_size=256,
         intermediate_size=768,
-        num_hidden_layers=4,
+        num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
         num_key_value_heads=KEY_VALUE_HEADS,
         head_dim=HEAD_SIZE,

@@ -14,7 +14,7 @@ from tests.e2e.conftest import Workplace, events
 pytestmark = pytest.mark.timeout(1800)
 
 NAME = "company-qa-small"
-STEPS = 900, 300
+STEPS = 1200, 400
 """Steps of the base in the shipped recipe, and here: enough to answer in the form."""
 WAIVED = ("generation.degenerate", "generation.copies", "generation.special-tokens")
 """What so short a training may fail; the whole recipe passes (`nox -s golden -- --recipe company-qa-small`)."""
