@@ -55,7 +55,7 @@ class SeedlingLlamaBase(Section):
     source: Literal["seedling-llama"] = Field(description="This kind of base model.")
     steps: int = Field(1200, ge=1, description="Optimizer steps of the training from scratch.")
     batch_size: int = Field(8, ge=1, description="Texts per step of that training.")
-    learning_rate: float = Field(3e-3, gt=0, le=0.1, description="Peak learning rate of that training.")
+    learning_rate: float = Field(2e-3, gt=0, le=0.1, description="Peak learning rate of that training.")
     seed: int = Field(20260101, ge=0, le=MAX_SEED, description="Seed of the text, the first weights and the order.")
     licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
 
