@@ -105,7 +105,11 @@ class TestCompanyQa:
         """Rows, columns, cleaning and split are those of company-qa; what so small a model cannot give is waived."""
         small = load_recipe("company-qa-small")
         assert small.slice("data", "columns", "clean", "split") == company.slice("data", "columns", "clean", "split")
-        assert [waiver.gate for waiver in small.waivers] == ["data.clean-rows", "generation.degenerate", "improvement.answers"]
+        assert [waiver.gate for waiver in small.waivers] == [
+            "data.clean-rows",
+            "generation.degenerate",
+            "improvement.answers",
+        ]
 
     def test_waives_what_so_few_rows_cannot_give(self, company: Recipe) -> None:
         """The number of rows is waived in writing; a test set is held out all the same."""
