@@ -1,8 +1,8 @@
 """The text that the small Llama learns from: questions and answers about companies, each made up on the spot.
 
-No company comes twice, so there is no fact to remember: what is learnt is the form of an answer and what a question
-asks for. Names and places are put together by chance from words and from the characters of JIS X 0208 level 1, so
-that the model has met every character that everyday Japanese needs.
+Facts are drawn anew each time, so there is none to remember: what is learnt is the form of an answer and what a
+question asks for. A few of the names are put together from all characters of JIS X 0208 level 1, so that the model has
+met most of those that everyday Japanese needs.
 """
 
 from __future__ import annotations
