@@ -162,7 +162,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def golden(session: nox.Session) -> None:
-    """Compare the seedling in build/ with the golden digests; `-- --update` makes it the golden one."""
+    """Compare a recipe in build/ (`-- --recipe R`) with its golden digests; `-- --update` makes it the golden one."""
     session.run(python_of(session, "host"), "-m", "tests.golden", *session.posargs)
 
 

@@ -24,6 +24,17 @@ def shipped_recipes() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.toml"))
 
 
+def file_beside(folder: Path, name: str) -> Path:
+    """Return the path of a file that a recipe in `folder` names.
+
+    A shipped recipe may be copied without the rows that are shipped with it: where `folder` has no file of that name,
+    and `name` is the plain name of a shipped file, it is that one.
+    """
+    path, shipped = folder / name, SHIPPED / name
+    is_shipped = Path(name).name == name and shipped.is_file()
+    return shipped if is_shipped and not path.exists() else path
+
+
 def find_recipe(argument: str | Path) -> Path:
     """Return the file that a recipe argument means: a path, or the name of a shipped recipe.
 

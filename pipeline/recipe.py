@@ -49,6 +49,21 @@ class SeedlingBase(Section):
     licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
 
 
+class SeedlingLlamaBase(Section):
+    """A small Llama with a SentencePiece vocabulary, trained from scratch on questions and answers."""
+
+    source: Literal["seedling-llama"] = Field(description="This kind of base model.")
+    steps: int = Field(1200, ge=1, description="Optimizer steps of the training from scratch.")
+    batch_size: int = Field(8, ge=1, description="Texts per step of that training.")
+    learning_rate: float = Field(2e-3, gt=0, le=0.1, description="Peak learning rate of that training.")
+    seed: int = Field(20260101, ge=0, le=MAX_SEED, description="Seed of the text, the first weights and the order.")
+    licence: str = Field("CC0-1.0", description="SPDX identifier of the base model's licence.")
+
+    @property
+    def pre_tokenizer(self) -> None:
+        """SentencePiece has none."""
+
+
 class FolderBase(Section):
     """A base model in a local folder: Hugging Face layout, safetensors only."""
 
@@ -94,7 +109,7 @@ class HubBase(Section):
     licence: str = Field("unknown", description="SPDX identifier of the base model's licence.")
 
 
-Base = Annotated[SeedlingBase | FolderBase | HubBase, Field(discriminator="source")]
+Base = Annotated[SeedlingBase | SeedlingLlamaBase | FolderBase | HubBase, Field(discriminator="source")]
 
 
 class Data(Section):

@@ -7,6 +7,7 @@ from typing import Final
 
 from pipeline.errors import FetchError
 from pipeline.fetching.copying import ByteProgress, copy_file, explained
+from pipeline.loading import file_beside
 from pipeline.stages.stage import HostJob
 
 QUESTIONS: Final = "questions.jsonl"
@@ -18,7 +19,7 @@ def questions_file(name: str, folder: Path) -> Path:
 
     Raises FetchError when it is not there: a name with a slip would measure nothing in silence.
     """
-    path = folder / name
+    path = file_beside(folder, name)
     if not path.is_file():
         message = f"the file of unanswerable questions {'is no file' if path.exists() else 'does not exist'}"
         advice = "correct evaluate.unanswerable (relative to the recipe file), or leave it out"

@@ -9,7 +9,7 @@ from pipeline.digest import digest_file
 from pipeline.errors import FetchError
 from pipeline.fetching.copying import ByteProgress, copy_file, explained
 from pipeline.inside.job import write_json
-from pipeline.loading import SHIPPED
+from pipeline.loading import SHIPPED, file_beside
 
 if TYPE_CHECKING:
     from pipeline.recipe import FileData
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 def row_files(data: FileData, folder: Path) -> dict[str, Path]:
     """Return the row files of a recipe, file name → path, in the recipe's order.
 
-    Paths are relative to `folder`. Raises FetchError that names every file that is missing or empty.
+    Paths are relative to `folder`; rows that come with the package need not lie there (`file_beside`). Raises
+    FetchError that names every file that is missing or empty.
     """
-    files = {Path(name).name: folder / name for name in data.files}
+    files = {Path(name).name: file_beside(folder, name) for name in data.files}
     wrong = [f"{path} {state}" for path in files.values() if (state := _state(path))]
     if wrong:
         message = "row files are not usable: " + "; ".join(wrong)

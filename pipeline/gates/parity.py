@@ -164,11 +164,11 @@ def quantized_limits(evidence: Evidence, kind: str) -> tuple[QuantizedLimits | N
 
 
 def _parameters(evidence: Evidence) -> float | None:
-    """Return how many parameters the model has; None when nothing says so. The seedling has a few million."""
+    """Return how many parameters the model has; None when nothing says so. A seedling has a few million."""
     converted = read_mapping(evidence.inputs.get("convert"), "convert.json") or {}
     if finite(converted.get("parameters")):
         return float(converted["parameters"])
-    return 4e6 if evidence.recipe.base.source == "seedling" else None
+    return 4e6 if evidence.recipe.base.source.startswith("seedling") else None
 
 
 def _pairs(evidence: Evidence) -> list[Mapping[str, Any]]:

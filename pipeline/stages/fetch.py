@@ -11,7 +11,7 @@ from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_file
 from pipeline.fetching.rows import fetch_rows, row_files
-from pipeline.recipe import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, Recipe
+from pipeline.recipe import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, Recipe, SeedlingLlamaBase
 from pipeline.stages.stage import HostJob, Stage
 
 
@@ -51,7 +51,7 @@ def _base(recipe: Recipe) -> Stage:
         environment="training",
         parameters=recipe.slice("base"),
         summary=f"base model trained from scratch, {base.steps} steps",
-        program="seedling_base",
+        program="seedling_llama" if isinstance(base, SeedlingLlamaBase) else "seedling_base",
         heavy=True,
     )
 

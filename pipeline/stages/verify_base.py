@@ -22,8 +22,8 @@ def verify_parameters(recipe: Recipe) -> dict[str, Any]:
 
 
 def fills_the_machine(recipe: Recipe) -> bool:
-    """Say whether a form of this model should run alone; two of the seedling's fit beside each other."""
-    return recipe.base.source != "seedling"
+    """Say whether a form of this model should run alone; two of a seedling's fit beside each other."""
+    return not recipe.base.source.startswith("seedling")
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from tests.faults.planted_speech import title, verify_with
-from tests.faults.planted_text import copy_in_4_bits
+from tests.faults.planted_text import copy_in_4_bits, small_llama
 from tests.faults.planted_training import short_run
 from tests.faults.workshop import Trail, Workshop
 
@@ -41,12 +41,18 @@ def sound_copy(shop: Workshop) -> Trail:
     yield copy_in_4_bits(shop)
 
 
+def sound_llama(shop: Workshop) -> Trail:
+    """Take the small Llama with a row for every token."""
+    yield from small_llama(shop, spared=0)
+
+
 HEALTHY: Final[dict[str, Callable[[Workshop], Trail]]] = {
     "finished": finished,
     "made-again": made_again,
     "converted-again": converted_again,
     "sound-speech": sound_speech,
     "sound-copy": sound_copy,
+    "sound-llama": sound_llama,
 }
 TRAINED: Final[dict[str, Callable[[Workshop], Trail]]] = {"short-training": short_run}
 """As long as the faults that have to be trained for."""

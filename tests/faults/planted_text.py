@@ -121,6 +121,21 @@ def short_embedding(shop: Workshop) -> Trail:
     yield shop.run("preflight", {"fetch-base": folder})
 
 
+def small_llama(shop: Workshop, spared: int) -> Trail:
+    """Take an untrained small Llama whose embedding lacks its last rows: with four, those of the added tokens."""
+    from pipeline.inside import seedling_llama, seedling_llama_tokenizer
+
+    pieces = seedling_llama_tokenizer.train_pieces(
+        seedling_llama_tokenizer.plain_texts(seedling_llama.make_text(2000, seed=1))
+    )
+    model: Any = seedling_llama.make_model(seed=1)
+    model.resize_token_embeddings(seedling_llama_tokenizer.VOCABULARY - spared)
+    folder = shop.new("small-llama")
+    seedling_llama.save(model, pieces, folder)
+    recipe = shop.with_settings(base={"source": "seedling-llama"}, prompt={"terminator": "</s>"})
+    yield shop.run("preflight", {"fetch-base": folder}, recipe)
+
+
 def double_bos(shop: Workshop) -> Trail:
     """Take a tokenizer that adds a BOS, and a template that writes one as well."""
     folder = write_llama_folder(shop.vendor, shop.new("llama"))
@@ -311,6 +326,14 @@ TEXT_FAULTS = (
         "embedding-rows",
         "tokens were added to one of them only",
         "preflight.converter",
+    ),
+    _preflight(
+        "short-embedding-of-added-tokens",
+        "a Llama's embedding without rows for the four tokens added to its SentencePiece vocabulary",
+        partial(small_llama, spared=SPARED),
+        "embedding-rows",
+        "tokenizer 4004, config.json 4000, weights 4000: tokens were added to one of them only",
+        "preflight.converter-metadata",
     ),
     _preflight("double-bos", "double BOS", double_bos, "beginning", "two BOS"),
     _preflight(

@@ -9,7 +9,18 @@ from pathlib import Path
 Digests = Mapping[str, Mapping[str, str]]
 """Stage → file → sha256."""
 
-GOLDEN = Path(__file__).with_name("seedling.json")
+SEEDLING = "seedling"
+"""The recipe of the main job."""
+
+
+def golden_file(recipe: str = SEEDLING) -> Path:
+    """Return the file with a recipe's golden digests."""
+    return Path(__file__).with_name(f"{recipe}.json")
+
+
+def golden_recipes() -> list[str]:
+    """Return the names of the recipes that have golden digests."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.json"))
 
 
 def built_digests(build: Path, recipe: str) -> dict[str, dict[str, str]]:
@@ -18,15 +29,15 @@ def built_digests(build: Path, recipe: str) -> dict[str, dict[str, str]]:
     return {name: {file["path"]: file["sha256"] for file in stage["files"]} for name, stage in chain["stages"].items()}
 
 
-def read_golden() -> dict[str, dict[str, str]]:
+def read_golden(recipe: str = SEEDLING) -> dict[str, dict[str, str]]:
     """Return the committed digests."""
-    found: dict[str, dict[str, str]] = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    found: dict[str, dict[str, str]] = json.loads(golden_file(recipe).read_text(encoding="utf-8"))
     return found
 
 
-def write_golden(digests: Digests) -> None:
+def write_golden(digests: Digests, recipe: str = SEEDLING) -> None:
     """Replace the committed digests."""
-    GOLDEN.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    golden_file(recipe).write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def compare(golden: Digests, built: Digests) -> list[str]:

@@ -102,14 +102,15 @@ class TestOneProblem:
     def test_unknown_kind(self) -> None:
         """A kind of base that does not exist is told at its key, without hiding anything else."""
         text = GOOD.replace('"folder"', '"fodler"')
-        assert problems(text) == [
-            "r.toml:4: base.source is 'fodler'; expected one of seedling, folder, hub; did you mean 'folder'?"
-        ]
+        kinds = "seedling, seedling-llama, folder, hub"
+        assert problems(text) == [f"r.toml:4: base.source is 'fodler'; expected one of {kinds}; did you mean 'folder'?"]
 
     def test_missing_kind(self) -> None:
         """A base without its kind says which there are."""
         text = GOOD.replace('source = "folder"\n', "")
-        assert problems(text) == ["r.toml:3: base.source is missing; expected one of seedling, folder, hub"]
+        assert problems(text) == [
+            "r.toml:3: base.source is missing; expected one of seedling, seedling-llama, folder, hub"
+        ]
 
     @pytest.mark.parametrize("revision", ["main", "v1.0", "40c0698", "4" * 39, "G" * 40, "A" * 40])
     def test_revision_that_can_move(self, revision: str) -> None:

@@ -57,6 +57,19 @@ def test_rows_of_a_shipped_recipe_are_the_users() -> None:
     assert "copy it beside your rows" in caught.value.advice
 
 
+def test_shipped_rows_are_found_from_a_copy_of_their_recipe(tmp_path: Path) -> None:
+    """A copied recipe without its rows takes those of the package; rows that lie beside it come first."""
+    assert row_files(data("company-qa.jsonl"), tmp_path) == {"company-qa.jsonl": SHIPPED / "company-qa.jsonl"}
+    (tmp_path / "company-qa.jsonl").write_text("{}\n")
+    assert row_files(data("company-qa.jsonl"), tmp_path) == {"company-qa.jsonl": tmp_path / "company-qa.jsonl"}
+
+
+def test_a_path_is_never_taken_for_a_shipped_file(tmp_path: Path) -> None:
+    """Only a plain name may mean one; `rows/company-qa.jsonl` is the user's own."""
+    with pytest.raises(FetchError, match=r"company-qa\.jsonl does not exist"):
+        row_files(data("rows/company-qa.jsonl"), tmp_path)
+
+
 def test_path_relative_to_the_recipe(tmp_path: Path) -> None:
     """A path belongs to the recipe's folder, not to where the program was started; an absolute one stays."""
     (tmp_path / "rows.jsonl").write_text("{}\n")

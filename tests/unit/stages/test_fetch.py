@@ -57,6 +57,13 @@ def test_seedling_is_made_in_the_training_environment() -> None:
     assert found["fetch-data"].parameters == recipe.slice("data")
 
 
+def test_the_small_company_recipe_makes_a_llama_and_takes_shipped_rows() -> None:
+    """The base is trained here, the rows come from the package."""
+    found = {stage.name: stage for stage in stages(load_recipe("company-qa-small"))}
+    assert found["fetch-base"].program == "seedling_llama"
+    assert list(found["fetch-data"].outside) == ["company-qa.jsonl"]
+
+
 def test_users_files_count_by_their_digests(folder: Path) -> None:
     """Every file that will be copied is listed as outside, so that its digest is in the key."""
     found = planned(RECIPE, folder)
