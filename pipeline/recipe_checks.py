@@ -17,26 +17,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.gates.limits import GateLimits
 from pipeline.gates.names import NAMES
-from pipeline.recipe import (
-    Base,
-    Cleaning,
-    Columns,
-    Data,
-    DataSource,
-    Evaluate,
-    FileData,
-    HubBase,
-    Judge,
-    Lora,
-    Merge,
-    Parity,
-    Prompt,
-    Quantize,
-    Section,
-    Split,
-    Train,
-)
+from pipeline.recipe import Cleaning, Columns, Evaluate, Judge, Lora, Merge, Parity, Prompt, Quantize, Split, Train
 from pipeline.recipe_errors import Problem, did_you_mean
+from pipeline.recipe_sources import Base, Data, DataSource, FileData, HubBase, Section
 
 Model = TypeVar("Model", bound=Section)
 

@@ -17,8 +17,8 @@ from pydantic import BeforeValidator, Field, Strict, ValidationError
 
 from pipeline.errors import SettingsError
 from pipeline.llm_judge.secret import check_address
-from pipeline.recipe import Section
 from pipeline.recipe_errors import problems_of
+from pipeline.recipe_sources import Section
 from pipeline.toml_text import key_lines, line_of
 
 

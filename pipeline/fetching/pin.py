@@ -22,7 +22,8 @@ from pipeline.fetching.hub import NoBar, Repository, endpoint, retried
 from pipeline.fetching.model_files import allowed, check_configuration, check_names
 from pipeline.files import write_atomic
 from pipeline.loading import find_recipe, load_recipe
-from pipeline.recipe import HubBase, HubScorer, HubWeights, Recipe
+from pipeline.recipe import Recipe
+from pipeline.recipe_sources import HubBase, HubScorer, HubWeights
 from pipeline.toml_text import split_key, split_lines, table_span
 
 if TYPE_CHECKING:

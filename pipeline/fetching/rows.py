@@ -12,7 +12,7 @@ from pipeline.inside.job import write_json
 from pipeline.loading import SHIPPED, file_beside
 
 if TYPE_CHECKING:
-    from pipeline.recipe import FileData
+    from pipeline.recipe_sources import FileData
     from pipeline.stages.stage import HostJob
 
 

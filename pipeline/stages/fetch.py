@@ -11,7 +11,8 @@ from pipeline.fetching.overrules import fetch_overrules, overrules_file
 from pipeline.fetching.pinned import check_pinned
 from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_file
 from pipeline.fetching.rows import fetch_rows, row_files
-from pipeline.recipe import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, Recipe, SeedlingLlamaBase
+from pipeline.recipe import Recipe
+from pipeline.recipe_sources import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, SeedlingLlamaBase
 from pipeline.stages.stage import HostJob, Stage
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.recipe import HubBase, Recipe
+from pipeline.recipe import Recipe
+from pipeline.recipe_sources import HubBase
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.gates.preflight import preflight_gates
-from pipeline.recipe import Recipe, SeedlingBase
+from pipeline.recipe import Recipe
+from pipeline.recipe_sources import SeedlingBase
 from pipeline.stages.four_bit import training_base
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage

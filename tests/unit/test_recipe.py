@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.loading import load_recipe
-from pipeline.recipe import HubBase, Recipe, Split
+from pipeline.recipe import Recipe, Split
+from pipeline.recipe_sources import HubBase
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.errors import FetchError, RecipeError
 from pipeline.loading import load_recipe
-from pipeline.recipe import HubBase
+from pipeline.recipe_sources import HubBase
 from tests.support.events import Events
 from tests.support.hub_server import REVISION, HubServer
 

@@ -12,7 +12,7 @@ import pytest
 from pipeline.errors import FetchError
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.loading import SHIPPED
-from pipeline.recipe import FileData
+from pipeline.recipe_sources import FileData
 from pipeline.stages.stage import HostJob
 
 

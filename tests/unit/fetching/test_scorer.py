@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import FetchError
 from pipeline.loading import load_recipe, read_recipe
 from pipeline.plan import Plan
-from pipeline.recipe import HubScorer
+from pipeline.recipe_sources import HubScorer
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import HostJob, Stage
 from tests.support import tiny_encoder

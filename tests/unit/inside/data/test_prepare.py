@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.inside import seedling_data
 from pipeline.inside.job import Job
-from pipeline.recipe import SeedlingData
+from pipeline.recipe_sources import SeedlingData
 from tests.support.data_runs import Prepared, lines, run_prepare, titles
 
 Prepare = Callable[..., Prepared]
