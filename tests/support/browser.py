@@ -14,6 +14,9 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 from tests.support.engines import missing
 
 
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
 @dataclass
 class Watched:
     """A page with what it did: `problems` (errors, warnings of the console, requests that failed), and answers."""
@@ -27,7 +30,7 @@ class Watched:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Yield a browser without a window; where there is none see `missing`."""
-    path = shutil.which("chromium")
+    path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         missing("chromium is not installed, which shows the pages")
     arguments = ["--no-sandbox"] if os.getuid() == 0 else []
