@@ -13,7 +13,6 @@ from playwright.sync_api import Browser, Page, Response, sync_playwright
 
 from tests.support.engines import missing
 
-
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
