@@ -184,3 +184,22 @@ def test_ipv6_works_as_well(tmp_path: Path) -> None:
     with serving(Notes(tmp_path, address="::1")) as client:
         assert client.url.startswith("http://[::1]:")
         assert client.ask("")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["http://[x", "http://[::1/notes"])
+def test_an_address_that_is_none_is_answered(client: PageClient, path: str) -> None:
+    """A request line may hold anything."""
+    assert client.ask("", path=path)[0] == 404
+
+
+@pytest.mark.parametrize(("error", "told"), [(BrokenPipeError(), False), (TimeoutError(), False), (KeyError(), True)])
+def test_a_browser_that_has_gone_leaves_no_traceback(
+    notes: Notes, capsys: pytest.CaptureFixture[str], error: Exception, told: bool
+) -> None:
+    """A closed tab is no fault, and the terminal is the person's; a fault of ours is shown."""
+    with notes:
+        try:
+            raise error
+        except type(error):
+            notes.handle_error(None, ("127.0.0.1", 1))
+    assert ("Traceback" in capsys.readouterr().err) == told
