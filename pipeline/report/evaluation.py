@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.charts import Forest, Interval, Sign
 from pipeline.report.quantities import NOTHING, number, signed
+from pipeline.verdict_words import word_of
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
@@ -141,11 +141,6 @@ def _told(one: Mapping[str, Any]) -> tuple[Words, Words, Words]:
 def verdict_badge(verdict: str) -> Badge:
     """Return what the interval shows."""
     return Badge(verdict, _TONES.get(word_of(verdict), "neutral"))
-
-
-def word_of(verdict: str) -> str:
-    """Return a verdict without what follows its word: nearer to the references, one training."""
-    return re.split(r",| \(", verdict, maxsplit=1)[0]
 
 
 def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:

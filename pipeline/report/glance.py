@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Facts, Inline, Link, Words
-from pipeline.report.evaluation import difference_of, metrics_of, tuned_verdict, verdict_badge, word_of
+from pipeline.report.evaluation import difference_of, metrics_of, tuned_verdict, verdict_badge
 from pipeline.report.quantities import number, share, signed, size
 from pipeline.report.verdicts import outcome_badge
+from pipeline.verdict_words import word_of
 
 _BASE, _TUNED = "verify-base", "verify-hf"
 

@@ -214,7 +214,7 @@ def test_on_the_same_prompts_the_difference_is_paired(builds: Builds) -> None:
     )
     row = metric(found, "rouge1")
     assert (row["difference"], row["low"], row["high"]) == (0.1, 0.1, 0.1)
-    assert (row["pairs"], row["verdict"]) == (ASKED, "better")
+    assert (row["pairs"], row["verdict"]) == (ASKED, "better (one training)")
     assert metric(found, "rouge1", "verify-base")["verdict"] == "no difference shown"
     assert found["metrics"]["note"] == f"Both runs were asked the same {ASKED} prompts: differences are paired."
 
