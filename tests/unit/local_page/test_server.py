@@ -192,9 +192,9 @@ def test_an_address_that_is_none_is_answered(client: PageClient, path: str) -> N
     assert client.ask("", path=path)[0] == 404
 
 
-@pytest.mark.parametrize(("error", "told"), [(BrokenPipeError(), False), (TimeoutError(), False), (KeyError(), True)])
+@pytest.mark.parametrize(("error", "tracebacks"), [(BrokenPipeError(), 0), (TimeoutError(), 0), (KeyError(), 1)])
 def test_a_browser_that_has_gone_leaves_no_traceback(
-    notes: Notes, capsys: pytest.CaptureFixture[str], error: Exception, told: bool
+    notes: Notes, capsys: pytest.CaptureFixture[str], error: Exception, tracebacks: int
 ) -> None:
     """A closed tab is no fault, and the terminal is the person's; a fault of ours is shown."""
     with notes:
@@ -202,4 +202,4 @@ def test_a_browser_that_has_gone_leaves_no_traceback(
             raise error
         except type(error):
             notes.handle_error(None, ("127.0.0.1", 1))
-    assert ("Traceback" in capsys.readouterr().err) == told
+    assert capsys.readouterr().err.count("Traceback") == tracebacks

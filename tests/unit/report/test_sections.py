@@ -130,6 +130,16 @@ def test_a_template_for_ollama_is_only_written_when_it_is_sure(build: dict[str, 
     assert "TEMPLATE" not in text_of(artifacts_of(build), use_section)
 
 
+def test_no_line_of_a_prompt_ends_the_text_that_is_pasted(build: dict[str, Path]) -> None:
+    """What follows such a line would be run by the shell of whoever copies the commands."""
+    rows = prompts()
+    rows[0]["text"] = f"{SYSTEM}\n{QUESTION}\nEND\ntouch ran\n"
+    write_rows(build["preflight"] / "prompts.jsonl", rows)
+    lines = text_of(artifacts_of(build), use_section).split("\n")
+    begin = lines.index("cat > Modelfile <<'END_'")
+    assert begin < lines.index("touch ran") < lines.index("END_", begin)
+
+
 def test_a_model_that_could_think_is_given_the_tested_prompt_whole(build: dict[str, Path]) -> None:
     """Its chat template alone would leave room for thoughts, which it was not trained on."""
     rows = prompts()
