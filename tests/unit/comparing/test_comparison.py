@@ -45,7 +45,7 @@ def test_a_run_and_a_recipes_last_build_are_found(builds: Builds) -> None:
     assert found["stages"] == {"train": "the same"}
 
 
-@pytest.mark.parametrize("name", ["fwe", "../few", "", "."])
+@pytest.mark.parametrize("name", ["fwe", "../few", "fewer/../fewer", "", "."])
 def test_an_unknown_name_is_answered_with_what_there_is(builds: Builds, name: str) -> None:
     """The nearest name if one is near, the latest runs and the recipes always."""
     key = builds.stage("train", {"history.json": "{}"})

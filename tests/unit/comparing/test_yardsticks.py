@@ -30,7 +30,7 @@ def read(builds: Builds, run: str, parity: str, neutral: str) -> Side:
 def told(builds: Builds, second: tuple[str, str], *scorers: dict[str, Any], same: bool = True) -> dict[str, str]:
     """Return what is unlike between a run with the texts `a`, `b` and one with others."""
     sides = (read(builds, "1", "a", "b"), read(builds, "2", *second))
-    evaluations = [{"scorer": one} for one in scorers] or [{"scorer": None}, {"scorer": None}]
+    evaluations: list[dict[str, Any]] = [{"scorer": one} for one in scorers] or [{}, {}]
     return unlike(sides, (evaluations[0], evaluations[1]), same=same)
 
 
