@@ -82,7 +82,7 @@ def test_what_is_not_there_is_said_with_what_is(name: str, build: Path) -> None:
 
 def test_a_path_that_is_not_there_is_told_whole(build: Path) -> None:
     """Its first part alone would be no help, and of an absolute one there is none."""
-    with pytest.raises(UsageError, match="'/nowhere/model.gguf'"):
+    with pytest.raises(UsageError, match=r"'/nowhere/model\.gguf'"):
         find_place("/nowhere/model.gguf", build)
 
 
