@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.comparing.metrics import BASE, TUNED
-from pipeline.report.artifacts import FORMS
+from pipeline.report.artifacts import form_name
 from pipeline.report.blocks import (
     Badge,
     Block,
@@ -280,7 +280,7 @@ def _stages(stages: Mapping[str, str]) -> Section:
 
 
 def _name(form: str) -> str:
-    return FORMS.get(form, form.removeprefix("verify-quant-"))
+    return form_name(form) or form
 
 
 def _capital(text: str) -> str:
