@@ -13,6 +13,7 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
 }
 """File of stage `preflight` with the tokens of a text → the measures of that text. Another tokenizer has other ones."""
 _OTHER_TEXT = "no difference: the two runs did not read the same tokens for it"
+_OTHER_QUESTIONS = "no difference: the two runs asked other questions that the data leave open"
 _OTHER_SCORER = "no difference: the two runs do not score it by the same model, layer and weights"
 _OTHER_WEIGHTS = "no difference: each run weighs tokens by its own references (idf), and these are not the same"
 _OF_THIS_RUN = "texts_as_long_as_it_reads"
@@ -28,6 +29,8 @@ def unlike(
         digests = [_digest(side, file) for side in sides]
         if digests[0] is None or digests[0] != digests[1]:
             told |= dict.fromkeys(names, _OTHER_TEXT)
+    if len({_content(side, "fetch-questions") for side in sides}) > 1:
+        told["abstention"] = _OTHER_QUESTIONS
     scorers = [_scorer(one) for one in found]
     if scorers[0] != scorers[1]:
         told["bertscore"] = _OTHER_SCORER
@@ -40,6 +43,11 @@ def _digest(side: Side, file: str) -> str | None:
     """Return the sha256 of a file of stage `preflight`, by the manifest: the file itself may be gone."""
     manifest = side.manifests.get("preflight")
     return None if manifest is None else next((one.sha256 for one in manifest.files if one.path == file), None)
+
+
+def _content(side: Side, stage: str) -> str | None:
+    manifest = side.manifests.get(stage)
+    return None if manifest is None else manifest.content
 
 
 def _scorer(evaluation: Mapping[str, Any]) -> dict[str, Any]:

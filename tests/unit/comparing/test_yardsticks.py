@@ -49,6 +49,17 @@ def test_other_tokens_of_the_held_out_text_have_no_difference_in_loss(builds: Bu
     assert set(told(builds, ("c", "b"))) == {"loss", "perplexity"}
 
 
+def test_other_open_questions_have_no_difference_in_abstention(builds: Builds) -> None:
+    """Easier questions are no better model."""
+    preflight = builds.stage("preflight", {"parity.json": "a", "neutral.json": "b"})
+    for run in "12":
+        asked = builds.stage("fetch-questions", {"questions.jsonl": run}, outside={"questions.jsonl": run})
+        builds.run(run, preflight, asked)
+    first, second = (find_side(builds.build, run) for run in "12")
+    assert set(unlike((first, second), ({}, {}), same=True)) == {"abstention"}
+    assert unlike((first, first), ({}, {}), same=True) == {}
+
+
 def test_a_text_that_is_not_known_is_not_the_same(builds: Builds) -> None:
     """A run without a manifest of preflight."""
     side = find_side(builds.build, builds.run("1", builds.stage("prepare", {"x": "1"})))
