@@ -145,12 +145,18 @@ def verdict_badge(verdict: str) -> Badge:
 
 def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:
     """Return what is known of the tuned model against the base: over the trainings where they allow a verdict."""
-    seeds = found["seeds"]
-    pooled = seeds["metrics"].get(name, {}).get("verdict")
-    if pooled is not None and len(seeds["trainings"]) >= seeds["least"]:
-        return str(pooled)
+    pooled = over_trainings(found, name)
+    if pooled is not None:
+        return str(pooled["verdict"])
     one = difference_of(found["metrics"][name], _BASE, _TUNED)
     return None if one is None else one["verdict"]
+
+
+def over_trainings(found: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return what the trainings show together of a measure; None where they allow no verdict."""
+    seeds = found["seeds"]
+    pooled: Mapping[str, Any] = seeds["metrics"].get(name, {})
+    return pooled if pooled.get("verdict") is not None and len(seeds["trainings"]) >= seeds["least"] else None
 
 
 def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:

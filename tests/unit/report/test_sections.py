@@ -79,6 +79,21 @@ def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
     )
 
 
+def test_the_loss_of_three_trainings_is_their_mean(build: dict[str, Path]) -> None:
+    """The top does not say twice how sure it is, by one training and by three."""
+    found = evaluation()
+    found["metrics"]["loss"] = {**found["metrics"]["bleu"], "unit": "nats per token", "better": "lower"}
+    found["order"] = [*found["order"], "loss"]
+    pooled = {"verdict": "no difference shown", "mean": -0.5, "low": -1.5, "high": 0.5}
+    found["seeds"] = {"trainings": [1, 2, 3], "least": 3, "metrics": {"loss": pooled}}
+    write_json(build["evaluate"] / "evaluation.json", found)
+    pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    assert (
+        line(pairs["loss on held-out text"])
+        == "4.5 → 21.25, mean of 3 trainings -0.5 nats per token (95 %: -1.5 to +0.5) no difference shown"
+    )
+
+
 def test_a_measure_that_nobody_knows_has_a_place(build: dict[str, Path]) -> None:
     """Under "Further measures", and in the plot."""
     found = evaluation()
