@@ -206,8 +206,9 @@ def _not_measured(found: Mapping[str, Any]) -> list[Block]:
     """Return what has no value or no interval, with the reason, once for each reason."""
     reasons: dict[str, list[str]] = {}
     for name, metric in metrics_of(found):
-        told: Sequence[Mapping[str, Any]] = [*metric["values"].values(), *metric["differences"]]
-        for reason in dict.fromkeys(one["reason"] for one in told if one["reason"]):
+        pooled = found["seeds"]["metrics"].get(name, {})
+        told: Sequence[Mapping[str, Any]] = [*metric["values"].values(), *metric["differences"], pooled]
+        for reason in dict.fromkeys(one["reason"] for one in told if one.get("reason")):
             reasons.setdefault(reason, []).append(name)
     items = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     return [Section("Not measured, or without an interval", (Bullets(items),))] if items else []
