@@ -41,6 +41,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _MAX_BODY_BYTES: Final = 64 * 1024
+_MAX_LENGTH_DIGITS: Final = 9
+"""Python reads no number of thousands of digits."""
 _TIMEOUT_S: Final = 30
 
 
@@ -201,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> Any:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+        if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS or int(length) > _MAX_BODY_BYTES:
             raise RequestError(HTTPStatus.BAD_REQUEST, f"{self.server.sent} says its length, and is short")
         try:
             return json.loads(self.rfile.read(int(length)))

@@ -135,6 +135,18 @@ def test_a_wrong_request_is_answered_in_words(client: PageClient, notes: Notes, 
     assert notes.notes == ["secret"]
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "65537", "-1", "x"])
+def test_a_length_that_no_note_has_is_answered_in_words(client: PageClient, length: str) -> None:
+    """Also one of more digits than Python reads."""
+    client.connection.putrequest("POST", f"{client.path}note", skip_host=True)
+    given = {"Host": client.host, "Origin": f"http://{client.host}", "Content-Type": "application/json"}
+    for name, value in {**given, "Content-Length": length}.items():
+        client.connection.putheader(name, value)
+    client.connection.endheaders()
+    answer = client.connection.getresponse()
+    assert (answer.status, "says its length" in json.loads(answer.read())["error"]) == (400, True)
+
+
 def test_there_is_nothing_beside_the_page(client: PageClient, tmp_path: Path) -> None:
     """No path leads to another file, and no folder is listed."""
     (tmp_path / "other.html").write_text("other")
