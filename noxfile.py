@@ -199,11 +199,17 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def clean(session: nox.Session) -> None:
-    """Remove what a run made (build/); `-- --all` removes the environments, `-- --votes` people's ratings as well."""
-    votes = sorted(HERE.glob("build/*/ratings.sqlite"))
-    if votes and "--votes" not in session.posargs:
-        told = ", ".join(str(path.relative_to(HERE)) for path in votes)
-        session.error(f"people's votes would go: {told}. Move the files away, or add -- --votes")
+    """Remove what a run made (build/); `-- --all` removes the environments as well.
+
+    `-- --votes` removes people's ratings too, `-- --judgements` a judge's answers: no run makes them for nothing.
+    """
+    for option, what, pattern in (
+        ("--votes", "people's votes", "build/*/ratings.sqlite"),
+        ("--judgements", "a judge's answers, which were paid for,", "build/cache/judge"),
+    ):
+        told = ", ".join(str(path.relative_to(HERE)) for path in sorted(HERE.glob(pattern)))
+        if told and option not in session.posargs:
+            session.error(f"{what} would go: {told}. Move them away, or add -- {option}")
     folders = ["build", ".envs", ".cache"] if "--all" in session.posargs else ["build"]
     for folder in folders:
         session.log(f"removing {folder}")

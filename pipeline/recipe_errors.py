@@ -91,8 +91,14 @@ def did_you_mean(wrong: str, known: Sequence[str]) -> str:
 
 
 def problems_of(error: ValidationError, raw: Mapping[str, Any], root: type[BaseModel] = Recipe) -> list[Problem]:
-    """Translate every error of a failed `root.model_validate(raw)`."""
-    return [_problem(detail, raw, root) for detail in error.errors(include_url=False)]
+    """Translate every error of a failed `root.model_validate(raw)`.
+
+    A list whose items are wrong is not called too short as well: pydantic counts those that are sound.
+    """
+    found = error.errors(include_url=False)
+    wrong_items = {detail["loc"][:end] for detail in found for end in range(len(detail["loc"]))}
+    told = [one for one in found if one["type"] != "too_short" or one["loc"] not in wrong_items]
+    return [_problem(detail, raw, root) for detail in told]
 
 
 def known_keys(path: KeyPath, raw: Mapping[str, Any], root: type[BaseModel] = Recipe) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,8 +54,10 @@ def tell(tracking: Tracking | None, emit: Emit) -> None:
 
 def viewer(name: str, tracking: Tracking) -> str:
     """Return the command that shows, or sends, what a tracker wrote."""
-    programs = _from_here(tracking.packages.parents[2] / "bin")
-    return VIEWERS[name].format(bin=programs, folder=_from_here(tracking.folder / name), project=tracking.project)
+    programs, folder = (_from_here(path) for path in (tracking.packages.parents[2] / "bin", tracking.folder / name))
+    return VIEWERS[name].format(
+        bin=shlex.quote(str(programs)), folder=shlex.quote(str(folder)), project=tracking.project
+    )
 
 
 def _from_here(path: Path) -> Path:

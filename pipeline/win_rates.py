@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from pipeline.verdict_words import of_one_training
+
 LEVEL: Final = 0.95
 _Z: Final = 1.959963984540054
 """The normal distribution's quantile for `LEVEL`, both sides."""
@@ -35,7 +37,10 @@ def interval(wins: int, losses: int, prompts: int) -> tuple[float, float]:
 
 
 def verdict(wins: int, losses: int, prompts: int) -> str:
-    """Return what the counts allow to say of the form that won `wins` prompts, in the words of docs/evaluation.md."""
+    """Return what the counts allow to say of the form that won `wins` prompts, in the words of docs/evaluation.md.
+
+    One training stands behind every form that is compared, whoever prefers it.
+    """
     if prompts < LEAST_PROMPTS:
         return "too few prompts"
     if wins + losses < LEAST_DECIDED:
@@ -43,7 +48,7 @@ def verdict(wins: int, losses: int, prompts: int) -> str:
     low, high = interval(wins, losses, prompts)
     if low <= 1 / 2 <= high:
         return "no difference shown"
-    return "better" if low > 1 / 2 else "worse"
+    return of_one_training("better" if low > 1 / 2 else "worse")
 
 
 def paired_interval(wins: int, losses: int, prompts: int) -> tuple[float, float]:

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.comparing import resampling
-from pipeline.comparing.resampling import Pair
+from pipeline.comparing.resampling import Interval, Pair
 from pipeline.comparing.side import Side
+from pipeline.comparing.yardsticks import unlike
+from pipeline.verdict_words import of_one_training
 
 Answers = dict[str, Mapping[str, Any]]
 """The rows of answers.jsonl by what was asked: id, input and reference."""
@@ -32,7 +34,9 @@ def metrics(first: Side, second: Side) -> dict[str, Any]:
     forms = [form for form in found[0]["forms"] if form in found[1]["forms"]]
     order = [name for name in found[0]["order"] if name in found[1]["metrics"]]
     only = [name for one, other in (found, found[::-1]) for name in one["order"] if name not in other["metrics"]]
-    rows = [row for form in forms for row in _form(form, order, found, answers, shared)]
+    same = len(shared) == len(answers[0]) == len(answers[1])
+    apart = unlike((first, second), (found[0], found[1]), same=same)
+    rows = [row for form in forms for row in _form(form, order, found, answers, shared, apart)]
     return {
         "prompts": {"a": found[0]["prompts"], "b": found[1]["prompts"], "shared": len(shared)},
         "note": _note(answers[0], answers[1], len(shared)),
@@ -64,11 +68,12 @@ def _form(
     found: Sequence[Mapping[str, Any]],
     answers: Sequence[Answers],
     shared: Sequence[str],
+    apart: Mapping[str, str],
 ) -> list[dict[str, Any]]:
-    """Return one form's rows, a measure in each."""
+    """Return one form's rows, a measure in each; those of `apart` have no difference, for the reason given there."""
     pairs = {name: [_scores(form, name, answers, question) for question in shared] for name in order}
     same = len(shared) == len(answers[0]) == len(answers[1])
-    told = {name for name, found_pairs in pairs.items() if any(pair is not None for pair in found_pairs)}
+    told = {name for name in pairs if name not in apart and any(pair is not None for pair in pairs[name])}
     intervals = resampling.intervals({name: pairs[name] for name in order if name in told})
     rows = []
     for name in order:
@@ -80,14 +85,22 @@ def _form(
         interval = intervals.get(name)
         if interval is None:
             row |= dict.fromkeys(("low", "high", "pairs", "verdict"))
-            known = same and row["a"] is not None and row["b"] is not None
+            known = same and name not in apart and row["a"] is not None and row["b"] is not None
             row["difference"] = round(row["b"] - row["a"], resampling.DIGITS) if known else None
-            row["reason"] = reason or (_without_pairs(name, answers, form) if shared else _NO_PROMPTS)
+            row["reason"] = (
+                reason or apart.get(name) or (_without_pairs(name, answers, form) if shared else _NO_PROMPTS)
+            )
         else:
             row |= {"difference": interval.difference, "low": interval.low, "high": interval.high}
-            row |= {"pairs": interval.pairs, "verdict": resampling.verdict(interval, metric["better"]), "reason": None}
+            row |= {"pairs": interval.pairs, "verdict": _verdict(form, interval, metric["better"]), "reason": None}
         rows.append(row)
     return rows
+
+
+def _verdict(form: str, found: Interval, better: str) -> str:
+    """Return what is told of the second run; each has trained once, and its untuned base not at all."""
+    words = resampling.verdict(found, better)
+    return words if form == BASE else of_one_training(words)
 
 
 def _scores(form: str, measure: str, answers: Sequence[Answers], question: str) -> Pair:

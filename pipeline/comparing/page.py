@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.comparing.metrics import BASE, TUNED
-from pipeline.report.artifacts import FORMS
+from pipeline.report.artifacts import form_name
 from pipeline.report.blocks import (
     Badge,
     Block,
@@ -22,9 +22,10 @@ from pipeline.report.blocks import (
     Value,
     Words,
 )
+from pipeline.report.evaluation import verdict_badge
 from pipeline.report.quantities import NOTHING, cut, number, signed, size
+from pipeline.verdict_words import word_of
 
-_VERDICTS: Mapping[str, Tone] = {"better": "good", "worse": "bad"}
 _OUTCOMES: Mapping[str, Tone] = {"passed": "good", "failed": "bad", "warned": "warn", "waived": "warn"}
 _READING = "Of twenty measures without a real difference, one shows one by chance. ↑ more is better, ↓ less is better."
 _SHOWN_ANSWERS, _ANSWER_CHARS = 20, 200
@@ -66,7 +67,8 @@ def _verdict(found: Mapping[str, Any]) -> Notice:
     """Return in a sentence what the intervals show of the tuned model."""
     rows = [row for row in found["metrics"]["rows"] if row["form"] == TUNED and row["verdict"]]
     told = {
-        word: [row["metric"] for row in rows if row["verdict"] == word] for word in ("better", "worse", "different")
+        word: [row["metric"] for row in rows if word_of(row["verdict"]) == word]
+        for word in ("better", "worse", "different")
     }
     parts = [f"{word} in {', '.join(names)}" for word, names in told.items() if names]
     if not rows:
@@ -74,7 +76,8 @@ def _verdict(found: Mapping[str, Any]) -> Notice:
     if not parts:
         return Notice("No difference is shown between the tuned models.", found["metrics"]["note"])
     tone: Tone = "bad" if told["worse"] else "good" if told["better"] else "neutral"
-    return Notice(f"The tuned model of B is {'; '.join(parts)}.", found["metrics"]["note"], tone)
+    once = " (one training of each)" if told["better"] or told["worse"] else ""
+    return Notice(f"The tuned model of B is {'; '.join(parts)}{once}.", found["metrics"]["note"], tone)
 
 
 def _settings(found: Mapping[str, Any]) -> Section:
@@ -135,7 +138,7 @@ def _interval(row: Mapping[str, Any]) -> tuple[Words, Words, Words]:
     if row["low"] is None:
         return signed(row["difference"]), NOTHING, "–"
     bounds: Words = (Value(f"{row['low']:.4g}", row["low"]), " to ", Value(f"{row['high']:.4g}", row["high"]))
-    return signed(row["difference"]), bounds, Badge(row["verdict"], _VERDICTS.get(row["verdict"], "neutral"))
+    return signed(row["difference"]), bounds, verdict_badge(row["verdict"])
 
 
 def _over_base(evaluated: Mapping[str, Any]) -> Section:
@@ -277,7 +280,7 @@ def _stages(stages: Mapping[str, str]) -> Section:
 
 
 def _name(form: str) -> str:
-    return FORMS.get(form, form.removeprefix("verify-quant-"))
+    return form_name(form) or form
 
 
 def _capital(text: str) -> str:

@@ -72,7 +72,7 @@ def find_side(build: Path, name: str) -> Side:
         keys = {stage: str(built["key"]) for stage, built in record["stages"].items()}
         return _side(store, name, record, keys)
     recipe = load_recipe(name).name if name.endswith(".toml") else name
-    keys = read_state(build, recipe, strict=True)["stages"]
+    keys = read_state(build, recipe, strict=True)["stages"] if "/" not in recipe else {}
     if not keys:
         raise _unknown(build, name)
     return _side(store, name, {"recipe": recipe, "run": "", "status": "last build"}, keys)

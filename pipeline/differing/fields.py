@@ -58,7 +58,8 @@ def _items(first: list[Any], second: list[Any], path: str) -> Iterator[Field]:
 
 
 def shown(value: Any) -> str:
-    """Return a value in one short line."""
+    """Return a value in one short line; what a terminal would not show, or would obey, is escaped."""
     text = value if isinstance(value, str) else repr(value)
-    text = text.replace("\n", "\\n")
+    if not text.isprintable():
+        text = "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
     return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}… ({len(text):,} characters)"

@@ -54,7 +54,7 @@ def find_place(name: str, build: Path) -> Place:
     if path.is_dir():
         return Place(name, {ALONE: files_below(path)})
     run, _, stage = name.partition("/")
-    keys = _keys(run, build)
+    keys = _keys(run, build, name)
     store = Store((build / "store").absolute())
     if stage and stage not in keys:
         message = f"{run} has no stage {stage!r}"
@@ -74,15 +74,15 @@ def find_place(name: str, build: Path) -> Place:
     )
 
 
-def _keys(run: str, build: Path) -> dict[str, str]:
-    keys: dict[str, str] = read_state(build, run)["stages"]
+def _keys(run: str, build: Path, name: str) -> dict[str, str]:
+    keys: dict[str, str] = read_state(build, run)["stages"] if run else {}
     if keys:
         return keys
     try:
         return run_keys(build, run)
     except UsageError as error:
-        message = f"there is no file, folder, recipe or run {run!r}"
-        raise UsageError(message, where=error.where, advice=error.advice) from error
+        message = f"there is no file, folder, recipe or run {name!r}"
+        raise UsageError(message, where=str(build), advice=error.advice) from error
 
 
 def files_below(folder: Path) -> dict[str, Path]:

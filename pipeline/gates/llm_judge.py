@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipeline.gates.judging import Check, read_mapping
 from pipeline.gates.verdict import Evidence, Gate, Verdict
+from pipeline.verdict_words import word_of
 
 _NO_FILE = "judge.json is not there"
 
@@ -113,7 +114,7 @@ def preference(evidence: Evidence) -> Sequence[Verdict]:
             check(subject).judged(
                 float(rate["value"]),
                 fails=False,
-                warns=rate["verdict"] == "worse",
+                warns=word_of(rate["verdict"]) == "worse",
                 cause="the judge finds the other answers better, in both orders",
                 advice="read judgements.jsonl and the answers before you trust it: a judge has tastes of its own",
                 evidence=(f"{rate['verdict']}: {counts}, 95 % interval {rate['low']:.3f} to {rate['high']:.3f}",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import unicodedata
@@ -31,7 +32,7 @@ def read_questions(path: Path, rows: Mapping[str, Sequence[Row]], special_texts:
     }
     found: list[Row] = []
     faults: list[str] = []
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+    for number, line in enumerate(path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n"), start=1):
         if not line.strip():
             continue
         row, fault = _row(line, columns)

@@ -8,23 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.llm_judge.rubric import REASON_KEY, RUBRICS, WORDINGS
+from pipeline.user_turn import user_turn
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 _MARKS = {"<": "\\u003c", "[": "\\u005b"}
 """What the special tokens of chat templates begin with (`<|im_start|>`, `</s>`, `[INST]`), as JSON's own escapes."""
 
 ORDERS = ("as named", "swapped")
 """The two orders of a pair: the first form of the pair as answer A, then as answer B."""
-
-
-def user_turn(template: str, row_input: Mapping[str, Any]) -> str:
-    """Return the request that the model was given: the recipe's `prompt.user` with a row's values.
-
-    A test holds it against the renderer of training, which the host cannot import.
-    """
-    return _PLACEHOLDER.sub(
-        lambda match: match.group()[0] if match.group(1) is None else str(row_input[match.group(1)]), template
-    )
 
 
 def framed(values: Mapping[str, str]) -> str:

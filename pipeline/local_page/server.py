@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.message import Message
@@ -40,6 +41,8 @@ _HEADERS: Final = {
     "Cache-Control": "no-store",
 }
 _MAX_BODY_BYTES: Final = 64 * 1024
+_MAX_LENGTH_DIGITS: Final = 9
+"""Python reads no number of thousands of digits."""
 _TIMEOUT_S: Final = 30
 
 
@@ -118,6 +121,11 @@ class LocalPageServer(ThreadingHTTPServer):
     def failed(self, error: PipelineError) -> None:
         """Hear of an error that the page was told of."""
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone before its answer came; anything else is a fault of ours."""
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: LocalPageServer
@@ -167,7 +175,10 @@ class _Handler(BaseHTTPRequestHandler):
         origin = self.headers.get("Origin")
         if (origin is not None and origin != f"http://{host}") or (origin is None and self.command == "POST"):
             raise RequestError(HTTPStatus.FORBIDDEN, "another page may not ask this one")
-        parts = urlsplit(self.path)
+        try:
+            parts = urlsplit(self.path)
+        except ValueError as error:
+            raise nothing() from error
         _, _, rest = parts.path.partition("/")
         secret, _, name = rest.partition("/")
         if not hmac.compare_digest(secret.encode(), self.server.secret.encode()):
@@ -192,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> Any:
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > _MAX_BODY_BYTES:
+        if not length.isdecimal() or len(length) > _MAX_LENGTH_DIGITS or int(length) > _MAX_BODY_BYTES:
             raise RequestError(HTTPStatus.BAD_REQUEST, f"{self.server.sent} says its length, and is short")
         try:
             return json.loads(self.rfile.read(int(length)))

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from string import Formatter
 from typing import Any, Final
 
 from pipeline.artifact import Manifest
@@ -15,6 +14,7 @@ from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, UsageError
 from pipeline.gates.judging import read_rows
 from pipeline.store import Store
+from pipeline.user_turn import user_turn
 
 BASE: Final = "base"
 TUNED: Final = "tuned"
@@ -105,7 +105,7 @@ class Answers:
         """The prompts that training never saw, in the order of the build."""
         template = self._manifests["preflight"].components["parameters"]["prompt"]["user"]
         return [
-            Prompt(row["id"], _filled(template, row["input"]), row["reference"])
+            Prompt(row["id"], user_turn(template, row["input"]), row["reference"])
             for row in self._rows("preflight", "prompts.jsonl")
             if row["kind"] == "unseen"
         ]
@@ -160,9 +160,3 @@ def pairs_of(
             message = f"{pair.form} cannot stand against itself"
             raise UsageError(message, advice="name another form with --against")
     return list(dict.fromkeys(found))
-
-
-def _filled(template: str, row_input: Mapping[str, Any]) -> str:
-    """Return the user's turn; the template was checked when the rows were prepared."""
-    parts = Formatter().parse(template)
-    return "".join(literal + ("" if name is None else str(row_input[name])) for literal, name, _, _ in parts)

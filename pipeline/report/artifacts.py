@@ -15,6 +15,11 @@ FORMS = {"verify-base": "base", "verify-hf": "adapter", "verify-merged": "merged
 _QUANTIZED = "verify-quant-"
 
 
+def form_name(stage: str) -> str | None:
+    """Return what a reader calls the form that a stage made speak; None of any other stage."""
+    return stage.removeprefix(_QUANTIZED) if stage.startswith(_QUANTIZED) else FORMS.get(stage)
+
+
 @dataclass(frozen=True)
 class Artifacts:
     """The folders of the stages' artifacts by stage name, their files' sha256, and the verdicts on them (as JSON).
@@ -72,8 +77,7 @@ class Artifacts:
     def forms(self) -> dict[str, str]:
         """Return stage → name of every form of the model that spoke, from the base to the smallest file."""
         quantized = [stage for stage in self.folders if stage.startswith(_QUANTIZED)]
-        names = {**FORMS, **{stage: stage.removeprefix(_QUANTIZED) for stage in quantized}}
-        return {stage: name for stage, name in names.items() if stage in self.folders}
+        return {stage: name for stage in (*FORMS, *quantized) if stage in self.folders and (name := form_name(stage))}
 
     def all_verdicts(self) -> list[tuple[str, Mapping[str, Any]]]:
         """Return every verdict with its stage, in the order of the stages."""

@@ -46,15 +46,19 @@ def pictures(charts: Mapping[str, Chart]) -> dict[str, str]:
         return {}
     request = json.dumps({name: as_data(chart) for name, chart in charts.items()})
     with tempfile.TemporaryDirectory(prefix="drawing-") as folder:
-        done = subprocess.run(
-            [sys.executable, "-I", "-X", "utf8", "-c", _PROGRAM],
-            input=request.encode(),
-            capture_output=True,
-            cwd=folder,
-            env=_environment(folder),
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-X", "utf8", "-c", _PROGRAM],
+                input=request.encode(),
+                capture_output=True,
+                cwd=folder,
+                env=_environment(folder),
+                timeout=_TIMEOUT_S,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            message = f"the report's plots were not drawn within {_TIMEOUT_S} s"
+            raise StageError(message, where="matplotlib", advice="run again when the machine has less to do") from error
     if done.returncode:
         told = done.stderr.decode(errors="replace").strip()
         message = f"the report's plots could not be drawn: {told.splitlines()[-1] if told else done.returncode}"

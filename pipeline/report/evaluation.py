@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.charts import Forest, Interval, Sign
 from pipeline.report.quantities import NOTHING, number, signed
+from pipeline.verdict_words import word_of
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Likeness to the references": ("bleu", "chrf", "rouge1", "rouge2", "rougeL", "bertscore", "exact_match"),
@@ -143,19 +143,20 @@ def verdict_badge(verdict: str) -> Badge:
     return Badge(verdict, _TONES.get(word_of(verdict), "neutral"))
 
 
-def word_of(verdict: str) -> str:
-    """Return a verdict without what follows its word: nearer to the references, one training."""
-    return re.split(r",| \(", verdict, maxsplit=1)[0]
-
-
 def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:
     """Return what is known of the tuned model against the base: over the trainings where they allow a verdict."""
-    seeds = found["seeds"]
-    pooled = seeds["metrics"].get(name, {}).get("verdict")
-    if pooled is not None and len(seeds["trainings"]) >= seeds["least"]:
-        return str(pooled)
+    pooled = over_trainings(found, name)
+    if pooled is not None:
+        return str(pooled["verdict"])
     one = difference_of(found["metrics"][name], _BASE, _TUNED)
     return None if one is None else one["verdict"]
+
+
+def over_trainings(found: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return what the trainings show together of a measure; None where they allow no verdict."""
+    seeds = found["seeds"]
+    pooled: Mapping[str, Any] = seeds["metrics"].get(name, {})
+    return pooled if pooled.get("verdict") is not None and len(seeds["trainings"]) >= seeds["least"] else None
 
 
 def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
@@ -205,8 +206,9 @@ def _not_measured(found: Mapping[str, Any]) -> list[Block]:
     """Return what has no value or no interval, with the reason, once for each reason."""
     reasons: dict[str, list[str]] = {}
     for name, metric in metrics_of(found):
-        told: Sequence[Mapping[str, Any]] = [*metric["values"].values(), *metric["differences"]]
-        for reason in dict.fromkeys(one["reason"] for one in told if one["reason"]):
+        pooled = found["seeds"]["metrics"].get(name, {})
+        told: Sequence[Mapping[str, Any]] = [*metric["values"].values(), *metric["differences"], pooled]
+        for reason in dict.fromkeys(one["reason"] for one in told if one.get("reason")):
             reasons.setdefault(reason, []).append(name)
     items = [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     return [Section("Not measured, or without an interval", (Bullets(items),))] if items else []

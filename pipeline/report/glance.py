@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Facts, Inline, Link, Words
-from pipeline.report.evaluation import difference_of, metrics_of, tuned_verdict, verdict_badge, word_of
+from pipeline.report.evaluation import difference_of, metrics_of, over_trainings, tuned_verdict, verdict_badge
 from pipeline.report.quantities import number, share, signed, size
 from pipeline.report.verdicts import outcome_badge
+from pipeline.verdict_words import word_of
 
 _BASE, _TUNED = "verify-base", "verify-hf"
 
@@ -53,16 +54,20 @@ def _better(artifacts: Artifacts) -> list[tuple[str, Words]]:
 
 def _loss(found: Mapping[str, Any]) -> list[tuple[str, Words]]:
     metric = found["metrics"].get("loss")
-    one = metric and difference_of(metric, _BASE, _TUNED)
+    pooled = over_trainings(found, "loss")
+    one = metric and (
+        difference_of(metric, _BASE, _TUNED) if pooled is None else {**pooled, "difference": pooled["mean"]}
+    )
     if not one or one["low"] is None:
         return []
+    trainings = f"mean of {len(found['seeds']['trainings'])} trainings " if pooled is not None else ""
     before, after = (number(metric["values"][form]["value"]) for form in (_BASE, _TUNED))
     level = f" nats per token ({100 * found['intervals']['level']:g} %: "
     words = (
         before,
         " → ",
         after,
-        ", ",
+        f", {trainings}",
         signed(one["difference"]),
         level,
         signed(one["low"]),

@@ -73,11 +73,17 @@ def _block(block: Block) -> str:
         case Table():
             return _table(block)
         case Preformatted(text) | Plot(text=text):
-            return f"```\n{text}\n```" if text else ""
+            return _fenced(text) if text else ""
         case Notice(title, words):
             return f"**{escaped(title)}** {line(words)}".rstrip()
     message = f"not a block: {block!r}"
     raise TypeError(message)
+
+
+def _fenced(text: str) -> str:
+    """Return lines as they are, between fences that none of them can close."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}\n{text}\n{fence}"
 
 
 def _item(item: Words | Item) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.blocks import Badge, Block, Bullets, Code, Inline, Paragraph, Section, Table, Tone, Value, Words
+from pipeline.report.blocks import Block, Bullets, Code, Inline, Paragraph, Section, Table, Value, Words
+from pipeline.report.evaluation import verdict_badge
 from pipeline.report.quantities import NOTHING, fixed, number
 
-_TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad"}
 _HOW: tuple[Inline, ...] = ("Ask people with ", Code("nox -s rate"), ".")
 
 
@@ -68,8 +68,7 @@ def _row(pair: Mapping[str, Any]) -> Sequence[Words]:
     if pair["win_rate"] is None:
         return [*shown, NOTHING, NOTHING, pair["reason"]]
     interval = (_percent(pair["low"]), " to ", _percent(pair["high"]))
-    verdict = Badge(pair["verdict"], _TONES.get(pair["verdict"], "neutral"))
-    return [*shown, _percent(pair["win_rate"]), interval, verdict]
+    return [*shown, _percent(pair["win_rate"]), interval, verdict_badge(pair["verdict"])]
 
 
 def _percent(share: float) -> Value:

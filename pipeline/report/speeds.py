@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.report.artifacts import FORMS
+from pipeline.report.artifacts import form_name
 from pipeline.report.blocks import Block, Bullets, Code, Paragraph, Section, Table, Value, Words
 from pipeline.report.quantities import NOTHING, size
 
 _PROMPT, _GENERATION = "verify.prompt-tokens-per-second", "verify.generation-tokens-per-second"
-_QUANTIZED = "verify-quant-"
 _NOTE = (
     "These figures differ from run to run and are no part of any artifact. A stage that was not built in this run shows"
     " those of the run that built it."
@@ -60,13 +59,9 @@ def _forms(records: Records) -> list[Block]:
     rows: list[Sequence[Words]] = [
         (name, _value(figures.get(_PROMPT)), _value(figures.get(_GENERATION)))
         for stage, record in records.items()
-        if (name := _form_name(stage)) and (figures := _figures(record))
+        if (name := form_name(stage)) and (figures := _figures(record))
     ]
     return [Table(("form", "prompt tokens/s", "generated tokens/s"), rows)] if rows else []
-
-
-def _form_name(stage: str) -> str | None:
-    return stage.removeprefix(_QUANTIZED) if stage.startswith(_QUANTIZED) else FORMS.get(stage)
 
 
 def _figures(record: Mapping[str, Any]) -> dict[str, Any]:

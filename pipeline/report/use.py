@@ -14,8 +14,7 @@ from typing import Any
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Block, Paragraph, Preformatted, Section
-
-_END = "END"
+from pipeline.user_turn import user_turn
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ def _prompt(artifacts: Artifacts, prompt: Mapping[str, Any]) -> _Prompt:
     thinking = bool(prompt.get("enable_thinking"))
     if tested is None:
         return _Prompt(prompt["system"], prompt["user"], None, thinking)
-    question = prompt["user"].format_map({name: str(value) for name, value in tested["input"].items()})
+    question = user_turn(prompt["user"], tested["input"])
     rendered = _with_holes(tested["text"], prompt["system"], question)
     return _Prompt(prompt["system"], question if artifacts.show_rows else prompt["user"], rendered, thinking)
 
@@ -84,6 +83,14 @@ def _shell(text: str) -> Preformatted:
     return Preformatted(text, "commands for a shell")
 
 
+def _given(command: str, text: str) -> str:
+    """Return a command with a text on its standard input, whose end no line of the text is."""
+    end = "END"
+    while end in text.split("\n"):
+        end += "_"
+    return f"{command} <<'{end}'\n{text}\n{end}"
+
+
 def _ollama(name: str, model: str, prompt: _Prompt, settings: Mapping[str, Any]) -> str:
     lines = [f"FROM ./{model}"]
     lines += [f'TEMPLATE """{prompt.rendered}"""'] if prompt.rendered else []
@@ -92,8 +99,7 @@ def _ollama(name: str, model: str, prompt: _Prompt, settings: Mapping[str, Any])
     lines += [f"PARAMETER {theirs} {settings[ours]}" for theirs, ours in chosen.items() if ours in settings]
     modelfile = "\n".join(lines)
     asked = shlex.quote(prompt.question)
-    written = f"cat > Modelfile <<'{_END}'\n{modelfile}\n{_END}"
-    return f"{written}\nollama create {name} -f Modelfile\nollama run {name} {asked}"
+    return f"{_given('cat > Modelfile', modelfile)}\nollama create {name} -f Modelfile\nollama run {name} {asked}"
 
 
 def _server(model: str, prompt: _Prompt, settings: Mapping[str, Any]) -> str:
@@ -109,7 +115,7 @@ def _server(model: str, prompt: _Prompt, settings: Mapping[str, Any]) -> str:
     return (
         f"llama-server --model {model} --jinja --port 8080\n\n# in another terminal:\n"
         "curl http://127.0.0.1:8080/v1/chat/completions -H 'Content-Type: application/json'"
-        f" -d @- <<'{_END}'\n{body}\n{_END}"
+        f" {_given('-d @-', body)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -138,43 +139,38 @@ def _data(recipe: Recipe) -> Stage:
 def _overrules(name: str, folder: Path) -> Stage:
     """Describe where a person's overrules come from. Raises FetchError when the file is missing."""
     file = overrules_file(name, folder)
-    return Stage(
-        name="fetch-overrules",
-        family="fetch",
-        version=1,
-        environment="host",
-        parameters={"source": "files", "file": file.name},
-        summary=f"a person's overrules from {file.name}",
-        host=partial(fetch_overrules, file),
-        outside={file.name: file},
-    )
+    work = partial(fetch_overrules, file)
+    return _file("fetch-overrules", "a person's overrules", file, file.name, work, {"file": file.name})
 
 
 def _neutral(name: str, folder: Path) -> Stage:
     """Describe where the neutral text comes from. Raises FetchError when the file is missing or empty."""
     file = neutral_file(name, folder)
-    return Stage(
-        name="fetch-neutral",
-        family="fetch",
-        version=1,
-        environment="host",
-        parameters={"source": "files"},
-        summary=f"neutral text from {file.name}",
-        host=partial(fetch_neutral, file),
-        outside={"neutral.txt": file},
-    )
+    return _file("fetch-neutral", "neutral text", file, "neutral.txt", partial(fetch_neutral, file))
 
 
 def _questions(name: str, folder: Path) -> Stage:
     """Describe where the unanswerable questions come from. Raises FetchError when the file is missing."""
     file = questions_file(name, folder)
+    return _file("fetch-questions", "unanswerable questions", file, QUESTIONS, partial(fetch_questions, file))
+
+
+def _file(
+    name: str,
+    what: str,
+    file: Path,
+    known_as: str,
+    work: Callable[[HostJob], None],
+    parameters: Mapping[str, str] | None = None,
+) -> Stage:
+    """Describe a copy of one file of the user's; `known_as` names it in the key."""
     return Stage(
-        name="fetch-questions",
+        name=name,
         family="fetch",
         version=1,
         environment="host",
-        parameters={"source": "files"},
-        summary=f"unanswerable questions from {file.name}",
-        host=partial(fetch_questions, file),
-        outside={QUESTIONS: file},
+        parameters={"source": "files", **(parameters or {})},
+        summary=f"{what} from {file.name}",
+        host=work,
+        outside={known_as: file},
     )

@@ -274,7 +274,7 @@ def judged() -> Row:
         "settings": {"answer_format": "json_schema", "temperature": 0.0},
         "prompts": 48,
         "pairs": [
-            pair("verify-base", "verify-hf", 35, 5, share(0.8125, 0.71, 0.89, 48, verdict="better")),
+            pair("verify-base", "verify-hf", 35, 5, share(0.8125, 0.71, 0.89, 48, verdict="better (one training)")),
             pair("verify-hf", "verify-quant-Q4_K_M", 7, 9, share(0.479, 0.39, 0.57, 48, verdict="no difference shown")),
         ],
         "requests": 192,

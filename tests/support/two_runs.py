@@ -87,8 +87,13 @@ def answer(at: int, tuned: Score, *, text: str = "題名", asked: str = "") -> d
     return {"id": f"{asked}{at}", "input": {"theme": f"主題{at}"}, "reference": f"手本{at}", "forms": forms}
 
 
-def evaluated(builds: Builds, answers: Sequence[Mapping[str, Any]], bleu: float = 3.0) -> str:
-    """Publish an evaluation with three measures: of single answers, of all of them, and one without a direction."""
+def evaluated(
+    builds: Builds, answers: Sequence[Mapping[str, Any]], bleu: float = 3.0, scorer: Mapping[str, Any] | None = None
+) -> str:
+    """Publish an evaluation with three measures: of single answers, of all of them, and one without a direction.
+
+    `scorer` is what scored rouge1 in a fourth one, BERTScore.
+    """
 
     def metric(unit: str, better: str, value: float) -> dict[str, Any]:
         told = {"difference": 0.1, "low": 0.05, "high": 0.2, "pairs": ASKED, "verdict": "better", "reason": None}
@@ -99,7 +104,7 @@ def evaluated(builds: Builds, answers: Sequence[Mapping[str, Any]], bleu: float 
             "differences": [{"against": FORMS[0], "form": FORMS[1], **told}],
         }
 
-    evaluation = {
+    evaluation: dict[str, Any] = {
         "prompts": len(answers),
         "forms": list(FORMS),
         "order": ["bleu", "rouge1", "length"],
@@ -109,11 +114,24 @@ def evaluated(builds: Builds, answers: Sequence[Mapping[str, Any]], bleu: float 
             "length": metric("characters", "neither", 10),
         },
     }
+    if scorer is not None:
+        evaluation |= {"order": [*evaluation["order"], "bertscore"], "scorer": scorer}
+        evaluation["metrics"]["bertscore"] = metric("F1, 0 to 1", "higher", 0.5)
+        answers = [_with_bertscore(one) for one in answers]
     files = {
         "evaluation.json": json.dumps(evaluation),
         "answers.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in answers),
     }
-    return builds.stage("evaluate", files, parameters={"answers": digest_json(list(answers))})
+    return builds.stage("evaluate", files, parameters={"answers": digest_json(list(answers)), "scorer": scorer})
+
+
+def _with_bertscore(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an answer's row whose BERTScore is its ROUGE-1."""
+    forms = {
+        form: {**told, "scores": {**told["scores"], "bertscore": told["scores"]["rouge1"]}}
+        for form, told in row["forms"].items()
+    }
+    return {**row, "forms": forms}
 
 
 def reported(builds: Builds, *, show_data_rows: bool) -> str:

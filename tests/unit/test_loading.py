@@ -126,6 +126,11 @@ class TestOneProblem:
             "r.toml:7: base.files.\"config.json\" is 'abc'; expected a sha256 of 64 lower-case hex digits"
         ]
 
+    def test_a_list_of_wrong_items_is_not_too_short(self) -> None:
+        """One mistake is told once."""
+        found = problems(with_line('model = "x"\npairs = [["base"]]', "judge"))
+        assert [one.partition(": ")[2] for one in found] == ["judge.pairs[0][1] is missing"]
+
     def test_waivers_as_one_table(self) -> None:
         """Waivers are a list of tables; one table is told how to be written."""
         (found,) = problems(with_line('gate = "x"', "waivers"))

@@ -103,15 +103,28 @@ def test_clean_keeps_environments_unless_told(repository: Path) -> None:
     assert not (repository / ".envs").exists()
 
 
-def test_clean_asks_before_it_removes_votes(repository: Path) -> None:
-    """No build can make them again."""
-    votes = repository / "build" / "few" / "ratings.sqlite"
-    votes.parent.mkdir(parents=True)
-    votes.touch()
+@pytest.mark.parametrize(
+    ("path", "option", "what"),
+    [
+        ("build/few/ratings.sqlite", "--votes", "people's votes would go: build/few/ratings.sqlite"),
+        (
+            "build/cache/judge/ab/1.json",
+            "--judgements",
+            "a judge's answers, which were paid for, would go: build/cache",
+        ),
+    ],
+)
+def test_clean_asks_before_it_removes_what_no_run_makes_again(
+    repository: Path, path: str, option: str, what: str
+) -> None:
+    """People have voted, and a judge was paid."""
+    kept = repository / path
+    kept.parent.mkdir(parents=True)
+    kept.touch()
     command = [sys.executable, "-m", "nox", "-f", str(repository / "noxfile.py"), "-s", "clean"]
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "people's votes would go: build/few/ratings.sqlite" in done.stderr
-    assert votes.exists()
-    nox(repository, "-s", "clean", "--", "--votes")
-    assert not votes.exists()
+    assert what in done.stderr
+    assert kept.exists()
+    nox(repository, "-s", "clean", "--", option)
+    assert not kept.exists()

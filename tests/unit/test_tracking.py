@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +73,10 @@ def test_only_what_was_written_is_told(watched: Tracking) -> None:
 def test_a_command_to_copy_for_each(watched: Tracking, name: str, command: str) -> None:
     """With paths from the working folder."""
     assert tracking.viewer(name, watched) == command
+
+
+def test_a_folder_with_spaces_is_one_word(watched: Tracking) -> None:
+    """A command that is copied runs, and runs nothing else."""
+    elsewhere = replace(watched, folder=watched.folder.parent / "a b; c")
+    words = shlex.split(tracking.viewer("tensorboard", elsewhere))
+    assert words[1:] == ["--logdir", "build/runs/1/a b; c/tensorboard"]

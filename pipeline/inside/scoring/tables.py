@@ -12,6 +12,7 @@ from .measures import MEASURES
 _ANSWER_MEASURES = [
     name for name, measure in MEASURES.items() if measure.level == "answer" and not measure.unanswerable
 ]
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _RESULTS = ("difference", "low", "high", "pairs", "verdict", "reason")
 
 
@@ -35,19 +36,26 @@ def write_comparison(path: Path, evaluation: Mapping[str, Any]) -> None:
 
 
 def write_answers(path: Path, answers: Iterable[Mapping[str, Any]], form: str) -> None:
-    """Write one form's answers with their scores; an empty cell is not measured."""
+    """Write one form's answers with their scores; an empty cell is not measured.
+
+    Texts are written so that a spreadsheet computes none: `'` goes before a first sign of a formula.
+    """
     header = ("id", "reference", "answer", "stopped", *_ANSWER_MEASURES)
     rows = [
         (
             one["id"],
-            one["reference"],
-            one["forms"][form]["text"],
+            _text(one["reference"]),
+            _text(one["forms"][form]["text"]),
             one["forms"][form]["stopped"],
             *(one["forms"][form]["scores"].get(name) for name in _ANSWER_MEASURES),
         )
         for one in answers
     ]
     _write(path, header, rows)
+
+
+def _text(text: str) -> str:
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

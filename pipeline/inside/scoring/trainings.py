@@ -100,7 +100,8 @@ def pooled(differences: Sequence[float], drawn: Sequence[bootstrap.Values]) -> P
     count = len(differences)
     spread = statistics.stdev(differences)
     means = sum(drawn[1:], start=drawn[0]) / count
-    low, high = bootstrap.interval(means + spread / math.sqrt(count) * students(count - 1))
+    # Where few prompts were measured, a resample may hold none of them: there are fewer means than resamples.
+    low, high = bootstrap.interval(means + spread / math.sqrt(count) * students(count - 1)[: len(means)])
     return Pooled(statistics.fmean(differences), spread, low, high)
 
 

@@ -45,7 +45,7 @@ def test_a_run_and_a_recipes_last_build_are_found(builds: Builds) -> None:
     assert found["stages"] == {"train": "the same"}
 
 
-@pytest.mark.parametrize("name", ["fwe", "../few", "", "."])
+@pytest.mark.parametrize("name", ["fwe", "../few", "fewer/../fewer", "", "."])
 def test_an_unknown_name_is_answered_with_what_there_is(builds: Builds, name: str) -> None:
     """The nearest name if one is near, the latest runs and the recipes always."""
     key = builds.stage("train", {"history.json": "{}"})
@@ -214,7 +214,7 @@ def test_on_the_same_prompts_the_difference_is_paired(builds: Builds) -> None:
     )
     row = metric(found, "rouge1")
     assert (row["difference"], row["low"], row["high"]) == (0.1, 0.1, 0.1)
-    assert (row["pairs"], row["verdict"]) == (ASKED, "better")
+    assert (row["pairs"], row["verdict"]) == (ASKED, "better (one training)")
     assert metric(found, "rouge1", "verify-base")["verdict"] == "no difference shown"
     assert found["metrics"]["note"] == f"Both runs were asked the same {ASKED} prompts: differences are paired."
 

@@ -53,8 +53,8 @@ def printed(page: Document, columns: int = 120) -> str:
 @pytest.mark.parametrize(
     ("scores", "told"),
     [
-        ((0.25, 0.5), "The tuned model of B is better in rouge1."),
-        ((0.5, 0.25), "The tuned model of B is worse in rouge1."),
+        ((0.25, 0.5), "The tuned model of B is better in rouge1 (one training of each)."),
+        ((0.5, 0.25), "The tuned model of B is worse in rouge1 (one training of each)."),
         ((0.5, 0.5), "No difference is shown between the tuned models."),
     ],
 )
@@ -72,7 +72,7 @@ def test_settings_metrics_and_answers_are_on_the_page(builds: Builds) -> None:
     text = markdown.render(answered(builds, 0.25, 0.5))
     assert "`train.epochs: 0 → 1`" in text
     row = next(line for line in text.splitlines() if line.startswith("| rouge1"))
-    assert [cell.strip() for cell in row.split("|")[5:8]] == ["+0.25", "0.25 to 0.25", "better"]
+    assert [cell.strip() for cell in row.split("|")[5:8]] == ["+0.25", "0.25 to 0.25", "better (one training)"]
     assert "題名03" in text
     assert "題名13" in text
 

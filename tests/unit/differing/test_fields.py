@@ -85,3 +85,9 @@ def test_an_empty_value_is_one(value: Any) -> None:
     assert list(differing_fields({"a": value}, {"a": 7})) == [
         Field("a", repr(value) if not isinstance(value, str) else "", "7")
     ]
+
+
+def test_a_terminal_obeys_nothing_of_a_value() -> None:
+    """A model may answer with the signs that clear a screen, or that reorder a line."""
+    (found,) = differing_fields({"text": "a\x1b[2J\u202eb\n"}, {"text": "a"})
+    assert found == Field("text", "a\\x1b[2J\\u202eb\\n", "a")

@@ -80,6 +80,12 @@ def test_what_is_not_there_is_said_with_what_is(name: str, build: Path) -> None:
     assert {"nothing": "r1", "mine/merge": "prepare, train", "nothing/train": "r1"}[name] in raised.value.advice
 
 
+def test_a_path_that_is_not_there_is_told_whole(build: Path) -> None:
+    """Its first part alone would be no help, and of an absolute one there is none."""
+    with pytest.raises(UsageError, match=r"'/nowhere/model\.gguf'"):
+        find_place("/nowhere/model.gguf", build)
+
+
 def test_a_file_and_a_folder_cannot_be_compared(tmp_path: Path) -> None:
     """It is said what can."""
     (tmp_path / "x").write_text("x")

@@ -60,7 +60,7 @@ def test_a_judge_that_cannot_be_read_warns_and_the_rest_is_not_measured(tmp_path
 
 def test_a_preference_for_the_other_form_warns(tmp_path: Path) -> None:
     """A judge does not stop a release: it has tastes of its own."""
-    rate = {"value": 0.2, "low": 0.1, "high": 0.3, "of": 48, "verdict": "worse", "reason": None}
+    rate = {"value": 0.2, "low": 0.1, "high": 0.3, "of": 48, "verdict": "worse (one training)", "reason": None}
     assert outcomes(verdicts(tmp_path, changed(win_rate=rate))) == {"judge.preference": {"warned"}}
 
 

@@ -11,9 +11,10 @@ import pytest
 from pipeline.inside.gguf_header import read_header
 from pipeline.inside.job import JobError
 from tests.support.gguf_file import run_job
+from tests.support.vendored import require_llama_cpp
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("llama_cpp", reason="the vendored llama_cpp wheel is not installed here")
+require_llama_cpp()
 
 
 @pytest.fixture(scope="module", params=["Q4_K_M", "Q2_K", "Q8_0", "IQ4_NL", "TQ1_0", "BF16"])

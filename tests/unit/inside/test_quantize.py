@@ -14,6 +14,7 @@ from pipeline.inside.gguf_header import Header, Tensor, read_header
 from pipeline.inside.job import JobError
 from tests.support import tiny_model
 from tests.support.gguf_file import convert, run_job, write_merged
+from tests.support.vendored import require_llama_cpp
 
 pytestmark = pytest.mark.slow
 
@@ -123,7 +124,7 @@ def test_what_a_killed_quantizer_leaves_is_no_gguf_file(converted: Path, tmp_pat
 
 def test_a_file_that_lost_a_tensor_is_refused() -> None:
     """The quantized file must hold the tensors of its source, of the same shapes."""
-    pytest.importorskip("llama_cpp", reason="the vendored llama_cpp wheel is not installed here")
+    require_llama_cpp()
     from pipeline.inside.quantize import Listener, describe
 
     def header(*names: str) -> Header:

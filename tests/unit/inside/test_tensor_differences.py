@@ -11,8 +11,9 @@ import pytest
 
 from pipeline.inside.job import Job
 from tests.support.gguf_file import run_job, write_small
+from tests.support.vendored import require_llama_cpp
 
-pytest.importorskip("llama_cpp", reason="the vendored llama_cpp wheel is not installed here")
+require_llama_cpp()
 
 
 def compare(folder: Path, name: str) -> dict[str, Any]:

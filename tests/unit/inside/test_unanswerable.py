@@ -34,6 +34,12 @@ def test_questions_become_rows_without_an_answer(tmp_path: Path) -> None:
     assert len({row["id"] for row in found}) == 2
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_question(tmp_path: Path) -> None:
+    """As in files of rows."""
+    (question,) = read(tmp_path, "\ufeff" + json.dumps({"theme": "海の底"}))
+    assert question["input"] == {"theme": "海の底"}
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pipeline.inside.rendering import fill
-from pipeline.llm_judge.question import framed, question, system_message, user_turn
+from pipeline.llm_judge.question import framed, question, system_message
+from pipeline.user_turn import user_turn
 from tests.support.judged import row, stage_of
 
 ATTACKS = (

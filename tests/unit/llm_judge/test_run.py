@@ -143,7 +143,7 @@ def test_ctrl_c_stops_it_at_once_and_keeps_what_was_answered(build: Build) -> No
         started = time.monotonic()
         with pytest.raises(InterruptedRunError):
             build.run(server.settings(timeout_s=60.0, concurrency=1))
-        assert time.monotonic() - started < 10
+        assert time.monotonic() - started < 30  # not when the endpoint has been waited for
         server.verdict = verdict
         before = len(server.asked)
         build.run(server.settings())

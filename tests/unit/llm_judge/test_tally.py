@@ -46,7 +46,7 @@ def test_a_fair_judge_agrees_with_itself() -> None:
     assert (found["wins"], found["losses"], found["ties"], found["contradictions"]) == (30, 10, 8, 0)
     assert found["agreement"]["value"] == 1.0
     assert found["first_position"]["value"] == 0.5
-    assert found["win_rate"]["verdict"] == "better"
+    assert found["win_rate"]["verdict"] == "better (one training)"
 
 
 def test_a_judge_that_goes_by_position_shows() -> None:

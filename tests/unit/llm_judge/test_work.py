@@ -32,7 +32,7 @@ def test_a_judge_with_a_taste_is_counted_right(bench: Bench) -> None:
     assert pair["agreement"]["value"] == 1.0
     assert pair["first_position"]["value"] == 0.5
     assert pair["longer_answer"]["value"] == 1.0
-    assert pair["win_rate"]["verdict"] == "better"
+    assert pair["win_rate"]["verdict"] == "better (one training)"
 
 
 def test_a_judge_that_goes_by_position_lets_nobody_win(bench: Bench) -> None:

@@ -135,6 +135,18 @@ def test_a_wrong_request_is_answered_in_words(client: PageClient, notes: Notes, 
     assert notes.notes == ["secret"]
 
 
+@pytest.mark.parametrize("length", ["9" * 5000, "65537", "-1", "x"])
+def test_a_length_that_no_note_has_is_answered_in_words(client: PageClient, length: str) -> None:
+    """Also one of more digits than Python reads."""
+    client.connection.putrequest("POST", f"{client.path}note", skip_host=True)
+    given = {"Host": client.host, "Origin": f"http://{client.host}", "Content-Type": "application/json"}
+    for name, value in {**given, "Content-Length": length}.items():
+        client.connection.putheader(name, value)
+    client.connection.endheaders()
+    answer = client.connection.getresponse()
+    assert (answer.status, "says its length" in json.loads(answer.read())["error"]) == (400, True)
+
+
 def test_there_is_nothing_beside_the_page(client: PageClient, tmp_path: Path) -> None:
     """No path leads to another file, and no folder is listed."""
     (tmp_path / "other.html").write_text("other")
@@ -184,3 +196,22 @@ def test_ipv6_works_as_well(tmp_path: Path) -> None:
     with serving(Notes(tmp_path, address="::1")) as client:
         assert client.url.startswith("http://[::1]:")
         assert client.ask("")[0] == 200
+
+
+@pytest.mark.parametrize("path", ["http://[x", "http://[::1/notes"])
+def test_an_address_that_is_none_is_answered(client: PageClient, path: str) -> None:
+    """A request line may hold anything."""
+    assert client.ask("", path=path)[0] == 404
+
+
+@pytest.mark.parametrize(("error", "tracebacks"), [(BrokenPipeError(), 0), (TimeoutError(), 0), (KeyError(), 1)])
+def test_a_browser_that_has_gone_leaves_no_traceback(
+    notes: Notes, capsys: pytest.CaptureFixture[str], error: Exception, tracebacks: int
+) -> None:
+    """A closed tab is no fault, and the terminal is the person's; a fault of ours is shown."""
+    with notes:
+        try:
+            raise error
+        except type(error):
+            notes.handle_error(None, ("127.0.0.1", 1))
+    assert capsys.readouterr().err.count("Traceback") == tracebacks

@@ -75,6 +75,7 @@ def test_a_vote_by_touch(browser: Browser, url: str, rating: Rating) -> None:
         page = seen.page
         page.locator("#name").fill("花子")
         page.locator("#join button.main").tap()
+        page.locator(".votes button").first.wait_for()
         for button in page.locator(".votes button").all():
             box = button.bounding_box()
             assert box is not None

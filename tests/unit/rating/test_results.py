@@ -45,7 +45,7 @@ def test_wins_losses_and_ties(built: RatedBuild, votes: Votes) -> None:
     assert (found["won"], found["lost"], found["tied"], found["rated"]) == (24, 4, 6, 34)
     assert (found["identical"], found["prompts"], found["counted"]) == (SAME_AS_BASE, PROMPTS, 37)
     assert found["votes"] == {"form": 24, "against": 4, "both_good": 2, "both_bad": 4, "skip": 2}
-    assert found["verdict"] == "better"
+    assert found["verdict"] == "better (one training)"
     assert found["win_rate"] == pytest.approx(0.5 + 20 / 37 / 2, abs=1e-4)
     assert found["low"] < found["win_rate"] < found["high"]
     assert (found["first_preferred"], found["decided_votes"]) == (24, 28)
@@ -111,7 +111,7 @@ def test_identical_answers_count_in_proportion_to_what_was_rated() -> None:
     half, whole = rate(5, 0, 5, 30, 40), rate(10, 0, 10, 30, 40)
     assert (half["counted"], whole["counted"]) == (20, 40)
     assert half["win_rate"] == whole["win_rate"] == 0.625
-    assert (half["verdict"], whole["verdict"]) == ("too few prompts", "better")
+    assert (half["verdict"], whole["verdict"]) == ("too few prompts", "better (one training)")
 
 
 def test_no_percentage_without_an_interval(built: RatedBuild, votes: Votes) -> None:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from pipeline.closure import PACKAGE, closure
+from pipeline.errors import StageError
 from pipeline.report.charts import Chart, Curves, Forest, Interval, Points, Series
 from pipeline.report.drawing import pictures
 
@@ -112,3 +113,11 @@ def test_no_charts_need_no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A report without plots starts no process."""
     monkeypatch.setattr(sys, "executable", "/nowhere")
     assert pictures({}) == {}
+
+
+def test_a_machine_that_is_too_busy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for ever, and nobody reads a traceback."""
+    monkeypatch.setattr("pipeline.report.drawing._TIMEOUT_S", 0.001)
+    with pytest.raises(StageError, match="not drawn within") as raised:
+        pictures(CHARTS)
+    assert "run again" in raised.value.advice

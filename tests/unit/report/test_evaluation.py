@@ -63,17 +63,19 @@ def test_better_stands_alone_only_over_three_trainings(build: dict[str, Path]) -
 
 
 def test_trainings_stand_side_by_side(build: dict[str, Path]) -> None:
-    """Each seed's difference, mean, spread, interval and the verdict of them all; what has no mean has no row."""
+    """Each seed's difference, mean, spread, interval and the verdict of them all; what has no mean says why."""
     changed = evaluation()
     each = [{"seed": seed, "difference": gain, "verdict": "x"} for seed, gain in ((42, 16.5), (43, 17.0), (44, 16.0))]
     told = {"mean": 16.5, "spread": 0.5, "low": 14.0, "high": 19.0, "pairs": 48, "verdict": "better", "reason": None}
-    nothing = {**dict.fromkeys(told), "reason": "no letters"}
+    nothing = {**dict.fromkeys(told), "reason": "no letters in one of the trainings"}
     metrics = {name: {"differences": each, **(told if name == "bleu" else nothing)} for name in changed["order"]}
     changed["seeds"] = {"trainings": [42, 43, 44], "least": 3, "metrics": metrics}
     write_json(build["evaluate"] / "evaluation.json", changed)
     section = rendered(build).split("Over 3 trainings")[1]
     assert cells(section, "bleu") == ["bleu", "+16.5", "+17", "+16", "+16.5", "0.5", "14 to 19", "better"]
     assert "| keigo" not in section
+    reasons = next(one for one in rendered(build).splitlines() if one.endswith(": no letters in one of the trainings"))
+    assert "keigo" in reasons
 
 
 def test_the_scorer_is_named_as_others_need_it(build: dict[str, Path]) -> None:

@@ -43,7 +43,7 @@ def changed(build: dict[str, Path], **changes: Any) -> None:
 def test_a_win_rate_stands_with_interval_and_verdict(build: dict[str, Path]) -> None:
     """With the contradictions among the ties."""
     found = row(rendered(build), 0, "adapter against base")
-    assert found[1:] == ["48", "35", "5", "8", "5", "0", "0.812", "0.710 to 0.890", "better"]
+    assert found[1:] == ["48", "35", "5", "8", "5", "0", "0.812", "0.710 to 0.890", "better (one training)"]
 
 
 def test_trust_stands_beside_it(build: dict[str, Path]) -> None:

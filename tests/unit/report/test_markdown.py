@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.report.markdown import escaped, sparkline, table, width
+from pipeline.report.blocks import Preformatted, Section
+from pipeline.report.markdown import escaped, render_section, sparkline, table, width
 
 
 @pytest.mark.parametrize(
@@ -68,3 +69,9 @@ def test_sparkline() -> None:
     """Lowest value lowest bar, highest value highest; a flat curve is low."""
     assert sparkline([3.0, 2.0, 1.0]) == "█▅▁"
     assert sparkline([2.0, 2.0]) == "▁▁"
+
+
+def test_lines_cannot_end_their_own_fence() -> None:
+    """A rubric of the recipe's may show an example in a fence of its own."""
+    text = render_section(Section("Judge", (Preformatted("a\n````\n# b"),)))
+    assert text == "## Judge\n\n`````\na\n````\n# b\n`````"

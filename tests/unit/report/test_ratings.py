@@ -55,7 +55,7 @@ def test_a_win_rate_stands_with_interval_and_verdict(built: RatedBuild) -> None:
     """Of 40 prompts 4 are identical and 36 were rated."""
     vote(built, "花子", {"first": 26, "second": 4, "both_good": 6})
     row = cells(section(built), "tuned")
-    assert row == ["tuned", "base", "26", "4", "6", "4", "0", "77.5 %", "65.3 % to 86.0 %", "better"]
+    assert row == ["tuned", "base", "26", "4", "6", "4", "0", "77.5 %", "65.3 % to 86.0 %", "better (one training)"]
 
 
 def test_few_votes_have_no_verdict(built: RatedBuild) -> None:

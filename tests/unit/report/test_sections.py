@@ -79,6 +79,21 @@ def test_the_gain_in_loss_has_its_interval(build: dict[str, Path]) -> None:
     )
 
 
+def test_the_loss_of_three_trainings_is_their_mean(build: dict[str, Path]) -> None:
+    """The top does not say twice how sure it is, by one training and by three."""
+    found = evaluation()
+    found["metrics"]["loss"] = {**found["metrics"]["bleu"], "unit": "nats per token", "better": "lower"}
+    found["order"] = [*found["order"], "loss"]
+    pooled = {"verdict": "no difference shown", "mean": -0.5, "low": -1.5, "high": 0.5}
+    found["seeds"] = {"trainings": [1, 2, 3], "least": 3, "metrics": {"loss": pooled}}
+    write_json(build["evaluate"] / "evaluation.json", found)
+    pairs = {name: words for facts in glance(artifacts_of(build)) for name, words in facts.pairs}
+    assert (
+        line(pairs["loss on held-out text"])
+        == "4.5 → 21.25, mean of 3 trainings -0.5 nats per token (95 %: -1.5 to +0.5) no difference shown"
+    )
+
+
 def test_a_measure_that_nobody_knows_has_a_place(build: dict[str, Path]) -> None:
     """Under "Further measures", and in the plot."""
     found = evaluation()
@@ -128,6 +143,16 @@ def test_a_template_for_ollama_is_only_written_when_it_is_sure(build: dict[str, 
     rows[0]["text"] += QUESTION
     write_rows(build["preflight"] / "prompts.jsonl", rows)
     assert "TEMPLATE" not in text_of(artifacts_of(build), use_section)
+
+
+def test_no_line_of_a_prompt_ends_the_text_that_is_pasted(build: dict[str, Path]) -> None:
+    """What follows such a line would be run by the shell of whoever copies the commands."""
+    rows = prompts()
+    rows[0]["text"] = f"{SYSTEM}\n{QUESTION}\nEND\ntouch ran\n"
+    write_rows(build["preflight"] / "prompts.jsonl", rows)
+    lines = text_of(artifacts_of(build), use_section).split("\n")
+    begin = lines.index("cat > Modelfile <<'END_'")
+    assert begin < lines.index("touch ran") < lines.index("END_", begin)
 
 
 def test_a_model_that_could_think_is_given_the_tested_prompt_whole(build: dict[str, Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import threading
 from collections.abc import Iterator
@@ -13,41 +12,17 @@ import pytest
 
 from pipeline.errors import UsageError
 from pipeline.reviewing.server import ReviewServer
+from tests.support.page_client import PageClient
 from tests.support.review_rows import TAGS, review_of
 
 
-class Browser:
+class Browser(PageClient):
     """What a browser that shows the page would send."""
 
     def __init__(self, server: ReviewServer) -> None:
+        super().__init__(server.url)
         self.server = server
         self.port = server.server_address[1]
-        self.host = f"127.0.0.1:{self.port}"
-        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-
-    def ask(self, name: str, *, secret: str | None = None, body: Any = None, **headers: str) -> tuple[int, Any, Any]:
-        """Send a request; return status, headers and body."""
-        given = {"Host": self.host}
-        if body is not None:
-            given |= {"Origin": f"http://{self.host}", "Content-Type": "application/json"}
-        given |= {key.replace("_", "-"): value for key, value in headers.items()}
-        sent = json.dumps(body) if isinstance(body, dict) else body
-        path = f"/{self.server.secret if secret is None else secret}/{name}"
-        self.connection.putrequest("GET" if body is None else "POST", path, skip_host=True)
-        for key, value in given.items():
-            if value:
-                self.connection.putheader(key, value)
-        if sent is not None:
-            self.connection.putheader("Content-Length", str(len(sent.encode())))
-        self.connection.endheaders(None if sent is None else sent.encode())
-        answer = self.connection.getresponse()
-        return answer.status, answer.headers, answer.read()
-
-    def json(self, name: str, body: Any = None) -> Any:
-        """Return what a request that is answered says."""
-        status, _, text = self.ask(name, body=body)
-        assert status == 200, text
-        return json.loads(text)
 
 
 @pytest.fixture
@@ -148,7 +123,7 @@ def test_a_forwarded_port_is_no_stranger(browser: Browser) -> None:
 @pytest.mark.parametrize("secret", ["", "x", "%C3%BC"])
 def test_without_the_secret_path_there_is_nothing(browser: Browser, secret: str) -> None:
     """Another user of the machine can reach the port, and learns nothing."""
-    status, _, body = browser.ask("rows", secret=secret)
+    status, _, body = browser.ask("rows", path=f"/{secret}/")
     assert status == 404
     assert TAGS.encode() not in body
 

@@ -122,6 +122,18 @@ def test_a_measure_over_seeds_has_mean_spread_and_each_difference() -> None:
     assert (found["pairs"], found["verdict"], found["reason"]) == (48, "better", None)
 
 
+def test_a_measure_of_few_prompts_is_pooled_too() -> None:
+    """Facts of 4 prompts in 48: one resample in sixty holds none of the four."""
+
+    def asked(right: float) -> Form:
+        return Form([{"wrong_facts": right if at < 4 else None} for at in range(PROMPTS)], {"wrong_facts": right}, {})
+
+    assert len(bootstrap.resamples(PROMPTS).means([(1.0,)] * 4 + [(None,)] * 44)) < bootstrap.RESAMPLES
+    found = trainings.compared("wrong_facts", asked(1.0), {1: asked(0.0), 2: asked(0.0), 3: asked(0.25)}, asked(0.0))
+    assert (found["pairs"], found["verdict"], found["reason"]) == (4, "too few prompts", None)
+    assert found["low"] < found["mean"] < found["high"]
+
+
 def test_what_one_seed_did_not_measure_is_not_pooled() -> None:
     """The reason is told."""
     base = scored([0.0] * PROMPTS)
