@@ -31,9 +31,13 @@ class Secret:
         return self._value
 
     def is_in(self, text: str) -> bool:
-        """Tell whether a text holds the key, or so much of it that it must not be written."""
-        size = min(_RUN_OF_CHARACTERS, len(self._value))
-        return any(self._value[at : at + size] in text for at in range(len(self._value) - size + 1))
+        """Tell whether a text holds the key, or so much of it that it must not be written.
+
+        A shorter value (`none`, `EMPTY`) is no secret but a word that servers without keys are given, and that answers
+        may hold.
+        """
+        starts = range(len(self._value) - _RUN_OF_CHARACTERS + 1)
+        return any(self._value[at : at + _RUN_OF_CHARACTERS] in text for at in starts)
 
 
 def check_endpoint(table: Mapping[str, Any]) -> None:

@@ -120,3 +120,9 @@ def test_a_key_in_the_file_is_refused_and_not_repeated(line: str, tmp_path: Path
     with pytest.raises(SettingsError) as caught:
         load_settings(path)
     assert "sk" not in str(caught.value).replace("run.toml", "").replace("risk", "").replace("ask", "")
+
+
+def test_a_word_that_stands_for_no_key_is_no_secret() -> None:
+    """Servers without keys are given one such, and answers may hold it."""
+    assert not Secret("none").is_in("none of the two")
+    assert not Secret("EMPTY").is_in("EMPTY")
