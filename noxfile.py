@@ -203,6 +203,8 @@ def clean(session: nox.Session) -> None:
 
     `-- --votes` removes people's ratings too, `-- --judgements` a judge's answers: no run makes them for nothing.
     """
+    if unknown := [one for one in session.posargs if one not in ("--all", "--votes", "--judgements")]:
+        session.error(f"nothing was removed: {' '.join(unknown)} is not --all, --votes or --judgements")
     for option, what, pattern in (
         ("--votes", "people's votes", "build/*/ratings.sqlite"),
         ("--judgements", "a judge's answers, which were paid for,", "build/cache/judge"),

@@ -51,4 +51,8 @@ def _print_unchanged(summary: dict[str, object], *, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # while modules are loaded: after that a command answers it
+        print("stopped by the user", file=sys.stderr)
+        sys.exit(130)  # InterruptedRunError.exit_code; to import its module could be interrupted again

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from pipeline.commands import collect, diagnose, diff, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
-from pipeline.errors import InterruptedRunError, PipelineError
+from pipeline.errors import InterruptedRunError, NoSpaceError, PipelineError
 from pipeline.log import Sink, json_sink
 
 
@@ -75,9 +76,22 @@ def dispatch(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
         return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _full(error)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _full(error: OSError) -> int:
+    """Tell of a full disk that no command told of itself: most often where the output is sent to. Return the code."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of the output has no place either
+    where = str(error.filename or "standard output")
+    told = NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
+    print(f"{told}\n(exit code {told.exit_code})", file=sys.stderr)
+    return told.exit_code
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

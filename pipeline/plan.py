@@ -14,6 +14,13 @@ from pipeline.stages.stage import Stage
 
 _SHOWN_CHARS = 40
 """Longest value shown whole in a difference; of a digest the beginning is enough."""
+_ASKED_FOR: Mapping[str, str] = {
+    "judge": "a table [judge]",
+    "fetch-scorer": "a table [evaluate.bertscore]",
+    "fetch-neutral": "the key evaluate.neutral",
+    "fetch-questions": "the key evaluate.unanswerable",
+}
+"""Stage that not every recipe has → what makes a recipe have it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Plan:
         if not found:
             near = difflib.get_close_matches(target, [*self.families, *self.stages], n=1)
             hint = f"did you mean {near[0]}?" if near else f"one of: {', '.join(self.families)}"
+            if target in _ASKED_FOR:
+                hint = f"a recipe has it with {_ASKED_FOR[target]} (docs/recipes.md)"
             raise UsageError("there is no such stage in this recipe", where=target, advice=hint)
         return found
 

@@ -15,7 +15,7 @@ from pipeline.files import drop_leftovers, explained, link_atomic, locked, write
 from pipeline.plan import Plan
 from pipeline.recipe import Recipe
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.papers import PAPERS
+from pipeline.report.papers import PAPERS, TRAINING
 from pipeline.report.shown import Surroundings, environments_of, shown, stopped_papers
 from pipeline.report.summary import STOPPED
 from pipeline.stages.report import settings_of
@@ -137,6 +137,13 @@ def _tables(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, 
     return written
 
 
+def _papers_of_release(folder: Path) -> list[str]:
+    """Return the papers that are of a release. The numbers of the training do not say whose they are: the others do."""
+    there = [name for name in PAPERS if (folder / name).is_file()]
+    released = [name for name in there if STOPPED not in (folder / name).read_text(encoding="utf-8")]
+    return released if released == there else [name for name in released if name != TRAINING]
+
+
 def _surroundings(folder: Path, recipe: Recipe, store: Store, manifests: Mapping[str, Manifest]) -> Surroundings:
     return Surroundings(
         folder=folder,
@@ -153,10 +160,8 @@ def _tell_of_stop(
     folder: Path, recipe: Recipe, plan: Plan, store: Store, manifests: Mapping[str, Manifest], what: str
 ) -> None:
     """Write the papers of a run that was stopped; those of a release are kept under another name."""
-    for name in PAPERS:
-        paper = folder / name
-        if paper.is_file() and STOPPED not in paper.read_text(encoding="utf-8"):
-            write_atomic(folder / f"{RELEASED}{name}", paper.read_bytes())
+    for name in _papers_of_release(folder):
+        write_atomic(folder / f"{RELEASED}{name}", (folder / name).read_bytes())
     in_order = {name: manifests[name] for name in plan.stages if name in manifests}
     artifacts = Artifacts(
         folders={name: store.folder(manifest) for name, manifest in in_order.items()},

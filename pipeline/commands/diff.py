@@ -34,7 +34,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     count = sum(len(one.files) for one in found)
     message = f"{count} {'file differs' if count == 1 else 'files differ'}"
     where = next(one.part for one in found if one.files)
-    advice = "the differences stand above; `python -m pipeline why STAGE` says what a stage's key is made of"
+    advice = "the differences stand above"
+    if any(one.part for one in found):
+        advice += "; `python -m pipeline why STAGE` says what a stage's key is made of"
     raise ArtifactsDifferError(message, where=where or f"{first.name}, {second.name}", advice=advice)
 
 

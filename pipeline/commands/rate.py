@@ -57,10 +57,12 @@ def _address(options: argparse.Namespace) -> str:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise UsageError(f"--host {text!r} is no address", advice=f"name an address such as {ADDRESS}") from None
+        raise UsageError(
+            f"{text!r} is no address", where="--host", advice=f"name an address such as {ADDRESS}"
+        ) from None
     if address.is_unspecified:
         message = f"--host {text} stands for every address of this machine"
-        raise UsageError(message, advice="name the one address by which raters reach this machine")
+        raise UsageError(message, where="--host", advice="name the one address by which raters reach this machine")
     if not address.is_loopback and not options.expose:
         message = (
             f"with --host {text} other machines reach the page, without encryption: whoever has its address, or listens"
@@ -77,9 +79,7 @@ def _manifests(context: Context) -> dict[str, Manifest]:
     found = {name: store.manifest(key) for name, key in context.built_keys(None).items()}
     manifests = {name: manifest for name, manifest in found.items() if manifest is not None}
     if missing := [stage for stage in NEEDED if stage not in manifests]:
-        message = (
-            f"there are no answers of {context.recipe.name!r} to rate: {', '.join(missing)} has not been built here"
-        )
+        message = f"there are no answers of {context.recipe.name!r} to rate; not built here: {', '.join(missing)}"
         advice = f"nox -s pipeline -- --recipe {shlex.quote(str(context.path))}"
         raise UsageError(message, where=str(context.folder), advice=advice)
     return manifests

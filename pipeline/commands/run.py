@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.closure import PACKAGE
 from pipeline.context import Context, environment_names
 from pipeline.determinism import check_processor
-from pipeline.errors import InterruptedRunError, PipelineError
+from pipeline.errors import GateError, InterruptedRunError, PipelineError
 from pipeline.execute import Run, Settings, processor_count
 from pipeline.executors.contract import Environments
 from pipeline.executors.table import BACKENDS, settings_of
@@ -100,14 +100,26 @@ def _execute(run: Run, context: Context, options: argparse.Namespace, folder: Pa
     except PipelineError as error:
         status, problem = "failed", error.what
         run.log("run.failed", what=error.what, where=error.where, advice=error.advice, exit_code=error.exit_code)
-        told = "" if isinstance(error, InterruptedRunError) else error.what.splitlines()[0]
-        _show(run, context, stopped=told)  # what the failed gates speak of has to be found under its human name
+        _show(
+            run, context, stopped=told_of(error)
+        )  # what the failed gates speak of has to be found under its human name
         raise
     finally:
         complete = status == "finished" and "release" in run.outcomes
         # First: a run that was killed before it has a record is one whose results `gc` keeps.
         write_state(context.build, context.recipe.name, run.outcomes, released=complete)
         write_record(folder, {**record, "status": status, "problem": problem}, run.outcomes)
+
+
+def told_of(error: PipelineError) -> str:
+    """Return what the report says of an error that stopped a build; nothing where the user did.
+
+    Of gates it has cause and advice itself; of all else the reader would not know what to do.
+    """
+    if isinstance(error, InterruptedRunError):
+        return ""
+    what = error.what.splitlines()[0].rstrip(".")
+    return what if isinstance(error, GateError) else f"{what}. What to do: {error.advice}"
 
 
 def _show(run: Run, context: Context, *, stopped: str = "") -> list[Path]:

@@ -67,6 +67,7 @@ def find_side(build: Path, name: str) -> Side:
     recipe file that is wrong.
     """
     store = Store((build / "store").absolute(), "reader")
+    name = _named(build, name)
     record = _record(build, name)
     if record is not None:
         keys = {stage: str(built["key"]) for stage, built in record["stages"].items()}
@@ -76,6 +77,12 @@ def find_side(build: Path, name: str) -> Side:
     if not keys:
         raise _unknown(build, name)
     return _side(store, name, {"recipe": recipe, "run": "", "status": "last build"}, keys)
+
+
+def _named(build: Path, name: str) -> str:
+    """Return the name of a run or a recipe whose folder was given, as a shell completes it; else what was given."""
+    folder = Path(name).absolute()
+    return folder.name if "/" in name and folder.parent in (build.absolute(), build.absolute() / "runs") else name
 
 
 def _record(build: Path, run: str) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,8 +82,13 @@ def _keys(run: str, build: Path, name: str) -> dict[str, str]:
     try:
         return run_keys(build, run)
     except UsageError as error:
+        recipes = sorted(path.parent.name for path in build.glob("*/state.json"))
+        runs = (path.parent.name for path in build.glob("runs/*/record.json"))
+        near = difflib.get_close_matches(run, [*recipes, *runs], n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]}? " if near else ""
+        advice = f"{hint}{error.advice}; recipes: {', '.join(recipes) or 'none'}"
         message = f"there is no file, folder, recipe or run {name!r}"
-        raise UsageError(message, where=str(build), advice=error.advice) from error
+        raise UsageError(message, where=str(build), advice=advice) from error
 
 
 def files_below(folder: Path) -> dict[str, Path]:

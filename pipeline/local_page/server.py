@@ -7,6 +7,7 @@ guessed to be something else, and the page may load nothing but its own files.
 
 from __future__ import annotations
 
+import errno
 import hmac
 import json
 import secrets
@@ -102,8 +103,16 @@ class LocalPageServer(ThreadingHTTPServer):
         try:
             super().__init__((address, port), _Handler)
         except OSError as error:
-            message = f"port {port} cannot be used: {error.strerror}"
-            raise UsageError(message, where=f"{self._host}:{port}", advice="name another --port, or none") from error
+            raise self._unusable(port, error) from error
+
+    def _unusable(self, port: int, error: OSError) -> UsageError:
+        where = f"{self._host}:{port}"
+        if error.errno == errno.EADDRNOTAVAIL:
+            advice = "name an address that `ip address` shows here with --host, or none"
+            return UsageError(f"{self._host} is no address of this machine", where=where, advice=advice)
+        return UsageError(
+            f"port {port} cannot be used: {error.strerror}", where=where, advice="name another --port, or none"
+        )
 
     @property
     def url(self) -> str:

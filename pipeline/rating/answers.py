@@ -98,7 +98,7 @@ class Answers:
             return known[name.casefold()]
         near = difflib.get_close_matches(name.casefold(), known, n=1)
         hint = f"did you mean {known[near[0]]}?" if near else f"there are: {', '.join(self.forms) or 'none'}"
-        raise UsageError(f"no form {name!r} has answered in the last build", advice=hint)
+        raise UsageError(f"no form {name!r} has answered in the last build", where="--form, --against", advice=hint)
 
     @cached_property
     def prompts(self) -> list[Prompt]:
@@ -158,5 +158,5 @@ def pairs_of(
     for pair in found:
         if pair.form == pair.against:
             message = f"{pair.form} cannot stand against itself"
-            raise UsageError(message, advice="name another form with --against")
+            raise UsageError(message, where="--form, --against", advice="name another form with --against")
     return list(dict.fromkeys(found))

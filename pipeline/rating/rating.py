@@ -67,7 +67,7 @@ class Rating:
         item = self._item(rater, name)
         known = next((one for one in CHOICES if one == choice), None)
         if known is None:
-            raise UsageError(f"{choice[:40]!r} is no vote", advice=f"one of {', '.join(CHOICES)}")
+            raise UsageError(f"{choice[:40]!r} is no vote", where="the vote", advice=f"one of {', '.join(CHOICES)}")
         text = comment.encode("utf-8", "replace").decode().strip()
         form_first = self._blinding(rater).form_first(item)
         self.votes.save(rater, item, known, form_first=form_first, comment=text)

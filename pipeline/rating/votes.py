@@ -273,7 +273,7 @@ def _name(text: str) -> str:
     name = " ".join(unicodedata.normalize("NFKC", text).split())
     if not name or len(name) > MAX_NAME_CHARS or any(unicodedata.category(one).startswith("C") for one in name):
         message = f"a name has 1 to {MAX_NAME_CHARS} characters that can be seen"
-        raise UsageError(message, advice="write another name")
+        raise UsageError(message, where="the rater's name", advice="write another name")
     return name
 
 

@@ -35,6 +35,38 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 }
 """Heading → the metrics under it. One that stands nowhere here is shown under `FURTHER`."""
 FURTHER = "Further measures"
+MEANINGS: Mapping[str, str] = {
+    "Likeness to the references": (
+        "How near the answers come to those of the data. Where many answers are right, as with titles, a good one can"
+        " score low."
+    ),
+    "Held-out text": (
+        "How much the model is surprised by prompts and answers of the data that it was not trained on; less is better."
+    ),
+    "Forgetting": (
+        "What the training did to neutral text, which has nothing to do with the task: the recipe's own"
+        " (evaluate.neutral), else one that comes with the pipeline. forgetting_kl: how far the predictions moved away"
+        " from the base's, 0 if not at all; neutral_loss, neutral_perplexity: how much the model is surprised by it."
+    ),
+    "Facts and abstention": (
+        "Facts that the data demand of an answer, and whether the model says so when it cannot know. wrong_facts:"
+        " answers that lack a fact or hold a forbidden one; false_abstention: answers that do not know what the data"
+        " do know."
+    ),
+    "Faults of the answers": (
+        "Answers that are a training row, that are empty, that break off, or that hold English which neither"
+        " the prompt nor the reference holds."
+    ),
+    "Style": (
+        "None of these is better by itself: hold them against the references, the answers of the data. keigo: words"
+        " of respect; teineigo: polite endings (です, ます); character_variety: 1 if no character comes twice."
+    ),
+    "Variety": (
+        "How much the answers differ among each other. distinct1, distinct2: 1 if no word, no pair of words comes"
+        " twice; self_bleu: 100 if all answers are the same."
+    ),
+}
+"""Heading → what its metrics measure, for a reader who has the page alone. Words: docs/evaluation.md."""
 
 _BASE, _TUNED, _REFERENCES = "verify-base", "verify-hf", "references"
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "different": "neutral"}
@@ -123,7 +155,13 @@ def _tuned(found: Mapping[str, Any]) -> list[Block]:
             continue
         rows.setdefault(group_of(name), []).append((name, metric["unit"], *map(number, values), *_told(one)))
     columns = ("metric", "unit", "base", "tuned", "references", "difference", "interval", "verdict")
-    return [Section(group, (Table(columns, rows[group]),)) for group in (*GROUPS, FURTHER) if group in rows]
+    return [
+        Section(group, (*_meaning(group), Table(columns, rows[group]))) for group in (*GROUPS, FURTHER) if group in rows
+    ]
+
+
+def _meaning(group: str) -> list[Block]:
+    return [Paragraph(MEANINGS[group])] if group in MEANINGS else []
 
 
 def group_of(metric: str) -> str:

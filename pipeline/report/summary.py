@@ -25,6 +25,8 @@ def verdict_notice(artifacts: Artifacts) -> Notice:
         word, tone = "Not judged: no gate has answered.", "neutral"
     elif found["failed"]:
         word, tone = "NOT HEALTHY: do not use this model.", "bad"
+    elif artifacts.settings.get("stopped"):
+        word, tone = "Not judged as a whole: the gates so far did not fail.", "neutral"
     elif found["waived"]:
         word, tone = "Healthy but for written exceptions.", "warn"
     elif found["warned"]:
@@ -63,7 +65,7 @@ def stop_notice(artifacts: Artifacts) -> list[Block]:
     if not stop:
         return []
     failed = [(stage, verdict) for stage, verdict in artifacts.all_verdicts() if verdict["outcome"] == "failed"]
-    pieces: list[Inline] = [str(stop["what"])]
+    pieces: list[Inline] = [str(stop["what"]).rstrip(".")]
     for at, (stage, verdict) in enumerate(failed):
         pieces += [", " if at else ": ", Code(verdict["gate"]), f" in {stage}"]
     pieces.append(". ")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Column as RichColumn
 from rich.table import Table as RichTable
 from rich.text import Text
@@ -30,6 +32,8 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.quantities import visible
 
+_ANY_WIDTH = 10_000
+"""Wider than any table, to ask how wide one has to be."""
 _TONES: dict[Tone, str] = {"good": "green", "bad": "bold red", "warn": "yellow", "neutral": "cyan"}
 
 
@@ -74,13 +78,26 @@ def _block(block: Block, console: Console) -> None:  # noqa: C901 - a case for e
         case Table():
             if block.caption:
                 console.print(Text(visible(block.caption), style="italic"))
-            console.print(_table(block))
+            _print_table(block, console)
         case Preformatted(text):
             console.print(Text("\n".join(visible(line) for line in text.split("\n"))))
         case Plot(caption=caption, alt=alt):
             console.print(Text(visible(f"{caption}: {alt}"), style="dim"))
         case Notice(title, words, tone):
             console.print(Text.assemble((f"{visible(title)} ", _TONES[tone]), _line(words)))
+
+
+def _print_table(block: Table, console: Console) -> None:
+    """Print a table; where it is too wide for whole words, each of its rows as a few lines."""
+    table = _table(block)
+    if Measurement.get(console, console.options.update(width=_ANY_WIDTH), table).minimum <= console.width:
+        console.print(table)
+        return
+    head = block.head if block.head is not None else 0
+    for row in block.rows:
+        console.print(Text.assemble(_line(row[head])), style="bold")
+        told = [_line(words, f"{visible(block.columns[at])}: ") for at, words in enumerate(row) if at != head]
+        console.print(Padding(Text("; ").join(told), (0, 0, 0, 2)))
 
 
 def _table(table: Table) -> RichTable:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.blocks import Block, Paragraph, Preformatted, Section
+from pipeline.report.blocks import Block, Code, Inline, Paragraph, Preformatted, Section
 from pipeline.user_turn import user_turn
 
 
@@ -42,6 +42,8 @@ def use_section(artifacts: Artifacts) -> Section | None:
     prompt = artifacts.settings.get("prompt")
     if not files or not prompt:
         return None
+    if artifacts.settings.get("stopped"):
+        return Section("How to run it", (_unreleased(artifacts),))
     model, settings = files[-1], artifacts.settings.get("generate") or {}
     asked = _prompt(artifacts, prompt)
     blocks: list[Block] = []
@@ -54,6 +56,15 @@ def use_section(artifacts: Artifacts) -> Section | None:
         Section("How to check it", (_check(artifacts),)),
     ]
     return Section("How to run it", blocks)
+
+
+def _unreleased(artifacts: Artifacts) -> Paragraph:
+    """Return where models lie that no release holds: commands would find none, or those of an earlier build."""
+    words: list[Inline] = ["This build was stopped, so no model of it was released. To look into one all the same: "]
+    stages = artifacts.model_stages()
+    for at, (stage, path) in enumerate((one, path) for one in stages for path in artifacts.sizes(one, "*.gguf")):
+        words += [", " if at else "", Code(f"stages/{stage}/{path}")]
+    return Paragraph((*words, "."))
 
 
 def _prompt(artifacts: Artifacts, prompt: Mapping[str, Any]) -> _Prompt:

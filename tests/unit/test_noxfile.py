@@ -103,6 +103,17 @@ def test_clean_keeps_environments_unless_told(repository: Path) -> None:
     assert not (repository / ".envs").exists()
 
 
+@pytest.mark.parametrize("option", ["--help", "--vote"])
+def test_clean_removes_nothing_for_an_option_that_it_does_not_know(repository: Path, option: str) -> None:
+    """A question, or a typing error, costs no build."""
+    (repository / "build").mkdir(exist_ok=True)
+    command = [sys.executable, "-m", "nox", "-f", str(repository / "noxfile.py"), "-s", "clean", "--", option]
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert f"{option} is not --all, --votes or --judgements" in done.stderr
+    assert (repository / "build").is_dir()
+
+
 @pytest.mark.parametrize(
     ("path", "option", "what"),
     [

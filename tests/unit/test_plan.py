@@ -58,6 +58,14 @@ def test_an_unknown_target_names_the_nearest() -> None:
     assert "train" in caught.value.advice
 
 
+@pytest.mark.parametrize("target", ["judge", "fetch-scorer", "fetch-neutral", "fetch-questions"])
+def test_a_stage_that_the_recipe_did_not_ask_for_says_how_to_ask(target: str) -> None:
+    """`nox -s judge` is there for every recipe."""
+    with pytest.raises(UsageError) as caught:
+        Plan([stage("fetch-base"), stage("train")]).up_to(target)
+    assert caught.value.advice.startswith("a recipe has it with")
+
+
 def test_a_key_follows_the_files_and_not_the_key_of_an_input() -> None:
     """An input rebuilt to the same bytes under another key changes nothing."""
     reader = stage("b", "a")

@@ -169,13 +169,25 @@ def test_papers_of_a_release_are_kept_while_a_later_run_is_stopped(tmp_path: Pat
     manifests = build(store, "one")
     show(shown, recipe, PLAN, store, manifests, {})
     released = (shown / "report.html").read_text()
+    numbers = json.loads((shown / "training_results.json").read_text())
     for _ in range(2):
         show(shown, recipe, PLAN, store, {"convert": manifests["convert"]}, {}, stopped="1 gate failed")
         assert (shown / "released-report.html").read_text() == released
+        assert json.loads((shown / "released-training_results.json").read_text()) == numbers
         assert "not of this one" in (shown / "report.html").read_text()
         assert "released-report.md" in (shown / "report.md").read_text()
     show(shown, recipe, PLAN, store, manifests, {})
     assert (shown / "report.html").read_text() == released
+    assert not list(shown.glob("released-*"))
+
+
+def test_a_second_stop_takes_no_paper_of_the_first_for_that_of_a_release(tmp_path: Path, recipe: Recipe) -> None:
+    """Nothing was ever released: nothing is called so."""
+    store, shown = Store(tmp_path / "store", "run"), tmp_path / "x"
+    manifest = publish(store, "convert", **{"model-f16__gguf": "one"})
+    for _ in range(2):
+        show(shown, recipe, PLAN, store, {"convert": manifest}, {}, stopped="1 gate failed")
+    assert (shown / "training_results.json").is_file()
     assert not list(shown.glob("released-*"))
 
 

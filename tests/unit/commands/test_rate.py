@@ -231,7 +231,7 @@ def test_what_cannot_be_served_is_told(built: RatedBuild, options: list[str], me
 def test_without_a_build_it_says_what_to_do(built: RatedBuild) -> None:
     """One that stopped before the tuned model spoke has nothing to rate either."""
     built.make({stage: answers for stage, answers in texts().items() if stage != "verify-hf"})
-    with pytest.raises(UsageError, match="verify-hf has not been built here") as caught:
+    with pytest.raises(UsageError, match="not built here: verify-hf") as caught:
         rate.main(parse(["rate", *built.arguments]), [])
     assert caught.value.advice.startswith("nox -s pipeline -- --recipe ")
 

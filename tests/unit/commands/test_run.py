@@ -16,8 +16,8 @@ import pytest
 
 from pipeline.arguments import parse
 from pipeline.artifact import Manifest
-from pipeline.commands.run import _execute, main
-from pipeline.errors import StoreBusyError
+from pipeline.commands.run import _execute, main, told_of
+from pipeline.errors import EndpointError, GateError, InterruptedRunError, StoreBusyError
 from pipeline.files import try_lock, write_json_atomic
 from pipeline.outcome import Outcome
 from pipeline.runs import keys_to_keep, read_state, state_file, write_state
@@ -103,3 +103,11 @@ def test_gc_is_refused_until_the_run_has_written_what_it_needs(options: argparse
     assert len(refused) == 10
     state = json.loads(state_file(options.build, "small").read_bytes())
     assert Store(options.build / "store").manifest(state["stages"]["fetch-data"]) is not None
+
+
+def test_the_report_of_a_stopped_build_says_what_to_do() -> None:
+    """Gates have cause and advice on the page themselves; a person who stopped the run needs no page."""
+    endpoint = EndpointError("the endpoint cannot be reached.\nmore", where="http://127.0.0.1:9", advice="start it")
+    assert told_of(endpoint) == "the endpoint cannot be reached. What to do: start it"
+    assert told_of(GateError("1 gate failed\nmore", where="prepare", advice="mend it")) == "1 gate failed"
+    assert not told_of(InterruptedRunError("stopped", where="train", advice="run again"))

@@ -45,6 +45,15 @@ def test_a_run_and_a_recipes_last_build_are_found(builds: Builds) -> None:
     assert found["stages"] == {"train": "the same"}
 
 
+@pytest.mark.parametrize("name", ["runs/20260801T101500Z-1", "few/"])
+def test_a_side_may_be_given_by_its_folder(builds: Builds, name: str) -> None:
+    """As a shell completes it."""
+    key = builds.stage("train", {"history.json": "{}"})
+    builds.run("20260801T101500Z-1", key)
+    builds.last("few", key)
+    assert find_side(builds.build, f"{builds.build}/{name}").name == Path(name).name
+
+
 @pytest.mark.parametrize("name", ["fwe", "../few", "fewer/../fewer", "", "."])
 def test_an_unknown_name_is_answered_with_what_there_is(builds: Builds, name: str) -> None:
     """The nearest name if one is near, the latest runs and the recipes always."""

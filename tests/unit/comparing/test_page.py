@@ -91,6 +91,13 @@ def test_a_terminal_of_any_width_shows_every_measure(builds: Builds, columns: in
     assert [name for name in ("bleu", "rouge1", "length") if name not in text] == []
 
 
+def test_a_terminal_that_is_too_narrow_for_a_table_breaks_no_word(builds: Builds) -> None:
+    """Each measure has lines of its own."""
+    text = printed(answered(builds, 0.25, 0.5), 50)
+    assert "verdict: " in text
+    assert max(map(len, text.splitlines())) <= 50
+
+
 def test_texts_of_a_model_are_never_markup(builds: Builds) -> None:
     """Neither for a browser, nor in Markdown, nor for a terminal."""
     page = answered(builds, 0.25, 0.5, text="<script>[red]|x|\x1b[2J")

@@ -86,6 +86,13 @@ def test_a_path_that_is_not_there_is_told_whole(build: Path) -> None:
         find_place("/nowhere/model.gguf", build)
 
 
+def test_a_name_with_a_typing_error_is_told_whole_with_the_nearest_one(build: Path) -> None:
+    """A recipe's name is found as well as a run's."""
+    with pytest.raises(UsageError, match="'minee/train'") as raised:
+        find_place("minee/train", build)
+    assert raised.value.advice.startswith("did you mean mine?")
+
+
 def test_a_file_and_a_folder_cannot_be_compared(tmp_path: Path) -> None:
     """It is said what can."""
     (tmp_path / "x").write_text("x")

@@ -181,6 +181,13 @@ def test_a_port_that_is_taken_is_told(client: PageClient, notes: Notes, tmp_path
         Notes(tmp_path, port)
 
 
+def test_an_address_of_another_machine_is_not_blamed_on_the_port(tmp_path: Path) -> None:
+    """192.0.2.1 is for documents (RFC 5737): no machine has it."""
+    with pytest.raises(UsageError, match="no address of this machine") as raised:
+        Notes(tmp_path, address="192.0.2.1")
+    assert "--host" in raised.value.advice
+
+
 def test_another_address_is_its_own_host_name(tmp_path: Path) -> None:
     """127.0.0.2 stands for an address of the network here; its name is known, others are not."""
     (tmp_path / "page.html").write_text("page")

@@ -226,6 +226,17 @@ def test_a_build_that_stopped_early_has_a_report(tmp_path: Path) -> None:
         assert words in report
 
 
+def test_a_build_that_was_stopped_is_not_called_healthy(build: dict[str, Path]) -> None:
+    """The gates that did not run have not passed; what failed is called so all the same."""
+    verdicts = verdicts_on(build)
+    settings = {"name": "seedling", "description": "titles", "show_data_rows": True}
+    stopped = {**settings, "stopped": {"what": "no JSON in UTF-8.", "released": False}}
+    top = render(document(Artifacts(build, verdicts=verdicts, settings=stopped))).split("\n## ")[0]
+    assert "**Not judged as a whole: the gates so far did not fail.**" in top
+    assert "no JSON in UTF-8. Nothing was released." in top
+    assert "**Healthy" not in top
+
+
 def test_the_same_build_elsewhere_gives_the_same_bytes(build: dict[str, Path], tmp_path: Path) -> None:
     """No path, no time, no order of the file system."""
     other = write_build(tmp_path / "somewhere" / "else")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.evaluation import evaluation_section
+from pipeline.report.evaluation import GROUPS, MEANINGS, evaluation_section
 from pipeline.report.markdown import render_section
 from tests.support.healthy_build import evaluation, write_build, write_json
 
@@ -33,6 +33,14 @@ def test_base_and_tuned_stand_with_interval_and_verdict(build: dict[str, Path]) 
     """A difference is never told without how sure it is."""
     found = cells(rendered(build), "bleu")
     assert found == ["bleu", "0 to 100", "4.5", "21.25", "–", "+16.75", "15.25 to 18.25", "better (one training)"]
+
+
+def test_a_reader_of_the_page_alone_is_told_what_is_measured(build: dict[str, Path]) -> None:
+    """Every heading has its sentence, between the heading and the table."""
+    assert MEANINGS.keys() == GROUPS.keys()
+    section = rendered(build)
+    lead = section.split("### Likeness to the references", maxsplit=1)[1].split("| metric", maxsplit=1)[0]
+    assert lead.strip() == MEANINGS["Likeness to the references"]
 
 
 def test_what_is_not_measured_says_why(build: dict[str, Path]) -> None:

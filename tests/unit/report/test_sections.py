@@ -167,6 +167,16 @@ def test_a_model_that_could_think_is_given_the_tested_prompt_whole(build: dict[s
     assert "create_chat_completion" not in text
 
 
+def test_a_build_that_was_stopped_shows_where_its_models_lie_and_no_commands(build: dict[str, Path]) -> None:
+    """Beside its report lie no models, or those of an earlier release: `sha256sum -c` would check these."""
+    artifacts = artifacts_of(build)
+    stopped = replace(artifacts, settings={**artifacts.settings, "stopped": {"what": "x", "released": False}})
+    text = text_of(stopped, use_section)
+    assert "`stages/quantize-Q4_K_M/model-Q4_K_M.gguf`" in text
+    for words in ("FROM ./", "llama-server", "SHA256SUMS"):
+        assert words not in text
+
+
 def test_nothing_is_run_where_nothing_was_built() -> None:
     """No section."""
     assert use_section(Artifacts({}, settings={"name": "x", "prompt": {"system": None, "user": "{theme}"}})) is None
