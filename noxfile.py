@@ -173,6 +173,12 @@ def faults(session: nox.Session) -> None:
     session.run(python_of(session, "dev"), "-m", "tests.faults", *session.posargs)
 
 
+@nox.session(default=False)
+def fuzz(session: nox.Session) -> None:
+    """Give hostile input to every reader; `-- --minutes N KIND ...` sets the time of each kind (10)."""
+    run_patiently(session, python_of(session, "dev"), "-m", "tests.fuzz", *session.posargs)
+
+
 @nox.session
 def ablate(session: nox.Session) -> None:
     """Try v1's suspects one at a time over three seeds, see which make a model babble, write docs/ablation.md."""

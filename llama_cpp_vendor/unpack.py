@@ -6,16 +6,25 @@ refused rather than skipped: the pinned archive has none, so one that has is not
 
 from __future__ import annotations
 
+import errno
+import gzip
 import hashlib
+import io
 import os
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from llama_cpp_vendor.pin import Pin
 from pipeline.errors import VendorError
+
+MAX_BYTES = 1 << 29
+"""Bytes that an archive may unpack to, headers with them; the pinned one has 216 MB, its largest file 38 MB."""
+MAX_FILE_BYTES = 1 << 28
 
 _GIT_HEAD = ".git/modules/vendor/llama.cpp/HEAD"
 _REFUSED = "do not use this archive: delete it and fetch it again from an index that you trust"
@@ -78,7 +87,9 @@ def extract(archive: Path, pin: Pin, folder: Path) -> None:
     """
     commit = ""
     try:
-        with tarfile.open(archive, "r:gz") as stream:
+        with gzip.open(archive) as packed:
+            bounded: Any = _Bounded(packed)
+            stream = tarfile.open(fileobj=bounded, mode="r:")  # noqa: SIM115 - what it reads is closed above
             for member in stream:
                 path = _safe_path(member, pin, archive)
                 if path is None:
@@ -89,8 +100,8 @@ def extract(archive: Path, pin: Pin, folder: Path) -> None:
                     _write(
                         folder / path, _content(stream, member), executable=bool(member.mode & 0o100), archive=archive
                     )
-    except (tarfile.TarError, EOFError, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, ValueError, OverflowError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
             raise
         raise VendorError(f"the llama.cpp archive is damaged: {error}", where=str(archive), advice=_REFUSED) from error
     if commit != pin.commit:
@@ -101,14 +112,54 @@ def extract(archive: Path, pin: Pin, folder: Path) -> None:
         )
 
 
+class _Bounded:
+    """What a compressed file holds, up to `MAX_BYTES`: a small file may hold any amount, and a header claim any.
+
+    Raises tarfile.ReadError past a bound, before anything is reserved.
+    """
+
+    def __init__(self, packed: gzip.GzipFile) -> None:
+        self._packed = packed
+
+    def read(self, size: int) -> bytes:
+        """Read the next bytes."""
+        if not 0 <= size <= MAX_FILE_BYTES:
+            message = f"a part of {size:,} bytes"
+            raise tarfile.ReadError(message)
+        found = self._packed.read(size)
+        self._check(self.tell())
+        return found
+
+    def seek(self, position: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place, which is further on."""
+        self._check(position)
+        return self._packed.seek(position, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._packed.tell()
+
+    def seekable(self) -> bool:
+        """Say that it can be."""
+        return True
+
+    def _check(self, position: int) -> None:
+        if position > MAX_BYTES:
+            message = f"it unpacks to more than {MAX_BYTES:,} bytes"
+            raise tarfile.ReadError(message)
+
+
 def _safe_path(member: tarfile.TarInfo, pin: Pin, archive: Path) -> PurePosixPath | None:
     """Return the member's path below the top folder, None for a plain folder; refuse everything unsafe."""
     path = PurePosixPath(member.name)
     inside = not path.is_absolute() and ".." not in path.parts and path.parts[:1] == (pin.top_folder,)
-    clean = inside and not any(character in member.name for character in "\\\0\n")
+    clean = inside and member.name.isprintable() and "\\" not in member.name
+    if member.size > MAX_FILE_BYTES:
+        message = f"the archive has a file of {member.size:,} bytes: {member.name[:200]!r}"
+        raise VendorError(message, where=str(archive), advice=_REFUSED)
     if member.isdir() and clean:
         return None
-    if not member.isreg() or not clean or path.parts == (pin.top_folder,):
+    if not member.isreg() or member.issparse() or not clean or path.parts == (pin.top_folder,):
         kind = (
             "a link" if member.islnk() or member.issym() else "no plain file" if clean else "a path outside its folder"
         )

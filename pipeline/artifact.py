@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -60,5 +61,26 @@ class Manifest:
         if raw["schema"] != SCHEMA:
             message = f"manifest schema {raw['schema']} is not {SCHEMA}"
             raise ValueError(message)
-        files = tuple(FileEntry(item["path"], item["size"], item["sha256"]) for item in raw["files"])
-        return cls(raw["key"], raw["stage"], raw["components"], files, tuple(raw["gates"]), raw["tools"])
+        files = tuple(_entry(item["path"], item["size"], item["sha256"]) for item in raw["files"])
+        members = {name: raw[name] for name in ("key", "stage", "components", "gates", "tools")}
+        wrong = [name for name, kind in _MEMBERS.items() if type(members[name]) is not kind]
+        if wrong or any(type(gate) is not dict for gate in members["gates"]):
+            message = f"{wrong or 'gates'}: another type expected"
+            raise ValueError(message)
+        return cls(
+            members["key"], members["stage"], members["components"], files, tuple(members["gates"]), raw["tools"]
+        )
+
+
+_MEMBERS: Mapping[str, type] = {"key": str, "stage": str, "components": dict, "gates": list, "tools": dict}
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def _entry(path: str, size: int, sha256: str) -> FileEntry:
+    """Return one file of a manifest. Raises TypeError or ValueError for a path that leads out of the artifact."""
+    inside = "\0" not in path and not {"", ".", ".."} & set(path.split("/"))
+    if not inside or type(size) is not int or size < 0 or not _SHA256.fullmatch(sha256):
+        message = f"{path!r} is no file of an artifact"
+        raise ValueError(message)
+    path.encode()  # half of a surrogate pair is a ValueError too
+    return FileEntry(path, size, sha256)

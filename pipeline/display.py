@@ -21,6 +21,8 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
+from pipeline.errors import printable
+
 _SHOWN: Mapping[str, Callable[[Any], str]] = {
     "loss": lambda value: f"loss {_figure(value)}",
     "validation_loss": lambda value: f"validation {_figure(value)}",
@@ -45,7 +47,8 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         " (each with its reason in stages/prepare/dropped.jsonl)"
     ),
     "tracker.failed": lambda event: (
-        f"[yellow]![/] tracker {event['tracker']} watches no longer, the training goes on: {escape(str(event['what']))}"
+        f"[yellow]![/] tracker {escape(printable(str(event['tracker'])))} watches no longer, the training goes on:"
+        f" {escape(printable(str(event['what'])))}"
     ),
     "tracker.written": lambda event: f"Tracked by {event['tracker']}: {escape(str(event['command']))}",
     "artifact.corrupt": lambda event: (
@@ -156,16 +159,17 @@ class TerminalDisplay:
             self._progress.remove_task(self._tasks.pop(task))
 
     def _advance(self, task: str, event: Mapping[str, Any]) -> None:
-        if task in self._tasks and "done" in event and event.get("total"):
+        if task in self._tasks and _is_count(event.get("done")) and _is_count(event.get("total")) and event["total"]:
             figures = [shown(event[name]) for name, shown in _SHOWN.items() if name in event]
-            note = escape(self._fitted("  ".join(figures))) or f"[dim]{str(event['event']).partition('.')[2]}[/]"
+            what = str(event["event"]).partition(".")[2]
+            note = escape(printable(self._fitted("  ".join(figures)))) or f"[dim]{escape(printable(what))}[/]"
             self._progress.update(
                 self._tasks[task],
                 completed=event["done"],
                 total=event["total"],
                 note=note,
                 trains="loss" in event or "validation_loss" in event,
-                left=event.get("seconds_left"),
+                left=event.get("seconds_left") if _is_count(event.get("seconds_left")) else None,
             )
 
     def _fitted(self, words: str) -> str:
@@ -197,6 +201,11 @@ def _columns(*, narrow: bool) -> list[ProgressColumn]:
     if narrow:
         return [SpinnerColumn(), named, counted, left, note]
     return [SpinnerColumn(), named, BarColumn(bar_width=24), counted, TimeElapsedColumn(), left, note]
+
+
+def _is_count(value: Any) -> bool:
+    """Tell whether a bar can show it: a job may say anything."""
+    return isinstance(value, (int, float)) and 0 <= value < 2**53
 
 
 def _clock(seconds: float) -> str:

@@ -6,6 +6,16 @@ exceptions are left for programmers' mistakes.
 
 from __future__ import annotations
 
+import re
+
+_OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal obeys instead of showing it (controls, bidirectional marks), and halves of surrogate pairs."""
+
+
+def printable(text: str) -> str:
+    """Return a text whose control characters are written as escapes: rows, files and hubs may hold any."""
+    return _OBEYED.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
 
 class PipelineError(Exception):
     """A problem that the user can mend. Never raised itself: use a family."""
@@ -25,7 +35,7 @@ class PipelineError(Exception):
             lines.append(f"  where: {self.where}")
         if self.advice:
             lines.append(f"  do:    {self.advice}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
 
 class UsageError(PipelineError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,7 +12,7 @@ from pipeline.errors import RecipeError
 from pipeline.recipe import Recipe
 from pipeline.recipe_checks import cross_checks
 from pipeline.recipe_errors import Problem, problems_of
-from pipeline.toml_text import key_lines, line_of, split_lines
+from pipeline.toml_text import MAX_BYTES, key_lines, line_of, parse, split_lines
 
 SHIPPED = Path(__file__).parent / "recipes"
 """Folder of the recipes that come with the package."""
@@ -41,8 +40,13 @@ def find_recipe(argument: str | Path) -> Path:
     Raises RecipeError with the nearest name when there is no such file.
     """
     path = Path(argument)
-    if path.is_file():
-        return path
+    try:
+        path.resolve()
+        if path.is_file():
+            return path
+    except (OSError, ValueError) as error:  # too long for a name, or a NUL in it
+        message = f"a recipe cannot be called so: {str(argument)[:80]!r}"
+        raise RecipeError(message, where="--recipe", advice="give the path of a .toml file") from error
     shipped = SHIPPED / f"{argument}.toml"
     if re.fullmatch(r"[\w-]+", str(argument)) and shipped.is_file():
         return shipped
@@ -80,8 +84,8 @@ def read_recipe(text: str, file: str) -> tuple[Recipe | None, list[Problem]]:
     behind it can be read.
     """
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = parse(text)
+    except (ValueError, RecursionError) as error:  # ValueError: a number of more digits than Python reads
         return None, [_syntax_problem(error, text, file)]
     recipe, problems = None, []
     try:
@@ -97,6 +101,9 @@ def read_recipe(text: str, file: str) -> tuple[Recipe | None, list[Problem]]:
 def _read_text(path: Path) -> str:
     """Read a recipe file; a byte order mark is accepted, another encoding is not."""
     try:
+        if path.stat().st_size > MAX_BYTES:
+            message = f"the recipe has more than {MAX_BYTES:,} bytes"
+            raise RecipeError(message, where=str(path), advice="a recipe names data, it does not hold them")
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
@@ -110,7 +117,7 @@ def _read_text(path: Path) -> str:
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)
 
 
-def _syntax_problem(error: tomllib.TOMLDecodeError, text: str, file: str) -> Problem:
+def _syntax_problem(error: ValueError | RecursionError, text: str, file: str) -> Problem:
     """Turn tomllib's message into a problem with line and column."""
     match = _SYNTAX.match(str(error))
     lines = split_lines(text.rstrip("\r\n"))

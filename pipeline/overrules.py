@@ -148,6 +148,8 @@ def _fault(raw: Mapping[str, Any]) -> str:
     for name, value in raw.items():
         if type(value) is not _MEMBERS[name]:
             return f"{name!r} is {json.dumps(value, ensure_ascii=False)[:40]}, another type expected"
+        if isinstance(value, str) and any("\ud800" <= sign <= "\udfff" for sign in value):
+            return f"{name!r} holds half of a surrogate pair"
     if raw.get("decision") not in ("keep", "drop"):
         return "'decision' must be 'keep' or 'drop'"
     return "" if _ROW.fullmatch(raw.get("row", "")) else "'row' must be 16 hex digits"

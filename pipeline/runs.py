@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,17 +39,34 @@ def read_state(build: Path, recipe: str, *, strict: bool = False) -> dict[str, A
     """
     path = state_file(build, recipe)
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        return _checked(json.loads(path.read_bytes()))
     except FileNotFoundError:
         return {"stages": {}, "released": {}}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if strict:
             message = f"what the last build of {recipe!r} needs cannot be read: {error}"
             raise StoreError(
                 message, where=str(path), advice="run the recipe again: that writes the file anew"
             ) from error
         return {"stages": {}, "released": {}}
-    return found
+
+
+_KEY = re.compile(r"[\w-]+")
+
+
+def _checked(found: Any) -> dict[str, Any]:
+    """Return a state, if it has the form of one. Raises ValueError: a key is a name of a file, never a path."""
+    state = found if isinstance(found, dict) else {}
+    keys = [state.get(name) for name in ("stages", "released")]
+    sound = all(isinstance(one, dict) and all(_is_key(key) for key in one.values()) for one in keys)
+    if not sound or type(state.get("changed", {})) is not dict or type(state.get("file", "")) is not str:
+        message = "it has not the form of a state"
+        raise ValueError(message)
+    return state
+
+
+def _is_key(key: Any) -> bool:
+    return isinstance(key, str) and _KEY.fullmatch(key) is not None
 
 
 def claim(build: Path, recipe: str, file: Path) -> None:
@@ -128,11 +146,15 @@ def run_keys(build: Path, run: str) -> dict[str, str]:
     """Return the key of each stage of a run. Raises UsageError, with the latest runs, where there is no such run."""
     record = build / "runs" / run / "record.json"
     try:
-        return {name: stage["key"] for name, stage in json.loads(record.read_bytes())["stages"].items()}
-    except (OSError, ValueError, KeyError) as error:
+        found = {name: stage["key"] for name, stage in json.loads(record.read_bytes())["stages"].items()}
+        if not all(map(_is_key, found.values())):
+            message = "a key is no name of a file"
+            raise ValueError(message)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         known = ", ".join(sorted(path.parent.name for path in build.glob("runs/*/record.json"))[-5:])
         message = f"there is no run {run!r}"
         raise UsageError(message, where=str(record), advice=f"the latest runs are: {known or 'none'}") from error
+    return found
 
 
 def _built_by_killed_runs(build: Path) -> set[str]:
@@ -141,7 +163,9 @@ def _built_by_killed_runs(build: Path) -> set[str]:
     for path in (build / "store" / "records").glob("*.json"):
         try:
             run = str(json.loads(path.read_bytes())["run"])
-        except (OSError, ValueError, KeyError, TypeError):
+            if "/" in run or "\0" in run:
+                continue
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
         folder = build / "runs" / run
         if folder.is_dir() and not (folder / "record.json").exists():

@@ -8,7 +8,6 @@ Nothing in them changes a byte but the variant of an image, and the image's dige
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,7 +18,7 @@ from pipeline.errors import SettingsError
 from pipeline.llm_judge.secret import check_address
 from pipeline.recipe_errors import problems_of
 from pipeline.recipe_sources import Section
-from pipeline.toml_text import key_lines, line_of
+from pipeline.toml_text import MAX_BYTES, key_lines, line_of, parse
 
 
 def _listed(value: Any) -> Any:
@@ -145,11 +144,13 @@ def _judge_problem(judge: JudgeEndpoint) -> str:
 
 def _read(path: Path) -> tuple[dict[str, Any], str]:
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _wrong(f"the run settings have more than {MAX_BYTES:,} bytes", path)
         text = path.read_bytes().decode("utf-8-sig")
-        return tomllib.loads(text), text
+        return parse(text), text
     except OSError as error:
         raise _wrong(f"the run settings cannot be read: {error.strerror}", path) from error
-    except ValueError as error:  # not UTF-8, or not TOML
+    except (ValueError, RecursionError) as error:  # not UTF-8, or not TOML
         raise _wrong(f"the run settings are not valid TOML: {error}", path) from error
 
 

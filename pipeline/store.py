@@ -63,11 +63,12 @@ class Store:
     # -- reading ---------------------------------------------------------------------------------
 
     def manifest(self, key: str) -> Manifest | None:
-        """Return the manifest of a key; None when there is none or it cannot be read as one."""
+        """Return the manifest of a key; None when there is none, it is another's, or it cannot be read as one."""
         try:
-            return Manifest.from_json(json.loads(self.manifest_path(key).read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+            found = Manifest.from_json(json.loads(self.manifest_path(key).read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
+        return found if found.key == key else None
 
     def damage(self, manifest: Manifest, *, rehash: bool = False) -> list[str]:
         """Return what is wrong with an artifact's files; an empty list means none.
@@ -108,11 +109,9 @@ class Store:
         return sorted(found - named)
 
     def _signatures(self, manifest: Manifest) -> dict[str, Signature]:
-        try:
-            known: dict[str, Signature] = json.loads(self._path("index", f"{manifest.content}.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return known
+        known = _read_object(self._path("index", f"{manifest.content}.json"))
+        paths = {entry.path for entry in manifest.files}
+        return {path: found for path, found in known.items() if path in paths and _is_signature(found)}
 
     def _write_signatures(self, manifest: Manifest, signatures: Mapping[str, Signature]) -> None:
         try:
@@ -122,11 +121,7 @@ class Store:
 
     def record(self, key: str) -> dict[str, Any]:
         """Return the build record of a key: wall time and measured speeds; empty when unknown."""
-        try:
-            found: dict[str, Any] = json.loads(self._path("records", f"{key}.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found
+        return _read_object(self._path("records", f"{key}.json"))
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -274,6 +269,19 @@ class Store:
     def _entries(self, kind: str) -> list[Path]:
         folder = self.root / kind
         return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_signature(found: Any) -> bool:
+    return isinstance(found, list) and all(type(one) is int for one in found)
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Return a JSON object; an empty one where there is none that can be read."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _size(path: Path) -> int:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
+
+MAX_BYTES = 1 << 17
+"""Largest recipe and largest run settings."""
+_ENDLESS = re.compile(r"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){200}""")
 
 KeyPath = tuple[str | int, ...]
 """A key path: table and key names, and positions in arrays of tables."""
@@ -13,6 +19,17 @@ _PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\]|\\.)*"|'[^']*')"""
 _KEY = rf"{_PART}(?:\s*\.\s*{_PART})*"
 _HEADER = re.compile(rf"\s*(\[\[?)\s*({_KEY})\s*\]\]?\s*(?:\#.*)?$")
 _ASSIGNMENT = re.compile(rf"\s*({_KEY})\s*=")
+
+
+def parse(text: str) -> dict[str, Any]:
+    """Return what a TOML text says. Raises ValueError (`TOMLDecodeError` with a place), RecursionError.
+
+    A key of very many parts is refused first: Python's reader takes memory by the square of their number.
+    """
+    if _ENDLESS.search(text):
+        message = "a key of 200 parts and more"
+        raise ValueError(message)
+    return tomllib.loads(text)
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:

@@ -75,8 +75,8 @@ def summary_if_unchanged(state: Path) -> dict[str, Any] | None:
     try:
         known = json.loads(state.read_bytes())
         if same_still(known["signatures"]):
-            summary: dict[str, Any] = known["summary"]
-            return summary
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            found = known["summary"]
+            return found if isinstance(found, dict) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return None

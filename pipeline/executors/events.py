@@ -5,15 +5,27 @@ from __future__ import annotations
 import errno
 import json
 from collections import deque
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import IO, Any
 
-from pipeline.errors import ExecutorError, NoSpaceError, StageError
+from pipeline.errors import ExecutorError, NoSpaceError, PipelineError, StageError
 from pipeline.executors.contract import EventSink
 
 JOB_FAILED = 10
 """Exit code of a job that reported its problem itself: `inside.job.FAILED_EXIT_CODE`."""
 _TAIL_LINES = 15
+LONGEST_LINE_CHARS = 1 << 20
+"""A longer line comes in pieces: a job that writes no line break must not fill the host's memory."""
+
+_OF_THE_HOST = frozenset({"artifact", "cache", "environment", "gate", "image", "kernels", "run", "stage"})
+"""First parts of events that only the host tells: a job that does is quoted, not believed."""
+_TAKEN = ("self", "event", "stage", "run")
+"""Members that the host sets."""
+
+
+def whole_lines(stream: IO[str]) -> Iterator[str]:
+    """Yield the lines of a job's output, in bounded memory."""
+    return iter(lambda: stream.readline(LONGEST_LINE_CHARS), "")
 
 
 class JobOutput:
@@ -32,22 +44,30 @@ class JobOutput:
             text = line.rstrip("\r\n")
             event = _event(text)
             if event is None:
-                if text.strip():
-                    self._tail.append(text)
-                    self._pass_on("job.output", text=text[:2000])
+                self._quote(text)
                 continue
-            name = event.pop("event")
-            event.pop("stage", None)
+            name = event["event"]
+            data = {member: value for member, value in event.items() if member not in _TAKEN}
             if name == "job.failed":
-                self.failure = event
-            self._pass_on(name, **event)
+                self.failure = data
+            if not self._pass_on(name, data):
+                self._quote(text)
 
-    def _pass_on(self, event: str, **data: Any) -> None:
-        """Give one event to the sink; keep its first error for `judge`."""
+    def _quote(self, text: str) -> None:
+        """Pass on a line that is no event as what it is."""
+        if text.strip():
+            self._tail.append(text)
+            self._pass_on("job.output", {"text": text[:2000]})
+
+    def _pass_on(self, event: str, data: dict[str, Any]) -> bool:
+        """Give one event to the sink; return whether it could take it. What keeps it from writing is for `judge`."""
         try:
             self._sink(event, stage=self._stage, **data)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the job's output must go on being read
+        except (OSError, PipelineError) as error:
             self._sink_error = self._sink_error or error
+        except Exception:  # noqa: BLE001 - members of another type than the event has; the output must go on being read
+            return False
+        return True
 
     def judge(self, exit_code: int) -> None:
         """Raise what an exit code means; return on success. An event that could not be written down is raised first."""
@@ -64,7 +84,8 @@ class JobOutput:
                     advice="free space, or run `python -m pipeline gc`; then run again",
                 )
             what = f"{self._stage}: {self.failure.get('what', 'failed')}"
-            raise StageError(what, where=str(self.failure.get("where", "")), advice=str(self.failure.get("advice", "")))
+            where, advice = (str(self.failure.get(name) or "") for name in ("where", "advice"))
+            raise StageError(what, where=where, advice=advice)
         tail = "\n".join(f"    {line}" for line in self._tail)
         if exit_code in (-9, 137):
             message = f"{self._stage}: the job was killed (signal 9), most likely for lack of memory"
@@ -79,6 +100,7 @@ def _event(text: str) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("event"), str) else None
+    name = found.get("event")
+    return found if isinstance(name, str) and name.partition(".")[0] not in _OF_THE_HOST else None

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from pipeline.errors import ExecutorError
 from pipeline.executors.contract import EventSink, Request
-from pipeline.executors.events import JobOutput
+from pipeline.executors.events import JobOutput, whole_lines
 from pipeline.executors.layout import job_variables, tracking_variables, write_code, write_request
 from pipeline.executors.patience import POLL_S, Patience
 from pipeline.files import explained
@@ -64,7 +64,9 @@ class LocalExecutor:
         process = _start(command, request, variables)
         patience = Patience(request.stage, cancelled, request.timeout_s)
         job_output = JobOutput(request.stage, sink)
-        reader = threading.Thread(target=job_output.read, args=(process.stdout or (),), daemon=True)
+        reader = threading.Thread(
+            target=job_output.read, args=(whole_lines(process.stdout) if process.stdout else (),), daemon=True
+        )
         reader.start()
         try:
             sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())

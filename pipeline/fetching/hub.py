@@ -39,6 +39,9 @@ _TRIES = 3
 
 _HTTP_SERVER_ERROR = 500
 
+_ODD = (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What the client raises: for what went wrong on the way, and for answers that are not of the form it expects."""
+
 
 @dataclass(frozen=True)
 class Repository:
@@ -107,7 +110,7 @@ def retried(call: Callable[[], Result], what: str, where: str) -> Result:
     for attempt in range(1, _TRIES + 1):
         try:
             return call()
-        except (httpx.HTTPError, OSError, ValueError) as error:
+        except _ODD as error:
             if attempt == _TRIES or not _passes(error):
                 raise explain(error, what, where) from error
         time.sleep(attempt)
@@ -223,9 +226,10 @@ class Download:
                 done = stream.tell()
                 if done > size:
                     stream.truncate(0)
+                    stream.seek(0)
                     done = 0
                 progress.set(done, name)
-                self._http_get(name, stream, done, size, progress)
+                self._http_get(name, Bounded(stream, size, name, self._repository.where), done, size, progress)
                 stream.flush()
                 os.fsync(stream.fileno())
 
@@ -245,6 +249,27 @@ class Download:
             displayed_filename=name,
             tqdm_class=_bar(name, progress),
         )
+
+
+class Bounded:
+    """A stream that takes no more than `size` bytes: a server may send for ever. Raises FetchError."""
+
+    def __init__(self, stream: Any, size: int, name: str, where: str) -> None:
+        self._stream = stream
+        self._size = size
+        self._name = name
+        self._where = where
+
+    def write(self, part: bytes) -> int:
+        """Write what still has room."""
+        if self._stream.tell() + len(part) > self._size:
+            message = f"{self._name} is longer than the {self._size:,} bytes that the hub told of"
+            advice = "check HF_ENDPOINT: a proxy or mirror changes the file"
+            raise FetchError(message, where=self._where, advice=advice)
+        return int(self._stream.write(part))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 class NoBar:

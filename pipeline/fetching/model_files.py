@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -34,15 +35,21 @@ ALLOWED = (
 )
 """Files of a model that are fetched, all at its top: configuration, tokenizer, safetensors. No code, no pickle."""
 
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 
 _HEADER_LIMIT = 100_000_000
 """Largest header, in bytes, that the safetensors format allows (its reference reader refuses more)."""
 
 
+_SIZES_BELOW = 2**63
+
+
 def allowed(names: Iterable[str]) -> list[str]:
     """Return the names that belong to a model, sorted."""
-    return sorted(name for name in names if any(fnmatchcase(name, pattern) for pattern in ALLOWED))
+    plain = [name for name in names if _PLAIN_NAME.fullmatch(name)]  # a star of `fnmatch` stands for slashes as well
+    return sorted(name for name in plain if any(fnmatchcase(name, pattern) for pattern in ALLOWED))
 
 
 def check_names(names: Iterable[str], where: str) -> None:
@@ -80,8 +87,8 @@ def check_model(folder: Path, where: str, *, quantized: bool = False) -> int:
 def check_configuration(name: str, content: bytes, where: str, *, quantized: bool) -> None:
     """Refuse a JSON file that names code of its own or, for a base to merge into, quantized weights."""
     try:
-        value = json.loads(content)
-    except ValueError as error:
+        value = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
         message = f"{name} is not valid JSON: {error}"
         raise FetchError(message, where=where, advice="fetch the file anew") from error
     found = value if isinstance(value, dict) else {}
@@ -109,14 +116,23 @@ def read_header(path: Path, where: str) -> dict[str, Any]:
                 raise ValueError(message)
             header = json.loads(stream.read(length))
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        for name, entry in tensors.items():
+            _check_numbers(name, [*entry["shape"], *entry["data_offsets"]])
         end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-    except (ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         message = f"{path.name} is not a safetensors file: {error}"
         raise FetchError(message, where=where, advice="fetch the file anew") from error
     if end != size:
         message = f"{path.name} has {size:,} bytes, its header tells of {end:,}: the file was cut or changed"
         raise FetchError(message, where=where, advice="fetch the file anew")
     return tensors
+
+
+def _check_numbers(name: str, numbers: list[Any]) -> None:
+    """Raise ValueError unless all are lengths that a file can have."""
+    if any(type(one) is not int or not 0 <= one < _SIZES_BELOW for one in numbers):
+        message = f"{name!r} has a shape or a place that no tensor can have"
+        raise ValueError(message)
 
 
 def _check_index(folder: Path, headers: dict[str, dict[str, Any]], where: str) -> None:
@@ -127,16 +143,20 @@ def _check_index(folder: Path, headers: dict[str, dict[str, Any]], where: str) -
             message = f"there are shards ({', '.join(sorted(headers)[:3])}) and no model.safetensors.index.json"
             raise FetchError(message, where=where, advice="add the index from the model's own repository")
         return
-    listed = json.loads(index.read_text(encoding="utf-8"))
+    listed = json.loads(index.read_text(encoding="utf-8-sig"))
     weight_map = listed.get("weight_map") if isinstance(listed, dict) else None
-    if not isinstance(weight_map, dict) or not weight_map:
+    if (
+        not isinstance(weight_map, dict)
+        or not weight_map
+        or not all(isinstance(one, str) for one in weight_map.values())
+    ):
         message = "model.safetensors.index.json has no weight_map"
         raise FetchError(message, where=where, advice="take the index from the model's own repository")
     for shard in sorted(set(weight_map.values())):
         if shard not in headers:
-            message = f"the index names {shard}, which is missing"
+            message = f"the index names {shard[:200]}, which is missing"
             raise FetchError(message, where=where, advice="fetch every shard that model.safetensors.index.json names")
         named = {tensor for tensor, file in weight_map.items() if file == shard}
         if lost := sorted(named - set(headers[shard])):
-            message = f"{shard} lacks {lost[0]}, which the index says it holds"
+            message = f"{shard} lacks {lost[0][:200]}, which the index says it holds"
             raise FetchError(message, where=where, advice="take index and shards from one and the same revision")

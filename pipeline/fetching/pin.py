@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import HfApi
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # its documented home
 
 from pipeline.errors import FetchError, RecipeError
-from pipeline.fetching.hub import NoBar, Repository, endpoint, retried
+from pipeline.fetching.hub import Bounded, NoBar, Repository, endpoint, retried
 from pipeline.fetching.model_files import allowed, check_configuration, check_names
 from pipeline.files import write_atomic
 from pipeline.loading import find_recipe, load_recipe
@@ -123,13 +124,16 @@ def _ask(table: str, weights: HubBase | HubWeights | HubScorer, revision: str) -
     info = retried(
         lambda: api.model_info(weights.repo, revision=asked, files_metadata=True), "the list of files", where
     )
-    if not info.sha or (weights.revision and info.sha != weights.revision):
+    if not isinstance(info.sha, str) or (weights.revision and info.sha != weights.revision):
         message = f"the hub answered for revision {info.sha or '(none)'}"
         raise FetchError(
             message, where=where, advice="check HF_ENDPOINT: a mirror must serve the revision that is asked for"
         )
     repository = Repository(weights.repo, info.sha)
-    listed = {item.rfilename: item for item in info.siblings or []}
+    if not re.fullmatch(r"[0-9a-f]{40}", info.sha):
+        message = "the hub names a revision that is none"
+        raise FetchError(message, where=where, advice="check HF_ENDPOINT: this is no hub")
+    listed = {str(item.rfilename): item for item in info.siblings or []}
     check_names([name for name in listed if "/" not in name], repository.where)
     quantized = table == "base.training"
     files = {name: _digest(repository, listed[name], quantized=quantized) for name in allowed(listed)}
@@ -142,10 +146,13 @@ def _digest(repository: Repository, item: RepoSibling, *, quantized: bool) -> st
 
     The bytes of a small file are checked against the object id that git gave them.
     """
-    if item.lfs is not None:
-        return str(item.lfs.sha256)
     name, where = item.rfilename, repository.where
-    if (item.size or 0) > _SMALL:
+    if item.lfs is not None:
+        if not re.fullmatch(r"[0-9a-f]{64}", str(item.lfs.sha256)):
+            message = f"the hub names a sha256 for {name} that is none"
+            raise FetchError(message, where=where, advice="check HF_ENDPOINT: this is no hub")
+        return str(item.lfs.sha256)
+    if isinstance(item.size, int) and item.size > _SMALL:
         message = f"{name} has {item.size:,} bytes and the hub tells no sha256 for it"
         raise FetchError(
             message, where=where, advice="take a revision in which large files are stored as LFS or Xet files"
@@ -164,7 +171,8 @@ def _read(repository: Repository, name: str) -> bytes:
     """Return the bytes of a small file."""
     stream = io.BytesIO()
     headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-    http_get(repository.address(name), stream, headers=headers, displayed_filename=name, tqdm_class=NoBar)
+    bounded: Any = Bounded(stream, _SMALL, name, repository.where)
+    http_get(repository.address(name), bounded, headers=headers, displayed_filename=name, tqdm_class=NoBar)
     return stream.getvalue()
 
 

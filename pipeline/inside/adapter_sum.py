@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .job import JobError
@@ -60,6 +61,25 @@ class Adapter:
 
 def read_adapter(folder: Path) -> Adapter:
     """Read an adapter's files; raise `JobError` if it is not a plain LoRA adapter."""
+    try:
+        return _read(folder)
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        AttributeError,
+        RecursionError,
+        SafetensorError,
+    ) as error:
+        raise JobError(
+            f"The adapter cannot be read: {error}"[:500],
+            where=f"adapter_config.json, {ADAPTER_WEIGHTS}",
+            advice="Train it with this pipeline, or merge it with the library that made it.",
+        ) from error
+
+
+def _read(folder: Path) -> Adapter:
     config: dict[str, Any] = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
     others = [key for key in OTHER_KINDS if config.get(key)]
     if config.get("peft_type", "LORA") != "LORA" or config.get("bias", "none") != "none" or others:
@@ -69,7 +89,10 @@ def read_adapter(folder: Path) -> Adapter:
             advice="Train it with this pipeline, or merge it with the library that made it.",
         )
     divisor = math.sqrt(config["r"]) if config.get("use_rslora") else config["r"]
-    return Adapter(_factors(folder), config["lora_alpha"] / divisor)
+    scale = config["lora_alpha"] / divisor
+    if not math.isfinite(scale):
+        raise ValueError(f"its scale is {scale}")
+    return Adapter(_factors(folder), scale)
 
 
 def _factors(folder: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

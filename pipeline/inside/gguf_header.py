@@ -17,6 +17,7 @@ MAGIC = b"GGUF"
 _SCALARS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
 _STRING, _ARRAY = 8, 9
 _DEFAULT_ALIGNMENT = 32
+_MAX_DIMENSIONS = 4  # ggml.h, GGML_MAX_DIMS
 
 # ggml type: (name, elements per block, bytes per block); ggml/src/ggml.c, `type_traits`.
 _TYPES = {
@@ -88,7 +89,7 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as stream:
         try:
             header = _read(stream, size)
-        except (struct.error, UnicodeDecodeError, KeyError, MemoryError, OverflowError) as error:
+        except (struct.error, ValueError, KeyError, MemoryError, OverflowError, RecursionError) as error:
             raise _damaged(path, f"its header cannot be read ({type(error).__name__}: {error})") from error
     end = max((header.data_start + tensor.offset + tensor.bytes for tensor in header.tensors), default=0)
     if end > size:
@@ -115,7 +116,9 @@ def _read(stream: BinaryIO, size: int) -> Header:
         raise KeyError(f"version {version}")
     found = dict(_key(stream, size) for _ in range(keys))
     listed = tuple(_tensor(stream, size) for _ in range(tensors))
-    alignment = int(found.get("general.alignment", _DEFAULT_ALIGNMENT))
+    alignment = found.get("general.alignment", _DEFAULT_ALIGNMENT)
+    if type(alignment) is not int or alignment < 1:
+        raise ValueError(f"an alignment of {alignment!r}"[:80])
     return Header(found, listed, -(-stream.tell() // alignment) * alignment, size)
 
 
@@ -156,7 +159,10 @@ def _value(stream: BinaryIO, kind: int, size: int) -> Any:
 def _tensor(stream: BinaryIO, size: int) -> Tensor:
     """Read one entry of the tensor list."""
     name = _text(stream, size)
-    shape = struct.unpack(f"<{(dimensions := _number(stream, '<I'))}Q", stream.read(8 * dimensions))
+    dimensions = _number(stream, "<I")
+    if dimensions > _MAX_DIMENSIONS:
+        raise OverflowError(f"a tensor of {dimensions} dimensions")
+    shape = struct.unpack(f"<{dimensions}Q", stream.read(8 * dimensions))
     kind, offset = struct.unpack("<IQ", stream.read(12))
     label, block, block_bytes = _TYPES[kind]
     elements = 1

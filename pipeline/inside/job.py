@@ -55,9 +55,12 @@ class Job:
 
 
 def emit(event: str, **data: Any) -> None:
-    """Send one event to the host: a JSON line on standard error, written in one call."""
+    """Send one event to the host: a JSON line on standard error, written in one call.
+
+    Half of a surrogate pair, which a row or a template may hold, is written as JSON's escape of it.
+    """
     line = json.dumps({"event": event, **data}, ensure_ascii=False, default=str)
-    os.write(2, line.encode() + b"\n")
+    os.write(2, line.encode(errors="backslashreplace") + b"\n")
 
 
 def progress(event: str, done: int, total: int, **data: Any) -> None:

@@ -7,14 +7,17 @@ Whatever renders a conversation elsewhere is a second way, and two ways differ b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
-
-from jinja2 import TemplateError
 
 from .job import JobError
 
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+RENDERING_S = 20.0
+"""Processor time that one conversation may take to render; a real one takes a thousandth of a second."""
 _EMPTY_THINKING = re.compile(r"<think>\s*</think>\s*\Z")
 
 
@@ -100,19 +103,42 @@ def sample_ids(tokenizer: Any, prompt: Mapping[str, Any], row: Mapping[str, Any]
 
 
 def _template(tokenizer: Any, prompt: Mapping[str, Any], turns: list[dict[str, str]], *, opening: bool) -> str:
-    """Run the tokenizer's own chat template."""
+    """Run the tokenizer's own chat template: in Jinja's sandbox, as transformers does it, and not for ever.
+
+    A template is a program of whoever made the base model, so it may raise anything.
+    """
     thinking = prompt.get("enable_thinking", False)
     try:
-        text = tokenizer.apply_chat_template(
-            turns, tokenize=False, add_generation_prompt=opening, enable_thinking=thinking
-        )
-    except (TemplateError, ValueError) as error:
+        with _bounded(RENDERING_S):
+            text = tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=opening, enable_thinking=thinking
+            )
+    except Exception as error:
         raise JobError(
-            f"The chat template cannot render a conversation: {error}",
+            f"The chat template cannot render a conversation: {str(error) or type(error).__name__}",
             where=f"roles {', '.join(turn['role'] for turn in turns)}",
             advice="Give the base model a chat template that takes these roles (chat_template.jinja in its folder).",
         ) from error
     return str(text)
+
+
+@contextmanager
+def _bounded(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block after this much processor time. Only in the main thread: others get no signal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: Any) -> None:
+        raise TimeoutError(f"it does not end within {seconds:g} s")
+
+    previous = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, previous)
 
 
 def _common(first: str, second: str) -> str:

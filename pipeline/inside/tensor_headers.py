@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from pathlib import Path
+from typing import Any
 
 from .job import JobError
 from .tensor_files import weight_files
@@ -49,8 +50,20 @@ def _header(path: Path) -> dict[str, tuple[str, list[int]]]:
             if length > MAX_HEADER_BYTES:
                 raise ValueError(f"a header of {length} bytes")
             entries = json.loads(stream.read(length))
-        return {name: (one["dtype"], list(one["shape"])) for name, one in entries.items() if name != "__metadata__"}
-    except (struct.error, ValueError, KeyError, TypeError) as error:
+        return {name: _told(name, one) for name, one in entries.items() if name != "__metadata__"}
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise JobError(
             f"A safetensors header cannot be read: {error}", where=path.name, advice="Fetch the base model again."
         ) from error
+
+
+def _told(name: str, entry: dict[str, Any]) -> tuple[str, list[int]]:
+    """Return type and shape of one entry. Raises ValueError when they are none."""
+    kind, shape = entry["dtype"], entry["shape"]
+    if (
+        not isinstance(kind, str)
+        or not isinstance(shape, list)
+        or any(type(one) is not int or one < 0 for one in shape)
+    ):
+        raise ValueError(f"{name!r} has no type, or no shape")
+    return kind, shape

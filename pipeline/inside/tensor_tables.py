@@ -25,6 +25,9 @@ CHUNK: Final = 2**22
 """Numbers that are read at once; a multiple of every block length."""
 MAX_HEADER_BYTES: Final = 100_000_000
 """The limit that the safetensors library itself sets for its header."""
+_MAX_DIMENSIONS: Final = 64
+"""The most that an array of NumPy has."""
+_MAX_LENGTH: Final = 2**63
 
 _PLAIN: Final = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1"} | {
     "U64": "<u8",
@@ -113,16 +116,18 @@ def _read_safetensors(path: Path) -> Table:
         metadata = entries.pop("__metadata__", {})
         content = np.memmap(path, np.uint8, mode="r")[8 + length :]
         tensors = {name: _safetensor(name, one, content) for name, one in entries.items()}
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+        return Table(dict(metadata), tensors)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise _damaged(path, f"its header cannot be read ({error})") from error
-    return Table(dict(metadata), tensors)
 
 
 def _safetensor(name: str, entry: Mapping[str, Any], content: Bytes) -> Stored:
     start, end = entry["data_offsets"]
     if not 0 <= start <= end <= len(content):
         raise ValueError(f"{name} ends at byte {end} of {len(content)}")
-    kind, shape = str(entry["dtype"]), tuple(int(one) for one in entry["shape"])
+    kind, shape = str(entry["dtype"]), tuple(entry["shape"])
+    if len(shape) > _MAX_DIMENSIONS or any(type(one) is not int or not 0 <= one < _MAX_LENGTH for one in shape):
+        raise ValueError(f"{name!r} has a shape that no tensor can have")
     size = {"BF16": 2}.get(kind) or (np.dtype(_PLAIN[kind]).itemsize if kind in _PLAIN else 0)
     if size and math.prod(shape) * size != end - start:
         raise ValueError(f"{name} has {end - start} bytes, its shape needs {math.prod(shape) * size}")
@@ -138,8 +143,10 @@ def _layout(kind: str, *, otherwise: Layout) -> Layout:
 def _read_numpy(path: Path) -> Table:
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise _damaged(path, f"it cannot be read ({error})") from error
+        if not isinstance(found, np.ndarray):  # a ZIP of arrays has another suffix
+            raise ValueError("it holds no single array")  # noqa: TRY004 - told as what else is wrong with a file
+    except Exception as error:  # NumPy's readers of headers and ZIPs raise whatever their parsers do
+        raise _damaged(path, f"it cannot be read ({error})"[:500]) from error
     fields = found.dtype.fields or {}
     columns = {name: found[name] for name in fields} if fields else {"": found}
     return Table({"shape": list(found.shape)}, {name: _column(column) for name, column in columns.items()})

@@ -107,7 +107,12 @@ def _usage(found: Any) -> dict[str, int] | None:
     told = found if isinstance(found, dict) else {}
     counts = {name: told.get(f"{name}_tokens") for name in ("prompt", "completion")}
     known = {name: count for name, count in counts.items() if isinstance(count, int) and not isinstance(count, bool)}
-    return known if len(known) == len(counts) and min(known.values()) >= 0 else None
+    return (
+        known if len(known) == len(counts) and 0 <= min(known.values()) <= max(known.values()) < _COUNTS_BELOW else None
+    )
+
+
+_COUNTS_BELOW: Final = 2**53
 
 
 class Asking:

@@ -24,6 +24,17 @@ _PAUSE_S: Final = 0.1
 """Pause between two looks at a lock that another run holds."""
 
 
+def _whole(entry: Any, key: str) -> dict[str, Any] | None:
+    """Return the answer in an entry, if the entry is whole and the answer has the members that a reader asks for."""
+    if not isinstance(entry, dict) or digest_json(entry.get("request")) != key:
+        return None
+    response = entry.get("response")
+    if not isinstance(response, dict) or digest_json(response) != entry.get("sha256"):
+        return None
+    told = [response.get(name, 0) for name in ("content", "refusal", "finish_reason", "model")]
+    return response if all(one is None or isinstance(one, str) for one in told) else None
+
+
 class Responses:
     """The answers in one folder. Safe for several runs at once."""
 
@@ -41,15 +52,13 @@ class Responses:
         """
         path = self._path(key)
         try:
-            entry = json.loads(path.read_bytes())
+            response = _whole(json.loads(path.read_bytes()), key)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError):
-            entry = None
-        if isinstance(entry, dict) and digest_json(entry.get("request")) == key:
-            response = entry.get("response")
-            if isinstance(response, dict) and digest_json(response) == entry.get("sha256"):
-                return response
+        except (OSError, ValueError, RecursionError):  # ValueError: NaN has no digest, nor has half a surrogate pair
+            response = None
+        if response is not None:
+            return response
         self._emit("judge.response-damaged", file=str(path))
         return None
 

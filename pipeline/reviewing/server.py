@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.local_page.server import LocalPageServer, Request, RequestError, nothing
 from pipeline.reviewing.review import MOST_ROWS, Review
 from pipeline.reviewing.rows import Wanted
+
+_ROWS_BELOW: Final = 2**53
+"""What a browser counts exactly, and a database can hold."""
 
 
 class ReviewServer(LocalPageServer):
@@ -43,6 +46,6 @@ class ReviewServer(LocalPageServer):
         if request.name != "overrule":
             raise nothing()
         row, overruled, reason = told.get("n"), told.get("overruled"), told.get("reason", "")
-        if type(row) is not int or type(overruled) is not bool or type(reason) is not str:
+        if type(row) is not int or not 0 <= row < _ROWS_BELOW or type(overruled) is not bool or type(reason) is not str:
             raise RequestError(HTTPStatus.BAD_REQUEST, "an overrule names the row `n`, `overruled` and a `reason`")
         return self.review.decide(row, overruled=overruled, reason=reason)

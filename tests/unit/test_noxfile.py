@@ -54,6 +54,7 @@ OTHERS = {
     "bench",
     "docs",
     "faults",
+    "fuzz",
     "golden",
     "clean",
     "images",

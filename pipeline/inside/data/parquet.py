@@ -32,7 +32,12 @@ def read_parquet(path: Path, columns: Columns, notes: Notes) -> Iterator[Batch]:
         for table in file.iter_batches(batch_size=BATCH_ROWS, columns=names, use_threads=False):
             yield _batch(path.name, number, table, names, columns, notes)
             number += table.num_rows
-    except pa.ArrowException as error:
+    except (
+        pa.ArrowException,
+        OSError,
+        ValueError,
+        OverflowError,
+    ) as error:  # the latter: dates that Python cannot hold
         advice = "write the file again; it may be cut off"
         raise JobError(
             f"{path.name} is not a readable Parquet file: {error}", where=path.name, advice=advice

@@ -1,0 +1,67 @@
+"""Fuzz every reader for a while: `python -m tests.fuzz [--minutes N] [KIND ...]`, which is `nox -s fuzz`.
+
+Each kind of input gets its time, in rounds of new examples; what fails is kept in build/fuzz and tried first next time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from tests.fuzz.profile import EXAMPLES_VARIABLE
+
+HERE: Final = Path(__file__).parent
+KINDS: Final = sorted(path.stem.removeprefix("test_") for path in HERE.glob("test_*.py"))
+_MINUTES: Final = 10.0
+_EXAMPLES: Final = 1000
+"""Examples of each test in a round: some seconds to a minute."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Return 0 when every kind held, 1 when one did not, 2 for a kind that there is not."""
+    parser = argparse.ArgumentParser(
+        prog="nox -s fuzz --", description=__doc__.split("\n", maxsplit=1)[0] if __doc__ else ""
+    )
+    parser.add_argument("--minutes", type=float, default=_MINUTES, help=f"for each kind of input ({_MINUTES:g})")
+    parser.add_argument("--examples", type=int, default=_EXAMPLES, help=f"of each test in a round ({_EXAMPLES})")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"all without one: {', '.join(KINDS)}")
+    options = parser.parse_args(arguments)
+    if unknown := sorted(set(options.kinds) - set(KINDS)):
+        parser.error(f"there is no kind {unknown[0]!r}: {', '.join(KINDS)}")
+    failed = [kind for kind in options.kinds or KINDS if not _held(kind, 60 * options.minutes, options.examples)]
+    print(f"failed: {', '.join(failed)}" if failed else "every reader held")
+    return 1 if failed else 0
+
+
+def _held(kind: str, seconds: float, examples: int) -> bool:
+    """Run rounds of one kind until its time is over; return whether all held. The first failure ends it."""
+    started, rounds = time.monotonic(), 0
+    while rounds == 0 or time.monotonic() - started < seconds:
+        rounds += 1
+        seed = time.time_ns() % 2**32
+        command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--timeout=0"]
+        command += [f"--hypothesis-seed={seed}", str(HERE / f"test_{kind}.py")]
+        done = subprocess.run(
+            command,
+            env={**os.environ, EXAMPLES_VARIABLE: str(examples)},
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            print(
+                f"{kind}: failed in round {rounds}, seed {seed}\n{done.stdout[-8000:]}{done.stderr[-2000:]}", flush=True
+            )
+            return False
+    print(f"{kind}: {rounds} rounds of {examples} examples a test in {time.monotonic() - started:.0f} s", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())
