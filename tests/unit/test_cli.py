@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from pipeline.errors import InterruptedRunError, NoSpaceError
+from tests.support.interrupts import interrupts_heard
 
 
 def test_a_full_disk_behind_the_output_is_told_in_words() -> None:
@@ -26,13 +27,14 @@ def test_ctrl_c_while_modules_are_loaded_is_told_in_words(tmp_path: Path) -> Non
     """A module that the command needs waits, as on a cold disk, for a person who changes his mind."""
     waits = "import os, time\nos.write(1, b'x')\ntime.sleep(60)\n"
     (tmp_path / "structlog.py").write_text(waits)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pipeline", "stages"],
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    with interrupts_heard():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "stages"],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
     assert process.stdout is not None
     process.stdout.read(1)
     process.send_signal(signal.SIGINT)

@@ -24,6 +24,7 @@ from pipeline.plan import Pins, Plan
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import HostJob, Input, Stage
 from pipeline.store import Store
+from tests.support.interrupts import interrupts_heard
 
 PINS = Pins({}, {}, {}, {}, {}, {"python": "3"})
 
@@ -363,13 +364,8 @@ def test_ctrl_c_ends_a_host_stage_at_its_next_event(kitchen: Kitchen) -> None:
             job.emit("fetch.bytes", done=done, total=600)
             time.sleep(0.05)
 
-    # As the command line does: a shell that starts the tests in the background leaves SIGINT ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
-            run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with interrupts_heard(), pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
+        run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
     assert time.monotonic() - stopped[0] < 3  # a second, on a busy machine
     assert "run again" in caught.value.advice
     assert list((kitchen.store_root / "tmp").iterdir()) == []

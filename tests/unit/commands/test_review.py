@@ -19,6 +19,7 @@ from pipeline.arguments import parse
 from pipeline.commands import review, run
 from pipeline.errors import CorruptArtifactError, UsageError
 from pipeline.reviewing.server import ReviewServer
+from tests.support.interrupts import interrupts_heard
 from tests.support.workplace import TITLES, Workplace
 
 TAGS = "自己紹介｜子育て｜ワーママ｜30代"
@@ -200,7 +201,6 @@ def test_a_shipped_recipe_is_not_written_beside(workplace: Workplace, monkeypatc
 def test_ctrl_c_ends_it_with_success(workplace: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """That is how it is meant to end."""
     workplace.prepare()
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
     events: list[str] = []
 
     def hear(event: Mapping[str, Any]) -> None:
@@ -208,10 +208,8 @@ def test_ctrl_c_ends_it_with_success(workplace: Workplace, monkeypatch: pytest.M
         if event["event"] == "review.serving":
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
 
-    try:
+    with interrupts_heard():
         assert review.main(parse(["review", *workplace.arguments]), [hear]) == 0
-    finally:
-        signal.signal(signal.SIGINT, previous)
     assert events[-1] == "review.ended"
 
 

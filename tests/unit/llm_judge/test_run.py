@@ -22,6 +22,7 @@ from pipeline.stages import judge
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
 from tests.support.healthy_build import recipe
+from tests.support.interrupts import interrupts_heard
 from tests.support.judge_server import JudgeServer
 from tests.support.judged import row
 
@@ -141,7 +142,7 @@ def test_ctrl_c_stops_it_at_once_and_keeps_what_was_answered(build: Build) -> No
 
         threading.Thread(target=interrupt).start()
         started = time.monotonic()
-        with pytest.raises(InterruptedRunError):
+        with interrupts_heard(), pytest.raises(InterruptedRunError):
             build.run(server.settings(timeout_s=60.0, concurrency=1))
         assert time.monotonic() - started < 30  # not when the endpoint has been waited for
         server.verdict = verdict
