@@ -17,8 +17,10 @@ _TAIL_LINES = 15
 LONGEST_LINE_CHARS = 1 << 20
 """A longer line comes in pieces: a job that writes no line break must not fill the host's memory."""
 
-_OF_THE_HOST = frozenset({"artifact", "cache", "environment", "gate", "image", "kernels", "run", "stage"})
+_OF_THE_HOST = frozenset({"artifact", "cache", "environment", "gate", "image", "run", "stage"})
 """First parts of events that only the host tells: a job that does is quoted, not believed."""
+_BEGINNING = '{"event":'
+"""How `inside.job.emit` begins an event."""
 _TAKEN = ("self", "event", "stage", "run")
 """Members that the host sets."""
 
@@ -42,9 +44,9 @@ class JobOutput:
         """Pass on every line until the stream ends: a job whose output nobody takes would wait forever."""
         for line in lines:
             text = line.rstrip("\r\n")
-            event = _event(text)
+            before, event = split_event(text)
+            self._quote(before)
             if event is None:
-                self._quote(text)
                 continue
             name = event["event"]
             data = {member: value for member, value in event.items() if member not in _TAKEN}
@@ -93,6 +95,16 @@ class JobOutput:
         message = f"{self._stage}: the job crashed (exit code {exit_code}); its last lines:\n{tail}"
         advice = "the last line above names the cause; if it is not yours to mend, please report it with this log"
         raise ExecutorError(message, where="log.jsonl of this run", advice=advice)
+
+
+def split_event(text: str) -> tuple[str, dict[str, Any] | None]:
+    """Return what stands before a line's event, and the event: another thread may have begun the line with other text.
+
+    A line without an event is all text.
+    """
+    at = text.find(_BEGINNING)
+    event = _event(text[at:]) if at >= 0 else _event(text)
+    return (text[: max(at, 0)], event) if event is not None else (text, None)
 
 
 def _event(text: str) -> dict[str, Any] | None:

@@ -49,3 +49,15 @@ def test_a_problem_that_the_job_reported_is_passed_on() -> None:
     with pytest.raises(StageError, match="train: too few rows") as caught:
         output.judge(JOB_FAILED)
     assert (caught.value.where, caught.value.advice) == ("train.jsonl", "add rows")
+
+
+def test_an_event_behind_another_threads_text_is_heard() -> None:
+    """Two threads write to one stream: a line may begin with the half of a traceback."""
+    taken: list[tuple[str, str]] = []
+    output = JobOutput("train", lambda event, **data: taken.append((event, str(data.get("text", data.get("done"))))))
+    output.read(["Exception in thread " + line("train.step", done=7), 'says {"event": "no JSON\n'])
+    assert taken == [
+        ("job.output", "Exception in thread "),
+        ("train.step", "7"),
+        ("job.output", 'says {"event": "no JSON'),
+    ]

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pipeline import tracking
+from pipeline.executors.events import split_event
 from pipeline.executors.local import network_prefix
 from pipeline.inside.job import FAILED_EXIT_CODE
 from pipeline.settings import TRACKERS
@@ -33,7 +34,7 @@ class Trained:
 
     def __init__(self, folder: Path, lines: str) -> None:
         self.tracked = folder / "trackers"
-        self.events = [json.loads(line) for line in lines.splitlines() if line.startswith("{")]
+        self.events = [event for line in lines.splitlines() if (event := split_event(line)[1]) is not None]
         self.digests = {
             path.relative_to(folder / "output").as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((folder / "output").rglob("*"))
