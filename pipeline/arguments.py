@@ -30,8 +30,8 @@ _EXAMPLES = {
     "review": "--recipe my.toml",
     "rate": "--recipe my.toml --forms",
     "images": "training --variant cuda",
-    "diff": "seedling/train 20260101T120000Z-4711/train",
-    "compare": "seedling 20260801T101500Z-4711",
+    "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
+    "compare": "seedling 20260801T101500.482Z-3f9a1c",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""

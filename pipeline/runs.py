@@ -7,8 +7,8 @@ build/<recipe>/state.json                  the last build of each stage, and the
 from __future__ import annotations
 
 import json
-import os
 import re
+import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,8 +23,12 @@ _RESERVED = {"store", "runs", "unchanged", "diagnosis", "comparisons", "cache"}
 
 
 def new_run_id() -> str:
-    """Return a run's name: the time (UTC) and the process, so that two runs never share one."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{os.getpid()}"
+    """Return a run's name: the time (UTC, to the millisecond, so that names sort by it) and a chance number.
+
+    Not the process: containers that share a store have equal numbers, and one process may start several runs.
+    """
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}Z-{secrets.token_hex(3)}"
 
 
 def state_file(build: Path, recipe: str) -> Path:

@@ -11,7 +11,7 @@ import pytest
 from pipeline.artifact import Manifest
 from pipeline.errors import RecipeError, StoreError, UsageError
 from pipeline.outcome import Outcome
-from pipeline.runs import claim, keys_to_keep, read_state, state_file, write_state
+from pipeline.runs import claim, keys_to_keep, new_run_id, read_state, state_file, write_state
 from tests.support.killed import killed_at_every_step
 
 
@@ -139,3 +139,10 @@ def test_a_run_killed_at_any_step_of_its_state_leaves_the_old_one_or_the_new_one
     assert [state["stages"]["train"] for state in states] == keys
     assert (keys[0], keys[-1]) == ("old", "new")
     assert set(keys) == {"old", "new"}
+
+
+def test_names_of_runs_are_unique_and_sort_by_time() -> None:
+    """Also those that one process starts within a second."""
+    names = [new_run_id() for _ in range(500)]
+    assert len(set(names)) == len(names)
+    assert [name.partition("Z")[0] for name in names] == sorted(name.partition("Z")[0] for name in names)

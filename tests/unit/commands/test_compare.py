@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from pipeline.arguments import parse
 from pipeline.commands import compare
 from pipeline.display import TerminalDisplay
 from pipeline.errors import UsageError
-from pipeline.runs import new_run_id
 from tests.support.workplace import Workplace
 
 
@@ -22,8 +20,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
     place = Workplace(tmp_path, monkeypatch)
     place.prepare()
     place.recipe.write_text(place.recipe.read_text() + "\n[clean]\nmin_chars = 12\n")
-    while (place.build / "runs" / new_run_id()).exists():  # a name has whole seconds, and both runs are of one process
-        time.sleep(0.05)
     place.prepare()
     return place
 
