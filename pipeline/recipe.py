@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PrivateAttr, Strict
 
 from pipeline.gates.limits import GateLimits
+from pipeline.recipe_release import Release
 from pipeline.recipe_sources import MAX_SEED, Base, DataSource, FolderScorer, HubScorer, Section, Texts
 
 
@@ -276,6 +277,7 @@ class Recipe(Section):
     parity: Parity = Field(Parity(), description="The text on which forms are compared.")
     numerics: Numerics = Field(Numerics(), description="What fixes the bits of floating-point sums.")
     report: Report = Field(Report(), description="What the report may show.")
+    release: Release = Field(Release(), description="How the result is handed out.")
     judge: Judge | None = Field(None, description="A language model that compares answers; without it nobody judges.")
     gates: GateLimits = Field(GateLimits(), description="Limits of the gates.")
     waivers: Annotated[tuple[Waiver, ...], Strict(False)] = Field((), description="Written exceptions.")
