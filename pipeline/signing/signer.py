@@ -7,15 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pipeline.errors import UsageError
-
-IN_TOTO = "application/vnd.in-toto+json"
-"""Payload type of an in-toto statement (in-toto attestation framework, spec/v1/envelope.md)."""
-
-SIGNATURE = "model.sig"
-"""The signature over the folder: a Sigstore bundle as the package `model-signing` writes it."""
-
-PUBLIC_KEY = "signer.pub"
-"""The signer's public key, put beside what it signed for convenience. It is never the ground of trust."""
+from pipeline.signing.envelope import IN_TOTO
 
 
 class Signer(Protocol):
@@ -59,7 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def signer_of(options: argparse.Namespace) -> Signer:
-    """Return who signs. Raises UsageError for options that exclude each other, ReleaseError for a key that is no use."""
+    """Return who signs. Raises UsageError for options that exclude each other, ReleaseError for a key of no use."""
     _check(options)
     if options.sigstore:
         from pipeline.signing.sigstore_signer import SigstoreSigner  # noqa: PLC0415 - heavy, and needs a network
