@@ -21,12 +21,22 @@ _F32 = 0
 
 def write_small(path: Path, keys: dict[str, str | int | list[str]], values: list[float]) -> Path:
     """Write a GGUF file with string, unsigned and string-array keys and one F32 tensor `weight`."""
-    body = b"GGUF" + struct.pack("<IQQ", 3, 1, len(keys))
+    return write_tensors(path, keys, {"weight": values})
+
+
+def write_tensors(path: Path, keys: dict[str, str | int | list[str]], tensors: dict[str, list[float]]) -> Path:
+    """Write a GGUF file with such keys and several F32 tensors, each of one dimension."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     for name, value in keys.items():
         body += _text(name) + _value(value)
-    body += _text("weight") + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, 0)
+    data = b""
+    for name, values in tensors.items():
+        body += _text(name) + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, len(data))
+        data += struct.pack(f"<{len(values)}f", *values)
+        if len(tensors) > 1:  # a file's last tensor is padded too, unless it is the only one of `write_small`
+            data += b"\0" * (-len(data) % 32)
     body += b"\0" * (-len(body) % 32)
-    path.write_bytes(body + struct.pack(f"<{len(values)}f", *values))
+    path.write_bytes(body + data)
     return path
 
 

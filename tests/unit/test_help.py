@@ -39,6 +39,11 @@ OPTIONS = {
         *RECIPE,
         *("--form", "--against", "--forms", "--port", "--host", "--expose", "--summary", "--export"),
     },
+    "release": {
+        *RECIPE,
+        *EXECUTOR,
+        *("--to", "--allow-waived", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 
