@@ -44,6 +44,10 @@ OPTIONS = {
         *EXECUTOR,
         *("--to", "--allow-waived", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust"),
     },
+    "offload": {
+        *("FILE", "--card", "--memory-gib", "--free-gib", "--bandwidth-gb", "--host-bandwidth-gb"),
+        *("--context", "--kv-type", "--measured", "--server-log"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 
