@@ -118,14 +118,7 @@ def _target_refusals(target: Path) -> Iterator[Refusal]:
 
 _NAMES = {
     *(layout.CHAIN, layout.MANIFEST, *layout.REPORTS, layout.MODEL_CARD, layout.LICENCE_TEXT, layout.MODELFILE),
-    *(
-        layout.RECIPE,
-        layout.BILL_OF_MATERIALS,
-        layout.PROVENANCE,
-        layout.CHECKSUMS,
-        layout.PUBLIC_KEY,
-        layout.SIGNATURE,
-    ),
+    *(layout.RECIPE, layout.BILL_OF_MATERIALS, layout.PROVENANCE, layout.CHECKSUMS, layout.PUBLIC_KEY, layout.SIGNATURE),
 }
 
 

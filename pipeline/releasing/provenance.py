@@ -81,8 +81,7 @@ def _internal(release: ReleaseFacts) -> dict[str, Any]:
 def _byproducts(release: ReleaseFacts, papers: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the chain, and every file of every stage with the key it was made under."""
     found: list[dict[str, Any]] = [
-        {"name": name, "digest": {"sha256": papers[name]}, "mediaType": "application/json"}
-        for name in (CHAIN, MANIFEST)
+        {"name": name, "digest": {"sha256": papers[name]}, "mediaType": "application/json"} for name in (CHAIN, MANIFEST)
     ]
     for stage, manifest in release.manifests.items():
         found += [

@@ -1,8 +1,8 @@
 """A folder that is replaced at once: written beside the old one, made durable, exchanged with it.
 
-.<name>.lock         held while one is written
-.<name>.new-<pid>    the folder that is being written
-.<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
+    .<name>.lock         held while one is written
+    .<name>.new-<pid>    the folder that is being written
+    .<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
 """
 
 from __future__ import annotations
