@@ -1,4 +1,4 @@
-"""`python -m pipeline verify FOLDER|FILE|URL`: is a release what it says of itself?"""
+"""`python -m pipeline verify FOLDER|FILE|URL`: hold a release against its own papers."""
 
 from __future__ import annotations
 
@@ -84,15 +84,16 @@ def _verify(handed: Handed, trust: Trust, sinks: list[Sink], named: str) -> int:
     """Run the checks with their progress shown. Raises ReleaseError naming those that did not pass."""
     emit = quiet(sinks)
     emit("verify.started", stage=STAGE, summary=f"{handed.bytes:,} bytes")
+    shown: list[Finding] = []
     counted = ByteProgress(lambda _event, **data: emit("verify.hashing", stage=STAGE, **data), handed.bytes)
 
     def tell(finding: Finding) -> None:
+        if not shown:
+            emit("verify.read", stage=STAGE)
+        shown.append(finding)
         say(sinks, str(finding), "verify.check", check=finding.check, outcome=finding.outcome, what=finding.what)
 
-    try:
-        findings = verify_release(handed, trust, tell, counted.add)
-    finally:
-        emit("verify.read", stage=STAGE)
+    findings = verify_release(handed, trust, tell, counted.add)
     wrong = [one.check for one in findings if one.outcome in {"failed", "not checked"}]
     outcome = "not verified" if wrong else "intact, signed by anybody" if trust.any_signer else "verified"
     emit("verify.result", release=named, outcome=outcome, failed=wrong)
@@ -105,7 +106,9 @@ def _verify(handed: Handed, trust: Trust, sinks: list[Sink], named: str) -> int:
 
 def _conclude(sinks: list[Sink], named: str, trust: Trust, count: int) -> None:
     if trust.any_signer:
-        text = f"INTEGRITY ONLY: {named} agrees with itself. Anybody may have made and signed it: --key or --policy says who may"
+        text = (
+            f"INTEGRITY ONLY: {named} agrees with itself. Anybody may have made it: say with --key or --policy who may"
+        )
     else:
         text = f"verified: {named}, {count} checks"
     say(sinks, printable(text), "verify.finished", release=named, checks=count, integrity_only=trust.any_signer)

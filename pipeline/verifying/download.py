@@ -68,7 +68,7 @@ def _local(address: str) -> Path:
 
 
 def _hub(address: str) -> str:
-    """Return the address of a hub's files: `hf://owner/name` or `hf://owner/name@revision`, with a model's name after it."""
+    """Return the address of a hub's files: `hf://owner/name[@revision]`, where wanted with a model's name after it."""
     import os  # noqa: PLC0415 - only here
 
     path = address.removeprefix("hf://")

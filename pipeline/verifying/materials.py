@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pipeline.releasing.layout import BILL_OF_MATERIALS
@@ -32,19 +33,25 @@ def check_materials(release: Opened) -> str:
 
 def _check_schema(content: bytes, version: str) -> None:
     """Validate under the schema that the library ships. Raises ReleaseError."""
+    try:
+        error = _validator(version).validate_str(content.decode())
+    except (RecursionError, ValueError, NotImplementedError) as cause:
+        message = f"{BILL_OF_MATERIALS} cannot be validated: {str(cause)[:160] or type(cause).__name__}"
+        raise failed(message, BILL_OF_MATERIALS) from cause
+    if error is not None:
+        raise failed(f"{BILL_OF_MATERIALS} is no valid CycloneDX {version}: {str(error)[:200]}", BILL_OF_MATERIALS)
+
+
+@cache
+def _validator(version: str) -> Any:
+    """Return the library's validator. Raises ReleaseError for a version that it does not know."""
     from cyclonedx.schema import SchemaVersion  # noqa: PLC0415 - loads a JSON schema engine
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
 
     known = {one.to_version(): one for one in SchemaVersion}
     if version not in known:
         raise failed(f"{BILL_OF_MATERIALS} is CycloneDX {version[:20]!r}, which is not known", BILL_OF_MATERIALS)
-    try:
-        error = JsonStrictValidator(known[version]).validate_str(content.decode())
-    except (RecursionError, ValueError, NotImplementedError) as cause:
-        message = f"{BILL_OF_MATERIALS} cannot be validated: {str(cause)[:160] or type(cause).__name__}"
-        raise failed(message, BILL_OF_MATERIALS) from cause
-    if error is not None:
-        raise failed(f"{BILL_OF_MATERIALS} is no valid CycloneDX {version}: {str(error)[:200]}", BILL_OF_MATERIALS)
+    return JsonStrictValidator(known[version])
 
 
 def _components(value: Any, level: int) -> Iterator[dict[str, Any]]:

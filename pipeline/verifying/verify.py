@@ -94,8 +94,7 @@ def _signatures(checks: _Checks, release: Opened, trust: Trust) -> None:
 
 def _read_papers(release: Opened) -> str:
     """Read every paper that the other checks stand on. Raises ReleaseError."""
-    if not UNLISTED <= set(release.contents):
-        missing = sorted(UNLISTED - set(release.contents))
+    if missing := sorted(UNLISTED - set(release.contents)):
         raise UnreadableError(f"{missing[0]} is not there", where=missing[0], advice="get the whole release")
     _ = release.manifest, release.chain, release.materials
     read_statements(release)
@@ -103,7 +102,7 @@ def _read_papers(release: Opened) -> str:
 
 
 class _Checks:
-    """Runs checks one after the other. A check that needs a paper which cannot be read is not checked, and not passed."""
+    """Runs checks one after the other. One that needs a paper which cannot be read is not checked, and not passed."""
 
     def __init__(self, release: Opened, tell: Tell) -> None:
         self._release = release
