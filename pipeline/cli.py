@@ -47,6 +47,12 @@ def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return release.main(options, sinks)
 
 
+def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import offload  # noqa: PLC0415 - as for `compare`
+
+    return offload.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -64,6 +70,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "compare": _compare,
     "rate": _rate,
     "release": _release,
+    "offload": _offload,
 }
 
 

@@ -1,6 +1,7 @@
 """The provenance: an in-toto statement with the SLSA provenance predicate, version 1.
 
-docs/provenance.md says what each field holds. There is no time, path or host in it: two releases of one build say the same.
+docs/provenance.md says what each field holds. There is no time, path or host in it: two releases of one build say the
+same.
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ def _internal(release: ReleaseFacts) -> dict[str, Any]:
 def _byproducts(release: ReleaseFacts, papers: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the chain, and every file of every stage with the key it was made under."""
     found: list[dict[str, Any]] = [
-        {"name": name, "digest": {"sha256": papers[name]}, "mediaType": "application/json"} for name in (CHAIN, MANIFEST)
+        {"name": name, "digest": {"sha256": papers[name]}, "mediaType": "application/json"}
+        for name in (CHAIN, MANIFEST)
     ]
     for stage, manifest in release.manifests.items():
         found += [

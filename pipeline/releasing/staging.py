@@ -1,8 +1,8 @@
 """A folder that is replaced at once: written beside the old one, made durable, exchanged with it.
 
-    .<name>.lock         held while one is written
-    .<name>.new-<pid>    the folder that is being written
-    .<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
+.<name>.lock         held while one is written
+.<name>.new-<pid>    the folder that is being written
+.<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def replaced(target: Path) -> Iterator[Path]:
 
 
 def recover(target: Path) -> None:
-    """Remove what killed processes left half made, and put back a folder that one was about to replace. Hold the lock."""
+    """Remove what killed processes left half made, put back a folder that one was about to replace. Hold the lock."""
     for folder in target.parent.glob(f".{target.name}.new-*"):
         shutil.rmtree(folder, ignore_errors=True)
     old = _beside(target, "old")
