@@ -40,11 +40,11 @@ def payloads(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_the_folder_holds_the_files_of_the_contract_and_no_other(place: ReleasePlace) -> None:
-    """Flat; beside it lies a lock."""
+    """Flat, and nothing beside it."""
     folder = place.release()
     assert folder == place.build.resolve() / "ready" / "release"
     assert set(contents(folder)) == FILES
-    assert {path.name for path in folder.parent.iterdir()} == {"release", ".release.lock", "state.json"}
+    assert {path.name for path in folder.parent.iterdir()} == {"release", "state.json"}
 
 
 def test_checksums_are_those_of_every_file_but_themselves_and_the_signature(place: ReleasePlace) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -43,11 +45,11 @@ def replacing_without_exchange(folder: Path) -> Iterator[None]:
 
 
 def test_the_new_folder_has_the_name_and_nothing_else_is_left(tmp_path: Path) -> None:
-    """Beside it lies the lock only."""
+    """Not even a lock."""
     write(tmp_path / "release", "old")
     write(tmp_path / "release", "new")
     assert texts(tmp_path / "release") == ["new"] * 3
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".release.lock", "release"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["release"]
 
 
 def test_an_error_in_the_block_leaves_the_old_folder(tmp_path: Path) -> None:
@@ -85,7 +87,25 @@ def test_the_call_after_a_killed_one_clears_up(tmp_path: Path) -> None:
     for folder in killed_at_every_step(replacing, tmp_path):
         write(folder / "release", "third")
         assert texts(folder / "release") == ["third"] * 3
-        assert sorted(path.name for path in folder.iterdir()) == [".release.lock", "release"]
+        assert sorted(path.name for path in folder.iterdir()) == ["release"]
+
+
+def test_two_at_once_take_turns(tmp_path: Path) -> None:
+    """Neither clears away what the other is writing."""
+    started = threading.Event()
+
+    def second() -> None:
+        with replaced(tmp_path / "release") as folder:
+            started.set()
+            (folder / "a").write_text("second")
+
+    with ThreadPoolExecutor() as pool:
+        with replaced(tmp_path / "release") as folder:
+            later = pool.submit(second)
+            assert not started.wait(0.3)
+            (folder / "a").write_text("first")
+        later.result(timeout=30)
+    assert (tmp_path / "release" / "a").read_text() == "second"
 
 
 def test_a_full_disk_leaves_the_old_folder_and_is_told(tmp_path: Path) -> None:
