@@ -122,6 +122,12 @@ def test_a_model_with_its_release_beside_it(sound: Sound) -> None:
     assert "none of the models of the release" in done.stderr
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """It is no release."""
+    os.mkfifo(tmp_path / "model.gguf")
+    assert verify(tmp_path / "model.gguf").returncode == 2
+
+
 def test_a_model_alone(sound: Sound, tmp_path: Path) -> None:
     """It says what it says, and nothing vouches for that."""
     (tmp_path / "alone").mkdir()

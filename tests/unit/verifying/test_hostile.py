@@ -102,6 +102,13 @@ def test_a_paper_of_a_gigabyte_takes_no_memory_for_it(sound: Sound) -> None:
     assert printed == "refused: 'manifest.json is too large to be read'"
 
 
+def test_a_bill_whose_validation_would_not_end(sound: Sound) -> None:
+    """A schema engine compares each item with each: refused before."""
+    items = [{"type": "file", "name": str(at)} for at in range(100_000)]
+    (sound.folder / "sbom.cdx.json").write_text(json.dumps({"specVersion": "1.6", "components": items}))
+    assert wrong(sound.folder, ANYBODY)["materials"] == "sbom.cdx.json has a list of 100,000 items"
+
+
 def test_a_file_that_changes_while_it_is_read_is_told(sound: Sound) -> None:
     """What was hashed would not be what was there."""
     path = sound.folder / "README.md"
