@@ -39,7 +39,7 @@ def check_signature(release: Opened, bundle: Bundle, signer: Signer) -> str:
             configured.verify(release.folder, signature)
         except Exception as error:  # the package and what stands under it raise of every family
             why = f" ({str(error)[:160]})" if str(error) else f" ({type(error).__name__})"
-            raise failed(f"{SIGNATURE} is not a signature of that {bundle.kind}{why}", SIGNATURE) from error
+            raise failed(f"{SIGNATURE} was not made by {signer.words}{why}", SIGNATURE) from error
     return f"{SIGNATURE} covers all {len(digests)} other files, by {signer.words}"
 
 
