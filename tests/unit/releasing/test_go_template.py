@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -37,6 +38,15 @@ def templates(vendor_tree: Path) -> dict[str, list[dict[str, Any]]]:
     return {**named, "seedling": rendered(CHATML), "llama": rendered(CHAT_TEMPLATE), "braces": rendered(BRACED)}
 
 
+@pytest.fixture
+def _hugo() -> None:
+    """Fail in CI, and skip elsewhere, where Hugo is not there."""
+    if shutil.which("hugo") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI needs hugo, which holds Go's text/template: .ci/run installs it")
+        pytest.skip("needs hugo, which holds Go's text/template (Debian: hugo)")
+
+
 def hugo(folder: Path, template: str, conversations: list[Any]) -> list[str]:
     """Render conversations with Go's text/template: Hugo is a program of Debian that holds it."""
     (folder / "layouts").mkdir(parents=True)
@@ -65,7 +75,7 @@ def hugo(folder: Path, template: str, conversations: list[Any]) -> list[str]:
     return (folder / "public" / "index.txt").read_text(encoding="utf-8").split("\x1e")[:-1]
 
 
-@pytest.mark.skipif(shutil.which("hugo") is None, reason="needs Debian's package hugo, which holds Go's text/template")
+@pytest.mark.usefixtures("_hugo")
 def test_go_itself_renders_what_is_rendered_here(vendor_tree: Path, tmp_path: Path) -> None:
     """Every template of ours over every conversation, by Go and by this module: the same text."""
     conversations = [*CONVERSATIONS.values(), AWKWARD]
@@ -75,7 +85,7 @@ def test_go_itself_renders_what_is_rendered_here(vendor_tree: Path, tmp_path: Pa
         assert hugo(tmp_path / str(at), template, conversations) == expected, name
 
 
-@pytest.mark.skipif(shutil.which("hugo") is None, reason="needs Debian's package hugo, which holds Go's text/template")
+@pytest.mark.usefixtures("_hugo")
 def test_go_itself_renders_what_the_chat_template_does(vendor_tree: Path, tmp_path: Path) -> None:
     """With and without a system message, one turn and several: the text that the tokenizer's own template gives."""
     for at, (name, rows) in enumerate(templates(vendor_tree).items()):
