@@ -35,7 +35,7 @@ class _Tensor(ctypes.Structure):
     """`struct ggml_tensor` of the vendored version (ggml/include/ggml.h). `ne` are lengths, `nb` strides in bytes."""
 
 
-_Tensor._fields_ = [  # noqa: SLF001 - the structure holds pointers to itself
+_Tensor._fields_ = [  # after the class, because it holds pointers to itself
     ("type", ctypes.c_int),
     ("buffer", ctypes.c_void_p),
     ("ne", ctypes.c_int64 * 4),
@@ -195,7 +195,7 @@ def _experts(pointer: Any) -> NDArray[np.int32]:
 
 def _rows_of(expert: int, experts: NDArray[np.int32], given: Floats) -> Floats:
     """Return what one expert was given, in the tool's order; `given` is [tokens, experts used or 1, inputs]."""
-    slots, tokens = np.nonzero(experts.T == expert)
+    slots, tokens = (experts.T == expert).nonzero()
     return given[tokens, slots % given.shape[1]]
 
 

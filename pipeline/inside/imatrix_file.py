@@ -31,7 +31,7 @@ _UINT32, _STRING, _ARRAY = 4, 8, 9  # ggml/include/gguf.h, enum gguf_type
 class Entry:
     """What one matrix of the model met: for each of its inputs the sum of squares, over so many tokens.
 
-    `sums` has the shape [matrices, inputs]; there are several matrices in a tensor of experts, and then as many `counts`.
+    `sums` has the shape [matrices, inputs]. A tensor of experts has several matrices, and as many `counts`.
     """
 
     sums: Floats
