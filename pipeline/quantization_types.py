@@ -19,5 +19,6 @@ NEED_IMATRIX = frozenset({"IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M
 IQ3_XS stores some tensors as IQ3_XXS). A test tries every type."""
 
 USE_NO_IMATRIX = frozenset({"Q8_0", "BF16", "TQ1_0", "TQ2_0"})
-"""Types whose bytes are the same with and without one (`ggml/src/ggml-quants.c` does not look at `quant_weights`). They are
-made without, so that no file says that its weights were rounded by importance when they were not."""
+"""Types whose weights are the same with and without one (`ggml/src/ggml-quants.c` does not look at `quant_weights`).
+
+They are made without, so that no file says that its weights were rounded by importance when they were not."""

@@ -63,7 +63,7 @@ def tensors(evidence: Evidence) -> Sequence[Verdict]:
     """Fail when a matrix of the model has no entry, or one of experts none for some: they would be rounded blindly."""
     found = evidence.json("imatrix.json")
     unused = {name: entry for name, entry in found["entries"].items() if entry["unused"]}
-    empty = [name for name, entry in unused.items() if entry["unused"] == entry["matrices"] or entry["matrices"] == 1]
+    empty = [name for name, entry in unused.items() if entry["unused"] == entry["matrices"]]
     check = Check("imatrix.tensors", found["dataset"], "tensors without an entry", "0", _SOURCE)
     lacking = [*found["missing"], *empty]
     parts = [f"{name}: {entry['unused']} of {entry['matrices']} unused" for name, entry in unused.items()]

@@ -195,7 +195,7 @@ def _experts(pointer: Any) -> NDArray[np.int32]:
 
 def _rows_of(expert: int, experts: NDArray[np.int32], given: Floats) -> Floats:
     """Return what one expert was given, in the tool's order; `given` is [tokens, experts used or 1, inputs]."""
-    slots, tokens = (experts.T == expert).nonzero()
+    slots, tokens = np.equal(experts.T, expert).nonzero()
     return given[tokens, slots % given.shape[1]]
 
 

@@ -87,6 +87,6 @@ def entry_facts(entry: Entry) -> dict[str, int]:
         "inputs": int(met.size),
         "zero": int(np.count_nonzero(met == 0)),
         "not_finite": int(np.count_nonzero(~np.isfinite(entry.sums))),
-        "matrices": len(entry.sums),
+        "matrices": len(entry.counts),
         "unused": int(np.count_nonzero(entry.counts == 0)),
     }
