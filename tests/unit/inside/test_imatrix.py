@@ -61,22 +61,9 @@ def rendered(merged: Path) -> str:
 def tool(vendor_tree: Path, folder: Path, model: Path, chunks: int) -> bytes:
     """Return what `llama-imatrix` writes of `folder/train.jsonl`, which holds the rendered text."""
     # One chunk in a batch, and no flash attention, as here: both change the order in which numbers are added.
-    settings = (
-        "--parse-special",
-        "--no-ppl",
-        "-c",
-        "256",
-        "-b",
-        "256",
-        "-fa",
-        "off",
-        "-t",
-        "2",
-        "--chunks",
-        str(chunks),
-    )
-    program = compiled(vendor_tree, folder, "imatrix")
-    run(program, "-m", model, "-f", "train.jsonl", *settings, "-o", "imatrix.gguf", folder=folder)
+    settings = ("--parse-special", "--no-ppl", "-c", "256", "-b", "256", "-fa", "off", "-t", "2")
+    files = ("-m", model, "-f", "train.jsonl", "-o", "imatrix.gguf")
+    run(compiled(vendor_tree, folder, "imatrix"), *files, *settings, "--chunks", str(chunks), folder=folder)
     return (folder / "imatrix.gguf").read_bytes()
 
 
