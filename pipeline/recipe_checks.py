@@ -194,7 +194,7 @@ def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
     if USE_NO_IMATRIX.issuperset(quantize.types):
         yield Problem(
             ("quantize", "imatrix"),
-            f"is true, and {', '.join(quantize.types)} makes no use of it",
+            f"is true, and no type makes use of it ({', '.join(quantize.types)})",
             "a type that does, such as Q4_K_M, or false",
         )
     if quantize.imatrix_chunk_tokens > quantize.imatrix_tokens:

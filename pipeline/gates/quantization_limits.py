@@ -73,13 +73,13 @@ LIMITS: dict[str, QuantizedLimits] = {
     "Q2_K_S": _from(0.4159, 0.5111),
     "IQ2_S": _from(0.4392, 0.5487),
     "Q2_K": _limits((0.51, 0.85), (0.68, 0.57), (1.65, 2.1)),
+    # Made for ternary models; of others they leave little. Nothing is published, so the limits of Q2_K hold.
+    "TQ2_0": _limits((0.51, 0.85), (0.68, 0.57), (1.65, 2.1)),
+    "TQ1_0": _limits((0.51, 0.85), (0.68, 0.57), (1.65, 2.1)),
     "IQ2_XS": _from(0.5463, 0.727),
     "IQ2_XXS": _from(0.812, 1.2613),
     "IQ1_M": _from(1.3931, 3.091),
     "IQ1_S": _from(2.2546, 8.7398),
-    # Made for ternary models; of others they leave little. Nothing is published, so the limits of the worst type hold.
-    "TQ2_0": _limits((0.51, 0.85), (0.68, 0.57), (1.65, 2.1)),
-    "TQ1_0": _limits((0.51, 0.85), (0.68, 0.57), (1.65, 2.1)),
 }
 """Limits for models of 7 billion parameters and more, from the best type to the worst."""
 

@@ -11,7 +11,7 @@ ENTRY = {"tokens": 50_000, "inputs": 256, "zero": 0, "not_finite": 0, "matrices"
 
 
 def write_matrix(folder: Path, entries: dict[str, Any] | None = None, **changes: Any) -> Path:
-    """Write `imatrix.json` of a sound matrix but for `changes`; `entries` replaces values of its two entries by name."""
+    """Write `imatrix.json` of a sound matrix but for `changes`; `entries` replaces values of its entries."""
     names = ("blk.0.attn_q.weight", "blk.0.ffn_down.weight")
     found = {name: {**ENTRY, **(entries or {}).get(name, {})} for name in names}
     record = {
