@@ -196,7 +196,8 @@ def _experts(pointer: Any) -> NDArray[np.int32]:
 def _rows_of(expert: int, experts: NDArray[np.int32], given: Floats) -> Floats:
     """Return what one expert was given, in the tool's order; `given` is [tokens, experts used or 1, inputs]."""
     slots, tokens = np.equal(experts.T, expert).nonzero()
-    return given[tokens, slots % given.shape[1]]
+    rows: Floats = given[tokens, slots % given.shape[1]]
+    return rows
 
 
 def _check_structure() -> None:
