@@ -86,21 +86,20 @@ def bring_models(work: Work) -> tuple[ReleasedFile, ...]:
     limit = round(work.context.recipe.release.split_gb * _GIGABYTE)
     listed = [(name, entry) for name in _model_stages(work) for entry in work.manifests[name].files]
     models = [(name, entry) for name, entry in listed if is_released(entry.path)]
-    total = sum(entry.size for _, entry in models)
-    copying, hashing = work.progress("copying", total), work.progress("hashing", total)
+    whole = sum(entry.size for _, entry in models if entry.size <= limit)
+    copying = work.progress("copying", whole)
+    hashing = work.progress("hashing", sum(entry.size for _, entry in models))
     damaged: list[tuple[str, FileEntry]] = []
     brought: list[Path] = []
     with explained(work.staging):
         for stage, entry in models:
-            source = work.store.folder(work.manifests[stage]) / entry.path
-            paths = [work.staging / entry.path]
+            source, target = work.store.folder(work.manifests[stage]) / entry.path, work.staging / entry.path
             if entry.size <= limit:
-                bring(source, paths[0], copying)
-            if digest_of(source if entry.size > limit else paths[0], hashing) != entry.sha256:
+                bring(source, target, copying)
+            if digest_of(target if entry.size <= limit else source, hashing) != entry.sha256:
                 damaged.append((stage, entry))
-            elif entry.size > limit:
-                paths = _in_parts(work, source, limit)
-            brought += paths
+            else:
+                brought += [target] if entry.size <= limit else _in_parts(work, source, limit)
     work.refuse_damaged(damaged)
     return tuple(_released(work, path, {entry.path: entry for _, entry in models}) for path in brought)
 
@@ -114,7 +113,10 @@ def _in_parts(work: Work, source: Path, limit: int) -> list[Path]:
     def told(done: int, total: int) -> None:
         work.emit("release.splitting", stage=STAGE, file=source.name, done=done, total=total)
 
-    return split_gguf(source, work.staging, source.stem, limit, told)
+    parts = split_gguf(source, work.staging, source.stem, limit, told)
+    for part in parts:
+        part.chmod(0o444)
+    return parts
 
 
 def _released(work: Work, path: Path, known: Mapping[str, FileEntry]) -> ReleasedFile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -60,12 +61,12 @@ def checkout_refusals(checkout: Checkout, repository: Path) -> Iterator[Refusal]
 
 def build_refusals(build: LastBuild, recipe: str, argument: str) -> Iterator[Refusal]:
     """Refuse a build that is not there, not complete, damaged, or not what the recipe and the code would give now."""
-    run = f"python -m pipeline run --recipe {argument}"
+    run = f"python -m pipeline run --recipe {shlex.quote(argument)}"
     wanting = [item for item in build.found if item.state not in {"up to date", "gate failed"}]
     if not wanting:
         return
     if not build.manifests:
-        yield Refusal(f"{recipe} has not been built", f"stage {wanting[0].stage}", run)
+        yield Refusal(f"{recipe} has not been built in this build folder", f"recipe {argument}", run)
         return
     for item in wanting:
         if item.state == "damaged":

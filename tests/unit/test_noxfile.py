@@ -64,7 +64,7 @@ OTHERS = {
     "ablate",
     "calibrate",
 }
-OTHERS |= {"check_blackwell", "judge"}  # no shipped recipe names a judge
+OTHERS |= {"check_blackwell", "judge", "imatrix"}  # no shipped recipe names a judge or asks for an importance matrix
 
 
 def test_sessions_are_there() -> None:
@@ -83,6 +83,7 @@ def test_one_session_for_each_family() -> None:
     [
         (["pipeline", "--", "--recipe", "own.toml"], "host: -m pipeline run --recipe own.toml"),
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
+        (["tests"], "dev: -m pytest -n 2"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
         (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
