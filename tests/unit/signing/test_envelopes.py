@@ -54,7 +54,7 @@ def test_openssl_verifies_it(key: Path, tmp_path: Path) -> None:
     (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
     (tmp_path / "signed").write_bytes(pre_authentication_encoding(PAYLOAD, envelope["payloadType"]))
     public = write_public(key, tmp_path / "key.pub")
-    command = [
+    command: list[str | Path] = [
         "openssl",
         "dgst",
         "-sha256",
