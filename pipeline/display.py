@@ -118,6 +118,8 @@ class TerminalDisplay:
             case "environment.ready":
                 self._finish(f"set up {event['name']}")
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
+            case _ if name.startswith("publish."):
+                self._transfer(event)
             case _ if name in _LINES:
                 self.console.print(_LINES[name](event), highlight=False, soft_wrap=True)
             case _ if "image" in event:
@@ -148,6 +150,18 @@ class TerminalDisplay:
             self._line("[green]✓[/]", task, f"{event['seconds']:.1f} s", _size(event["bytes"]))
         else:
             self._advance(task, event)
+
+    def _transfer(self, event: Mapping[str, Any]) -> None:
+        """Show files that are read, sent, or read back: a bar for each while it moves, a line when it was sent."""
+        task = f"{event['doing']} {event['file']}" if "doing" in event else ""
+        if event["event"] == "publish.bytes":
+            if task not in self._tasks:
+                self._start(task, {})
+            self._advance(task, event)
+        elif event["event"] == "publish.done":
+            self._finish(task)
+            if event["doing"] == "send":
+                self._line("[green]✓[/]", task, f"{event['seconds']:.1f} s", _size(event["bytes"]))
 
     def _start(self, task: str, event: Mapping[str, Any]) -> None:
         changed = event.get("changed")
