@@ -19,7 +19,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Publish a release folder. Raises UsageError, ReleaseError for the folder, PublishError for the target."""
     target = parse_target(options.target)
     if options.public and not isinstance(target, HubTarget):
-        raise UsageError("--public is for hf:// only", where="--public", advice="set the target's rights where it is kept")
+        raise UsageError(
+            "--public is for hf:// only", where="--public", advice="set the target's rights where it is kept"
+        )
     if not options.folder.is_dir():
         message = "there is no such folder"
         raise UsageError(message, where=str(options.folder), advice="name one that `python -m pipeline release` made")

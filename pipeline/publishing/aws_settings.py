@@ -39,7 +39,9 @@ def aws_settings() -> AwsSettings:
     profile = _profile(named) if named or "AWS_ACCESS_KEY_ID" not in environment else {}
     config = {ours: profile[theirs] for theirs, ours in _KEYS.items() if theirs in profile}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or profile.get("region")
-    endpoint = environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
+    endpoint = (
+        environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
+    )
     if region:
         config["region"] = region
     if endpoint:
@@ -69,7 +71,9 @@ def _profile(named: str | None) -> dict[str, str]:
     found = {**_section(settings, section), **_section(credentials, name)}
     if named and not found:
         message = f"there is no profile {named!r}"
-        raise PublishError(message, where=f"{settings}, {credentials}", advice="correct AWS_PROFILE, or run `aws configure`")
+        raise PublishError(
+            message, where=f"{settings}, {credentials}", advice="correct AWS_PROFILE, or run `aws configure`"
+        )
     if "aws_access_key_id" not in found and (ways := [way for way in _ELSEWHERE if way in found]):
         message = f"the profile {name!r} gets its keys by {ways[0]}, which is not done here"
         advice = 'let the AWS tool do it first: eval "$(aws configure export-credentials --format env)"'

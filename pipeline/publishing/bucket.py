@@ -76,7 +76,9 @@ class BucketShelf:
         """Upload a file, in parts where it is large. The store checks each part's sha256."""
         with self._explained(item.name), item.open() as reader:
             parts = _parts(reader, progress)
-            obstore.put(self._store, item.name, parts, use_multipart=item.size > PART, chunk_size=PART, max_concurrency=4)
+            obstore.put(
+                self._store, item.name, parts, use_multipart=item.size > PART, chunk_size=PART, max_concurrency=4
+            )
 
     def remove(self, name: str) -> None:
         """Remove an object that may be there."""
@@ -135,7 +137,10 @@ def _reason(error: BaseException, code: str, status: int) -> tuple[str, str]:
         return "the store does not know this account (401)", _LOGIN
     if isinstance(error, (exceptions.PermissionDeniedError, PermissionError)) or status == 403:  # noqa: PLR2004
         return "this account may not write there (403)", _LOGIN
-    if code in {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "ServiceQuotaExceededException"} or status == 507:  # noqa: PLR2004
+    if (
+        code in {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "ServiceQuotaExceededException"}
+        or status == 507
+    ):  # noqa: PLR2004
         return "the store has no space left", "free space there, then " + _KEPT
     if isinstance(error, FileNotFoundError):
         return "the store lost it", _KEPT
@@ -145,7 +150,10 @@ def _reason(error: BaseException, code: str, status: int) -> tuple[str, str]:
         return "no credentials were found", _LOGIN
     if not isinstance(error, (exceptions.GenericError, OSError)):
         return f"the client refuses ({type(error).__name__})", "check the AWS_ variables and the profile"
-    return "the store cannot be reached, or the connection broke", f"check AWS_ENDPOINT_URL, network and proxy, then {_KEPT}"
+    return (
+        "the store cannot be reached, or the connection broke",
+        f"check AWS_ENDPOINT_URL, network and proxy, then {_KEPT}",
+    )
 
 
 def _chain(error: BaseException | None) -> str:

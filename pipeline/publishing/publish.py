@@ -45,7 +45,10 @@ def plan_text(release: Release, peer: Peer, survey: Survey) -> str:
         lines.append(f"{mark} {item.name:<{width}} {item.size:>15,}  {item.sha256}  {placement.state}")
     lines += [f"- {name}" for name in survey.removals]
     unsent = survey.unsent
-    lines += ["", f"{len(unsent)} of {len(survey.placements)} files to send, {sum(item.size for item in unsent):,} bytes"]
+    lines += [
+        "",
+        f"{len(unsent)} of {len(survey.placements)} files to send, {sum(item.size for item in unsent):,} bytes",
+    ]
     lines += [f"It will be called {name}" for name in survey.names]
     lines += [f"Verified: {peer.checked}", *(f"Note: {note}" for note in survey.notes)]
     return "\n".join(lines)
@@ -54,7 +57,13 @@ def plan_text(release: Release, peer: Peer, survey: Survey) -> str:
 def plan_data(release: Release, peer: Peer, survey: Survey) -> dict[str, Any]:
     """Return the same for machines."""
     files = [
-        {"file": one.item.name, "size": one.item.size, "sha256": one.item.sha256, "state": one.state, "found": one.found}
+        {
+            "file": one.item.name,
+            "size": one.item.size,
+            "sha256": one.item.sha256,
+            "state": one.state,
+            "found": one.found,
+        }
         for one in survey.placements
     ]
     return {

@@ -59,7 +59,7 @@ def read_release(folder: Path, emit: Emit) -> Release:
         message = f"the release is damaged: not what {layout.CHECKSUMS} says: {', '.join(wrong)}"
         raise ReleaseError(message, where=str(folder), advice=_AGAIN)
     pointers = [_item(folder / name, emit) for name in (layout.CHECKSUMS, layout.SIGNATURE)]
-    name, version, title, licence = _identity(folder / layout.RECIPE)
+    name, version, title, licence = read_identity(_small(folder / layout.RECIPE), str(folder / layout.RECIPE))
     return Release(name, version, title, licence, folder, (*items, *pointers))
 
 
@@ -102,21 +102,25 @@ def _small(path: Path) -> bytes:
     """Return the bytes of a small file. Raises ReleaseError where there is none."""
     if not path.is_file() or path.stat().st_size > _SMALL:
         message = f"this is no release folder: it has no {path.name}"
-        raise ReleaseError(message, where=str(path.parent), advice="name a folder that `python -m pipeline release` made")
+        raise ReleaseError(
+            message, where=str(path.parent), advice="name a folder that `python -m pipeline release` made"
+        )
     return path.read_bytes()
 
 
-def _identity(recipe: Path) -> tuple[str, str, str, str | None]:
-    """Return name, version, title and licence of a release, from its recipe."""
+def read_identity(recipe: bytes, where: str) -> tuple[str, str, str, str | None]:
+    """Return name, version, title and licence of a release, from its recipe. Raises ReleaseError."""
     try:
-        found = tomllib.loads(_small(recipe).decode())
+        found = tomllib.loads(recipe.decode())
         told = found.get("release", {})
         name, version = str(found["name"]), str(told.get("version", _DEFAULT_VERSION))
         title, licence = str(told.get("title", name)), told.get("licence")
     except (ValueError, KeyError, AttributeError, RecursionError) as error:
         message = f"the recipe of the release cannot be read ({type(error).__name__})"
-        raise ReleaseError(message, where=str(recipe), advice=_AGAIN) from error
+        raise ReleaseError(message, where=where, advice=_AGAIN) from error
     if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
-        message = f"the recipe names no release that a target could be called after: {printable(f'{name} {version}'[:200])!r}"
-        raise ReleaseError(message, where=str(recipe), advice="a name has a-z, 0-9, . _ -; a version 0-9, A-Z, a-z, . + -")
+        told = printable(f"{name} {version}"[:200])
+        message = f"the recipe names no release that a target could be called after: {told!r}"
+        advice = "a name has a-z, 0-9, . _ -; a version 0-9, A-Z, a-z, . + -"
+        raise ReleaseError(message, where=where, advice=advice)
     return name, version, title, None if licence is None else str(licence)

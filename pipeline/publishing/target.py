@@ -14,7 +14,9 @@ from pipeline.errors import UsageError, printable
 SCHEMES = ("file", "s3", "hf", "oci")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"(?:[A-Za-z0-9!_.'()-]+/)*[A-Za-z0-9!_.'()-]+")
-_HUB = re.compile(r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<branch>[A-Za-z0-9][\w./-]{0,95}))?")
+_HUB = re.compile(
+    r"(?P<repo>[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@(?P<branch>[A-Za-z0-9][\w./-]{0,95}))?"
+)
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE = re.compile(
     rf"(?P<registry>[A-Za-z0-9.-]+(?::\d{{1,5}})?|\[[0-9a-f:]+\](?::\d{{1,5}})?)/(?P<repository>{_PART}(?:/{_PART})*)"
@@ -93,7 +95,9 @@ def _refuse_secrets(scheme: str, rest: str) -> None:
     head = rest.partition("/")[0]
     if "?" in rest or "#" in rest or ("@" in head and scheme != "file") or (scheme != "hf" and "@" in rest):
         message = "the target holds a user, a password, a query or a fragment; it is not repeated here"
-        advice = "credentials stand in the environment or in the client's own store (docs/publishing.md): change that one"
+        advice = (
+            "credentials stand in the environment or in the client's own store (docs/publishing.md): change that one"
+        )
         raise UsageError(message, where="TARGET", advice=advice)
 
 

@@ -126,7 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.read()
         if fault is not None and fault.flip and content:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        told = [(k, v) for k, v in answer.getheaders() if k.lower() not in ("transfer-encoding", "connection", "content-length")]
+        told = [
+            (k, v)
+            for k, v in answer.getheaders()
+            if k.lower() not in ("transfer-encoding", "connection", "content-length")
+        ]
         if fault is not None and fault.header is not None:
             told = [(k, v) for k, v in told if k.lower() != fault.header[0].lower()] + [fault.header]
         length = answer.getheader("Content-Length") if self.command == "HEAD" else None

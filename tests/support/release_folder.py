@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.releasing import layout
 from tests.support.gguf_file import write_small
 
-RECIPE = '''\
+RECIPE = """\
 schema = 1
 name = "seedling"
 
@@ -17,7 +17,7 @@ name = "seedling"
 title = "Seedling titles"
 version = "{version}"
 licence = "Apache-2.0"
-'''
+"""
 MODELFILE = '''\
 # The release's own
 FROM ./model-Q4_K_M.gguf
@@ -32,7 +32,9 @@ PARAMETER stop <|endoftext|>
 '''
 
 
-def release_files(version: str = "1.2.0", *, salt: bytes = b"", weights: int = 300_000, parts: int = 1) -> dict[str, bytes]:
+def release_files(
+    version: str = "1.2.0", *, salt: bytes = b"", weights: int = 300_000, parts: int = 1
+) -> dict[str, bytes]:
     """Return the files of a release but its pointers. `salt` makes other bytes, `parts` splits the F16 file."""
     head = _gguf({"general.architecture": "qwen3", "general.size_label": "3.8M"})
     body = bytes(range(256)) * (weights // 256) + salt

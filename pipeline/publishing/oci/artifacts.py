@@ -184,6 +184,11 @@ def _descriptor(media_type: str, item: Item, annotations: Mapping[str, str] | No
 
 
 def _manifest(
-    name: str, media_type: str, artifact_type: str, body: Mapping[str, Any], blobs: tuple[Item, ...], subject: str | None = None
+    name: str,
+    media_type: str,
+    artifact_type: str,
+    body: Mapping[str, Any],
+    blobs: tuple[Item, ...],
+    subject: str | None = None,
 ) -> Manifest:
     return Manifest(Item.of(name, canonical_json(body)), media_type, artifact_type, blobs, subject)

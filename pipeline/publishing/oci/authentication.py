@@ -55,7 +55,11 @@ class Authentication:
             if scheme.lower() == "basic" and login is not None and login.username:
                 self._header = Secret(login.basic())
                 return
-        message = "the registry asks for a login, and none is kept for it" if login is None else "the registry asks for a login of another kind"
+        message = (
+            "the registry asks for a login, and none is kept for it"
+            if login is None
+            else "the registry asks for a login of another kind"
+        )
         raise PublishError(message, where=self._where, advice=_LOGIN)
 
     def _token(self, parameters: dict[str, str], login: Login | None) -> str:
@@ -68,7 +72,12 @@ class Authentication:
         query = {name: parameters[name] for name in ("service", "scope") if name in parameters}
         try:
             if login is not None and not login.username:
-                data = {**query, "grant_type": "refresh_token", "client_id": _CLIENT, "refresh_token": login.secret.reveal()}
+                data = {
+                    **query,
+                    "grant_type": "refresh_token",
+                    "client_id": _CLIENT,
+                    "refresh_token": login.secret.reveal(),
+                }
                 answer = self._client.post(realm, data=data)
             else:
                 headers = {} if login is None else {"Authorization": login.basic()}

@@ -140,13 +140,19 @@ class Registry:
             if answer is not None and answer.status in {httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT}:
                 url, done, tries = self._location(answer, item.name, url), min(done + CHUNK_BYTES, item.size), 0
                 continue
-            if answer is not None and answer.status < _SERVER_ERROR and answer.status != httpx.codes.RANGE_NOT_SATISFIABLE:
+            if (
+                answer is not None
+                and answer.status < _SERVER_ERROR
+                and answer.status != httpx.codes.RANGE_NOT_SATISFIABLE
+            ):
                 raise refused(item.name, self.where, answer.status, answer.body)
             tries += 1
             if tries == TRIES:
                 error = httpx.TransportError("broken")
-                raise unreachable(item.name, self.where, error) if answer is None else refused(
-                    item.name, self.where, answer.status, answer.body
+                raise (
+                    unreachable(item.name, self.where, error)
+                    if answer is None
+                    else refused(item.name, self.where, answer.status, answer.body)
                 )
             time.sleep(tries)
             url, done = self._resumed(url, item.name)

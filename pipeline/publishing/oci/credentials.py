@@ -109,7 +109,9 @@ def _kept(entry: Mapping[str, Any], where: str) -> Login | None:
     except (binascii.Error, UnicodeDecodeError, ValueError):
         colon = ""
     if not colon:
-        raise PublishError("a login in the file is not of the form that Docker writes", where=where, advice=_LOGIN) from None
+        raise PublishError(
+            "a login in the file is not of the form that Docker writes", where=where, advice=_LOGIN
+        ) from None
     return Login(name, Secret(password.rstrip("\0")))
 
 

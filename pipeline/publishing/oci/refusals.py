@@ -34,7 +34,9 @@ _CODES = {
 def refused(what: str, where: str, status: int, body: bytes = b"") -> PublishError:
     """Return the error for an answer that was not hoped for."""
     code = error_code(body)
-    message, advice = _CODES.get(code) or _STATUSES.get(status) or (f"the registry answered with status {status}", _KEPT)
+    message, advice = (
+        _CODES.get(code) or _STATUSES.get(status) or (f"the registry answered with status {status}", _KEPT)
+    )
     named = f" ({code})" if code else ""
     return PublishError(f"cannot publish {what}: {message}{named}", where=where, advice=advice)
 

@@ -12,6 +12,8 @@ import pytest
 from pipeline.publishing.release import Release, read_release
 from tests.support.events import Events
 from tests.support.faulty_proxy import FaultyProxy
+from tests.support.hub_upload_server import TOKEN, HubUploadServer
+from tests.support.registry_server import RegistryServer
 from tests.support.release_folder import write_release
 
 
@@ -79,4 +81,34 @@ def store(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}").create_bucket(Bucket="models")
     with FaultyProxy(port) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[HubUploadServer]:
+    """An empty hub, and the login of somebody who may write there; the real client without the user's own files."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "user-cache"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    huggingface_hub.close_session()
+    with HubUploadServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.endpoint)
+        yield server
+    huggingface_hub.close_session()
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[FaultyProxy]:
+    """A real, empty registry behind a proxy with faults."""
+    with RegistryServer(tmp_path / "registry") as server, FaultyProxy(server.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[FaultyProxy]:
+    """The same, with logins."""
+    with RegistryServer(tmp_path / "registry", logins=True) as server, FaultyProxy(server.port) as proxy:
         yield proxy
