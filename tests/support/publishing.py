@@ -47,7 +47,7 @@ def run(folder: Path, target: str, *, yes: bool = True, replace: bool = False, p
     return told
 
 
-def refused(call: Callable[[], object], match: str = "") -> PipelineError:
+def refused(call: Callable[[], object], match: str | None = None) -> PipelineError:
     """Call, and return the error that it must end with."""
     with pytest.raises(PipelineError, match=match) as caught:
         call()
