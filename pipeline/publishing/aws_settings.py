@@ -33,7 +33,7 @@ class AwsSettings:
 
 
 def aws_settings() -> AwsSettings:
-    """Return the settings. Raises PublishError for a profile that is not there or not static, and for plain HTTP to another machine."""
+    """Return the settings. Raises PublishError for a profile without keys, and for plain HTTP to another machine."""
     environment = os.environ
     named = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     profile = _profile(named) if named or "AWS_ACCESS_KEY_ID" not in environment else {}
@@ -50,7 +50,7 @@ def aws_settings() -> AwsSettings:
 
 
 def _allow_http(endpoint: str | None) -> bool:
-    """Tell whether plain HTTP is meant. Raises PublishError where files would travel unencrypted without anybody saying so."""
+    """Tell whether plain HTTP is meant. Raises PublishError where files would travel unencrypted and nobody said so."""
     parts = urlsplit(endpoint or "")
     if parts.scheme != "http":
         return False

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Self, cast
 
 import obstore
 from obstore import exceptions
@@ -21,7 +21,7 @@ from pipeline.publishing.shelf import ShelfPeer
 from pipeline.publishing.target import BucketTarget
 
 PART = 16 * 1024 * 1024
-"""Bytes of one part of a multi-part upload. The protocol takes 10,000 parts: 160 GB, and a file of a release has at most 50."""
+"""Bytes of one part of an upload. The protocol takes 10,000 parts: 160 GB, and a file of a release has at most 50."""
 RETRIES: dict[str, Any] = {"max_retries": 5, "retry_timeout": timedelta(minutes=2)}
 """How often a request is tried again that the network or the store (5xx) let down."""
 TIMEOUT = timedelta(minutes=10)
@@ -30,6 +30,23 @@ _KEPT = "run again: what is there whole is not sent again"
 _STATUS = re.compile(r"\b([45]\d\d) [A-Z][a-z]|status[ :]+([45]\d\d)")
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
 _LOGIN = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, for an account that may write there"
+
+_UNKNOWN = ("the store does not know this account (401)", _LOGIN)
+_FORBIDDEN = ("this account may not write there (403)", _LOGIN)
+_FULL = ("the store has no space left", "free space there, then " + _KEPT)
+_CODES = {
+    "NoSuchBucket": ("there is no such bucket", "correct the target, or make the bucket first: none is made here"),
+    "AccessDenied": _FORBIDDEN,
+    "InsufficientStorage": _FULL,
+    "QuotaExceeded": _FULL,
+    "XMinioStorageFull": _FULL,
+}
+_STATUSES = {401: _UNKNOWN, 403: _FORBIDDEN, 507: _FULL}
+_KINDS: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
+    (exceptions.UnauthenticatedError, _UNKNOWN),
+    (exceptions.PermissionDeniedError, _FORBIDDEN),
+    (FileNotFoundError, ("the store lost it", _KEPT)),
+)
 
 
 def bucket_peer(target: BucketTarget, release: Release, emit: Emit) -> ShelfPeer:
@@ -41,7 +58,8 @@ def bucket_peer(target: BucketTarget, release: Release, emit: Emit) -> ShelfPeer
 class BucketShelf:
     """Objects under a prefix. An object is there whole or not at all: the store completes an upload at its end.
 
-    Called through obstore's functions that wait. Its file system for fsspec runs them in a loop of its own, which aborted the
+    Called through obstore's functions that wait. Its file system for fsspec runs them in a loop of its own, which
+    aborted the
     interpreter at its end (docs/decisions.md).
     """
 
@@ -108,7 +126,7 @@ class _Reader:
     def __init__(self, reader: Any, shelf: BucketShelf, name: str) -> None:
         self._reader, self._shelf, self._name = reader, shelf, name
 
-    def __enter__(self) -> _Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +139,7 @@ class _Reader:
 
 
 def explain(error: BaseException, what: str, where: str) -> PublishError:
-    """Return the PublishError that tells a user of this error. The client's message is not repeated: it holds addresses and answers."""
+    """Return the PublishError that tells a user of this error. The client's message holds addresses: left out."""
     text = _chain(error)
     code = next(iter(_CODE.findall(text)), "")
     status = next((int(one or other) for one, other in _STATUS.findall(text)), 0)
@@ -131,29 +149,17 @@ def explain(error: BaseException, what: str, where: str) -> PublishError:
 
 
 def _reason(error: BaseException, code: str, status: int) -> tuple[str, str]:
-    if code == "NoSuchBucket":
-        return "there is no such bucket", "correct the target, or make the bucket first: none is made here"
-    if isinstance(error, exceptions.UnauthenticatedError) or status == 401:  # noqa: PLR2004 - HTTP
-        return "the store does not know this account (401)", _LOGIN
-    if isinstance(error, (exceptions.PermissionDeniedError, PermissionError)) or status == 403:  # noqa: PLR2004
-        return "this account may not write there (403)", _LOGIN
-    if (
-        code in {"QuotaExceeded", "XMinioStorageFull", "InsufficientStorage", "ServiceQuotaExceededException"}
-        or status == 507
-    ):  # noqa: PLR2004
-        return "the store has no space left", "free space there, then " + _KEPT
-    if isinstance(error, FileNotFoundError):
-        return "the store lost it", _KEPT
+    by_kind = next((reason for kind, reason in _KINDS if isinstance(error, kind)), None)
+    if (found := _CODES.get(code) or _STATUSES.get(status) or by_kind) is not None:
+        return found
     if status:
         return f"the store answered with status {status}", _KEPT
     if "credential" in _chain(error).lower():
         return "no credentials were found", _LOGIN
-    if not isinstance(error, (exceptions.GenericError, OSError)):
-        return f"the client refuses ({type(error).__name__})", "check the AWS_ variables and the profile"
-    return (
-        "the store cannot be reached, or the connection broke",
-        f"check AWS_ENDPOINT_URL, network and proxy, then {_KEPT}",
-    )
+    if isinstance(error, (exceptions.GenericError, OSError)):
+        what = "the store cannot be reached, or the connection broke"
+        return what, f"check AWS_ENDPOINT_URL, network and proxy, then {_KEPT}"
+    return f"the client refuses ({type(error).__name__})", "check the AWS_ variables and the profile"
 
 
 def _chain(error: BaseException | None) -> str:

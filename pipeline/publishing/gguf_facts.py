@@ -1,6 +1,7 @@
 """What a registry's clients show of a GGUF file: architecture and number of weights, out of its header.
 
-The format is llama.cpp's, version 3, little endian: `ggml/docs/gguf.md`. Nothing is read for a count that a header merely claims:
+The format is llama.cpp's, version 3, little endian: `ggml/docs/gguf.md`. Nothing is read for a count that a header
+merely claims:
 lengths are bounded by the bytes that are there.
 """
 

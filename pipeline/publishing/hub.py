@@ -64,7 +64,7 @@ class _File:
 
 @dataclass(frozen=True)
 class _State:
-    """A branch of the hub. `commit` is None where there is no branch, `repository` False where there is no repository."""
+    """A branch of the hub. `commit` is None where there is no branch; `repository`: whether there is one."""
 
     repository: bool
     commit: str | None = None

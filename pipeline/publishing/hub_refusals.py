@@ -1,4 +1,4 @@
-"""What went wrong while publishing to the hub, in words that say what to do. The client's own message is not repeated."""
+"""What went wrong while publishing to the hub, in words that say what to do. The client's message is not repeated."""
 
 from __future__ import annotations
 
@@ -25,6 +25,20 @@ _STATUSES = {
     507: ("the hub has no space left (507)", f"free space there, then {_KEPT}"),
 }
 
+_KINDS: tuple[tuple[type[Exception], tuple[str, str]], ...] = (
+    (hub.OfflineModeIsEnabled, ("the hub's client is in offline mode", "unset HF_HUB_OFFLINE")),
+    (hub.GatedRepoError, _STATUSES[403]),
+    (httpx.TimeoutException, ("the hub did not answer in time", f"check the network, then {_KEPT}")),
+    (
+        httpx.TransportError,
+        (
+            "the hub cannot be reached, or the connection broke",
+            f"check network, proxy and HF_ENDPOINT, then {_KEPT}",
+        ),
+    ),
+)
+"""Kinds of errors with what they mean and what to do, the most special kind first."""
+
 
 def explain(error: BaseException, what: str, where: str) -> PublishError:
     """Return the PublishError that tells a user of this error: `what` was to be published, `where` to."""
@@ -40,17 +54,9 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _reason(error: BaseException) -> tuple[str, str]:
-    if isinstance(error, hub.OfflineModeIsEnabled):
-        return "the hub's client is in offline mode", "unset HF_HUB_OFFLINE"
-    if isinstance(error, hub.GatedRepoError):
-        return _STATUSES[403]
-    if isinstance(error, httpx.TimeoutException):
-        return "the hub did not answer in time", f"check the network, then {_KEPT}"
-    if isinstance(error, httpx.TransportError):
-        return (
-            "the hub cannot be reached, or the connection broke",
-            f"check network, proxy and HF_ENDPOINT, then {_KEPT}",
-        )
+    for kind, reason in _KINDS:
+        if isinstance(error, kind):
+            return reason
     if isinstance(error, hub.HfHubHTTPError):
         status = error.response.status_code
         return _STATUSES.get(status) or (f"the hub answered with status {status}", _KEPT)

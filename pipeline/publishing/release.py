@@ -47,7 +47,8 @@ class Release:
 def read_release(folder: Path, emit: Emit) -> Release:
     """Read a release folder and hash every file in it.
 
-    Raises ReleaseError for a file that is missing, additional, not a regular file or not what SHA256SUMS says, and for a folder that
+    Raises ReleaseError for a file that is missing, additional, not a regular file or not what SHA256SUMS says, and
+    for a folder that
     nobody signed.
     """
     sums = read_checksums(_small(folder / layout.CHECKSUMS), str(folder / layout.CHECKSUMS))
@@ -69,7 +70,7 @@ def read_checksums(content: bytes, where: str) -> dict[str, str]:
     for number, line in enumerate(content.decode("utf-8", "replace").splitlines(), 1):
         match = _LINE.fullmatch(line)
         if match is None or match[2] in found or match[2] in layout.UNLISTED:
-            message = f"line {number} is no checksum of a file in this folder: {printable(line[:120])!r}"
+            message = f"line {number} is no checksum of a file in this folder: {line[:120]!r}"
             raise ReleaseError(message, where=where, advice=_AGAIN)
         found[match[2]] = match[1]
     if not found:
@@ -113,14 +114,14 @@ def read_identity(recipe: bytes, where: str) -> tuple[str, str, str, str | None]
     try:
         found = tomllib.loads(recipe.decode())
         told = found.get("release", {})
-        name, version = str(found["name"]), str(told.get("version", _DEFAULT_VERSION))
+        name, version = found["name"], told.get("version", _DEFAULT_VERSION)
         title, licence = str(told.get("title", name)), told.get("licence")
-    except (ValueError, KeyError, AttributeError, RecursionError) as error:
+        matched = _NAME.fullmatch(name) and _VERSION.fullmatch(version)
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         message = f"the recipe of the release cannot be read ({type(error).__name__})"
         raise ReleaseError(message, where=where, advice=_AGAIN) from error
-    if _NAME.fullmatch(name) is None or _VERSION.fullmatch(version) is None:
-        told = printable(f"{name} {version}"[:200])
-        message = f"the recipe names no release that a target could be called after: {told!r}"
+    if matched is None:
+        message = f"the recipe names no release that a target could be called after: {f'{name} {version}'[:200]!r}"
         advice = "a name has a-z, 0-9, . _ -; a version 0-9, A-Z, a-z, . + -"
         raise ReleaseError(message, where=where, advice=advice)
     return name, version, title, None if licence is None else str(licence)

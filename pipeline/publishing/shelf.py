@@ -1,6 +1,7 @@
 """A release on a shelf: a folder or a bucket, where each file is written whole or not at all.
 
-The pointer is SHA256SUMS and then model.sig. They are written last, after everything else was read back; where another release is
+The pointer is SHA256SUMS and then model.sig. They are written last, after everything else was read back; where
+another release is
 replaced, its pointer is removed first. So at no time a list of checksums lies beside files that it does not fit.
 """
 
@@ -107,7 +108,7 @@ class ShelfPeer:
         return Placement(item, THERE if found == item.sha256 else OTHER, found)
 
     def _refuse_foreign(self, names: set[str]) -> None:
-        """Refuse a place with files that no release names: they are not ours to remove, and beside them none would verify."""
+        """Refuse files that no release names: they are not ours to remove, and beside them none would verify."""
         if names:
             message = f"in the place of the release lie files of something else: {printable(', '.join(sorted(names)))}"
             raise PublishError(message, where=self.where, advice="move them away, or name another target")

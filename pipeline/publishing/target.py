@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipeline.errors import UsageError, printable
+from pipeline.errors import UsageError
 
 SCHEMES = ("file", "s3", "hf", "oci")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -120,7 +120,7 @@ def _bucket(rest: str) -> BucketTarget:
     prefix = prefix.strip("/")
     parts = set(prefix.split("/"))
     if _BUCKET.fullmatch(bucket) is None or (prefix and _PREFIX.fullmatch(prefix) is None) or parts & {".", ".."}:
-        message = f"{printable('s3://' + rest)!r} is no bucket with a prefix"
+        message = f"{'s3://' + rest!r} is no bucket with a prefix"
         advice = "s3://bucket/prefix; a bucket has 3 to 63 of a-z 0-9 . -, a prefix A-Z a-z 0-9 and ! _ . ' ( ) -"
         raise UsageError(message, where="TARGET", advice=advice)
     return BucketTarget(bucket, prefix)
@@ -129,7 +129,7 @@ def _bucket(rest: str) -> BucketTarget:
 def _hub(rest: str) -> HubTarget:
     match = _HUB.fullmatch(rest.rstrip("/"))
     if match is None or ".." in rest or "--" in rest:
-        message = f"{printable('hf://' + rest)!r} is no repository of the hub"
+        message = f"{'hf://' + rest!r} is no repository of the hub"
         raise UsageError(message, where="TARGET", advice="hf://owner/name, or hf://owner/name@branch")
     return HubTarget(match["repo"], match["branch"] or "main")
 
@@ -137,7 +137,7 @@ def _hub(rest: str) -> HubTarget:
 def _registry(rest: str) -> RegistryTarget:
     match = _IMAGE.fullmatch(rest)
     if match is None:
-        message = f"{printable('oci://' + rest)!r} is no repository of a registry"
+        message = f"{'oci://' + rest!r} is no repository of a registry"
         advice = "oci://registry/repository:tag; a repository is in lower case, a tag has at most 100 characters"
         raise UsageError(message, where="TARGET", advice=advice)
     return RegistryTarget(match["registry"], match["repository"], match["tag"])

@@ -15,8 +15,10 @@ from typing import Any, Self
 class Fault:
     """What happens to a request of this method whose path matches; `times` are used up, -1 are for ever.
 
-    One of: `status` with `body` in place of the answer; `cut`, the bytes of the request's body after which the connection breaks;
-    `flip`, a bit of the answer's body; `header`, a change of one header of the answer; `then`, called after the answer was sent.
+    One of: `status` with `body` in place of the answer; `cut`, the bytes of the request's body after which the
+    connection breaks;
+    `flip`, a bit of the answer's body; `header`, a change of one header of the answer; `then`, called after the
+    answer was sent.
     """
 
     method: str
@@ -102,7 +104,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.then is not None:
             fault.then()
 
-    do_GET = do_HEAD = do_PUT = do_POST = do_PATCH = do_DELETE = _pass_on
+    def __getattr__(self, name: str) -> Any:
+        """Answer every method alike: the base class looks for `do_GET` and its kin."""
+        if name.startswith("do_"):
+            return self._pass_on
+        raise AttributeError(name)
 
     def _body(self, cut: int | None) -> bytes | None:
         """Read the request's body; None where the connection is to break in it."""

@@ -1,6 +1,7 @@
 """A small hub on loopback that takes uploads: what `huggingface_hub` really asks for, and the faults of a real network.
 
-Large files go by LFS to a second server, in one part or in several; a commit makes them visible. Each request needs a token.
+Large files go by LFS to a second server, in one part or in several; a commit makes them visible. Each request needs a
+token.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import re
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
@@ -23,14 +25,17 @@ TOKEN, READER = "hf_writer0123456789", "hf_reader0123456789"
 class UploadFaults:
     """What goes wrong. Lists are used up, one entry per request.
 
-    `cut`: bytes of an upload after which the connection breaks. `statuses`: answers in place of the endpoint's own, by its name.
+    `cut`: bytes of an upload after which the connection breaks. `statuses`: answers in place of the endpoint's own,
+    by its name.
     `other_digest`: large files of which the hub tells another sha256. `garble`: small files that are read back changed.
+    `on_whole` is called after a large file was taken whole.
     """
 
     cut: list[int] = field(default_factory=list)
     statuses: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     other_digest: set[str] = field(default_factory=set)
     garble: set[str] = field(default_factory=set)
+    on_whole: Callable[[], None] | None = None
 
 
 @dataclass
@@ -127,7 +132,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/complete/"):
             self._complete(path.removeprefix("/complete/"), json.loads(body))
         elif token not in (TOKEN, READER):
-            self._send(401, {"error": "Invalid username or password."}, {"X-Error-Code": "RepoNotFound"} if "/models/" in path else {})
+            self._send(
+                401,
+                {"error": "Invalid username or password."},
+                {"X-Error-Code": "RepoNotFound"} if "/models/" in path else {},
+            )
         elif self.command == "POST" and token == READER and "validate" not in path:
             self._send(403, {"error": "no write access"})
         else:
@@ -263,8 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif hashlib.sha256(content).hexdigest() != oid:
             self._send(422, {"error": "other bytes"})
         else:
-            self.hub.storage[oid] = content
-            self._send(200, {})
+            self._keep(oid, content)
 
     def _complete(self, oid: str, asked: dict[str, Any]) -> None:
         parts = self.hub.parts.pop(oid, {})
@@ -272,8 +280,13 @@ class _Handler(BaseHTTPRequestHandler):
         if hashlib.sha256(content).hexdigest() != oid:
             self._send(422, {"error": "other bytes"})
             return
+        self._keep(oid, content)
+
+    def _keep(self, oid: str, content: bytes) -> None:
         self.hub.storage[oid] = content
         self._send(200, {})
+        if self.hub.faults.on_whole is not None:
+            self.hub.faults.on_whole()
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

@@ -44,7 +44,7 @@ def release_files(
         "model-Q4_K_M.gguf": head + body[: len(body) // 3] + salt,
         layout.CHAIN: b'{"recipe": "seedling"}',
         layout.MANIFEST: b'{"recipe":"seedling"}',
-        **{name: b"report " + salt for name in layout.REPORTS},
+        **dict.fromkeys(layout.REPORTS, b"report " + salt),
         layout.MODEL_CARD: b"---\nlicense: apache-2.0\n---\n# Seedling\n" + salt,
         layout.LICENCE_TEXT: b"Apache License\n",
         layout.MODELFILE: MODELFILE.encode(),

@@ -1,6 +1,7 @@
-"""A small client for the distribution protocol: blobs in chunks that go on where they broke, manifests, tags, referrers.
+"""A small client of the distribution protocol: blobs that go on where they broke, manifests, tags, referrers.
 
-A login goes to the registry alone: no other host that an answer points to gets a header with it. Plain HTTP is for loopback.
+A login goes to the registry alone: no other host that an answer points to gets a header with it. Plain HTTP is for
+loopback.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
@@ -19,6 +19,7 @@ import httpx
 
 from pipeline.errors import PublishError
 from pipeline.publishing.items import CHUNK, Item, Progress
+from pipeline.publishing.oci.artifacts import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from pipeline.publishing.oci.authentication import Authentication, origin
 from pipeline.publishing.oci.refusals import refused, unreachable
 from pipeline.publishing.target import is_loopback
@@ -31,13 +32,7 @@ _TIMEOUT = httpx.Timeout(60.0, connect=15.0, write=600.0, read=600.0)
 _MOST_ANSWER = 4 * 1024 * 1024
 """Registries take no larger manifests."""
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,15})")
-_MANIFESTS = ", ".join(
-    (
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
+_MANIFESTS = f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}"
 _HUB_HOST = "registry-1.docker.io"
 _SERVER_ERROR = 500
 
@@ -71,7 +66,7 @@ class Registry:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.close()
 
     def has_blob(self, item: Item) -> bool:
@@ -85,7 +80,7 @@ class Registry:
         raise refused(item.name, self.where, answer.status, answer.body)
 
     def send_blob(self, item: Item, progress: Progress) -> None:
-        """Upload a blob. The registry hashes it, and refuses it where the digest differs; its answer is compared too."""
+        """Upload a blob. The registry hashes it, and refuses it where the digest differs."""
         answer = self._ask("POST", f"blobs/uploads/?mount=sha256:{item.sha256}", item.name, content=b"")
         if answer.status != httpx.codes.CREATED:
             self._expect(answer, {httpx.codes.ACCEPTED}, item.name)
@@ -120,7 +115,7 @@ class Registry:
         return "OCI-Subject" in answer.headers
 
     def referrers(self, digest: str) -> list[Any]:
-        """Return what refers to a manifest: the registry's own list, or the one that stands under a tag in its place."""
+        """Return what refers to a manifest: the registry's own list, or the one that stands under a tag."""
         url = urljoin(self._base, f"referrers/{digest}")
         answer = self._patiently("GET", url, "referrers", None, {"Accept": _MANIFESTS})
         body = answer.body if answer.status == httpx.codes.OK else self.manifest(digest.replace(":", "-"))

@@ -18,7 +18,7 @@ _OLLAMA_DEPTH = 2
 
 @dataclass(frozen=True)
 class Contents:
-    """`manifests` in the order of sending, `tags` in the order of pointing: the plain one is the last. `notes`: what is left out."""
+    """`manifests` in the order of sending, `tags` in that of pointing, the plain one last; `notes` of what is not."""
 
     manifests: tuple[Manifest, ...]
     tags: tuple[tuple[str, Manifest], ...]
@@ -38,7 +38,7 @@ def contents_of(release: Release, repository: str, tag: str | None) -> Contents:
     """Return what a release becomes. Raises ReleaseError for a release without a model."""
     tag = tag or release.version.replace("+", "_")
     about = About(release.title, release.version, release.licence)
-    licence = release[layout.LICENCE_TEXT] if layout.LICENCE_TEXT in release else None
+    licence = release.get(layout.LICENCE_TEXT, None)
     modelfile = read_modelfile(release[layout.MODELFILE].read().decode("utf-8", "replace"), layout.MODELFILE)
     kinds = _kinds(release)
     models, ollama, releases = {}, {}, {}

@@ -61,7 +61,7 @@ class RegistryPeer:
             if manifest.item.sha256 in unsent:
                 self._send_manifest(manifest)
 
-    def point(self, survey: Survey) -> str:
+    def point(self, survey: Survey) -> str:  # noqa: ARG002 - each tag is asked for anew
         """Set the tags, and read each back."""
         for tag, manifest in self._contents.tags:
             if self._registry.manifest_digest(tag) != manifest.digest:
@@ -75,7 +75,7 @@ class RegistryPeer:
         return Placement(manifest.item, THERE if there and self._is_listed(manifest) else MISSING)
 
     def _is_listed(self, manifest: Manifest) -> bool:
-        """Tell whether a manifest is found from its subject, in the list that is kept for registries without one of their own."""
+        """Tell whether a manifest is found from its subject."""
         if manifest.subject is None:
             return True
         found = self._registry.referrers(manifest.subject)
@@ -98,7 +98,7 @@ class RegistryPeer:
             self._list_referrer(manifest, manifest.subject)
 
     def _list_referrer(self, manifest: Manifest, subject: str) -> None:
-        """Write the list of referrers that OCI 1.1 has for registries which keep none: a tag made of the subject's digest."""
+        """Write the list of referrers, for registries which keep none, under the tag that OCI 1.1 has for it."""
         tag = subject.replace(":", "-")
         before = parse_json(self._registry.manifest(tag) or b"null")
         index = referrers_index(before if isinstance(before, dict) else None, manifest, self._about.annotations())

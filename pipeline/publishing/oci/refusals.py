@@ -42,7 +42,7 @@ def refused(what: str, where: str, status: int, body: bytes = b"") -> PublishErr
 
 
 def unreachable(what: str, where: str, error: Exception) -> PublishError:
-    """Return the error for a connection that cannot be made, or broke; what the client says holds addresses, so it is left out."""
+    """Return the error for a connection that broke. What the client says holds addresses: left out."""
     if isinstance(error, httpx.TimeoutException):
         message = "the registry did not answer in time"
     elif isinstance(error, httpx.TransportError):

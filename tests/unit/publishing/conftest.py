@@ -69,7 +69,7 @@ def moto() -> Iterator[Any]:
 
 @pytest.fixture
 def store(moto: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
-    """An empty store with one bucket, behind a proxy with faults, and the environment of somebody who may write there."""
+    """An empty store with one bucket, behind a proxy with faults, and an account that may write there."""
     import boto3
     import httpx
 

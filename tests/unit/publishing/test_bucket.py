@@ -138,7 +138,7 @@ class TestOthersRelease:
         assert digests(there)["SHA256SUMS"] in str(error)
         store.asked.clear()
         run(folder, TARGET, replace=True)
-        changes = [one.path for one in store.asked if one.method != "GET" and one.method != "HEAD"]
+        changes = [one.path for one in store.asked if one.method not in {"GET", "HEAD"}]
         assert [path.endswith("?delete") for path in changes[:3]] == [True, True, False]
         assert published(store) == digests(folder)
 
@@ -152,7 +152,7 @@ class TestRefused:
         assert error.exit_code == 63
 
     def test_an_unknown_account(self, store: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """moto knows its accounts once it is told to ask."""
+        """Moto knows its accounts once it is told to ask."""
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted-secret-0123456789")
         httpx.post(f"http://127.0.0.1:{store.port}/moto-api/reset-auth", content=b"0")
         try:

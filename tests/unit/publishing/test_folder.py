@@ -29,7 +29,9 @@ def place(target: Path) -> Path:
 
 def other(tmp_path: Path, **files: bytes) -> Path:
     """Make another release of the same name and version, with further files."""
-    return write_release(tmp_path / "other", release_files(salt=b"other") | {name.replace("__", "."): f for name, f in files.items()})
+    return write_release(
+        tmp_path / "other", release_files(salt=b"other") | {name.replace("__", "."): f for name, f in files.items()}
+    )
 
 
 class TestWhole:
@@ -166,7 +168,11 @@ class TestFaults:
         def flipped(item: Item) -> io.BytesIO:
             with real(item) as stream:
                 content = stream.read()
-            return io.BytesIO(content[:-1] + bytes([content[-1] ^ 1])) if item.name == "model-f16.gguf" else io.BytesIO(content)
+            return (
+                io.BytesIO(content[:-1] + bytes([content[-1] ^ 1]))
+                if item.name == "model-f16.gguf"
+                else io.BytesIO(content)
+            )
 
         monkeypatch.setattr(Item, "open", flipped)
         refused(lambda: run(folder, str(target)), r"model-f16\.gguf is not there as it was sent")

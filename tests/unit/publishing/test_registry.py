@@ -116,7 +116,9 @@ class TestForOllama:
         """They take a model in one file."""
         folder = write_release(tmp_path / "parts", release_files(parts=2))
         told = run(folder, target(registry))
-        assert told.survey.notes == ("no artifact of F16 for Ollama's clients: they take a model in one file, and this one is in parts",)
+        assert told.survey.notes == (
+            "no artifact of F16 for Ollama's clients: they take a model in one file, and this one is in parts",
+        )
         assert not {tag for tag in Reader(registry).tags() if "F16-ollama" in tag}
 
     def test_a_repository_of_other_depth(self, registry: FaultyProxy, folder: Path) -> None:
@@ -219,7 +221,11 @@ class TestSending:
     ) -> None:
         """It begins anew."""
         monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
-        registry.faults = [Fault("PATCH", "", times=1), Fault("PATCH", "", status=503), Fault("GET", "uploads", status=404)]
+        registry.faults = [
+            Fault("PATCH", "", times=1),
+            Fault("PATCH", "", status=503),
+            Fault("GET", "uploads", status=404),
+        ]
         run(folder, target(registry))
         reader = Reader(registry)
         assert reader.blob(reader.manifest("1.2.0", DOCKER)["layers"][0])
@@ -254,7 +260,9 @@ class TestVerified:
         from pipeline.publishing.items import Item
 
         real = Item.read
-        monkeypatch.setattr(Item, "read", lambda item: real(item)[:-1] + b"?" if item.name == "README.md" else real(item))
+        monkeypatch.setattr(
+            Item, "read", lambda item: real(item)[:-1] + b"?" if item.name == "README.md" else real(item)
+        )
         refused(lambda: run(folder, target(registry)), r"README\.md: the registry got other bytes.*DIGEST_INVALID")
 
     def test_another_digest_for_a_blob(self, registry: FaultyProxy, folder: Path) -> None:
