@@ -36,7 +36,7 @@ def aws_settings() -> AwsSettings:
     """Return the settings. Raises PublishError for a profile without keys, and for plain HTTP to another machine."""
     environment = os.environ
     named = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
-    profile = _profile(named) if named or "AWS_ACCESS_KEY_ID" not in environment else {}
+    profile = _profile(named) if named or not environment.get("AWS_ACCESS_KEY_ID") else {}
     config = {ours: profile[theirs] for theirs, ours in _KEYS.items() if theirs in profile}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or profile.get("region")
     endpoint = (

@@ -50,7 +50,7 @@ def plan_text(release: Release, peer: Peer, survey: Survey) -> str:
         f"{len(unsent)} of {len(survey.placements)} files to send, {sum(item.size for item in unsent):,} bytes",
     ]
     lines += [f"It will be called {name}" for name in survey.names]
-    lines += [f"Verified: {peer.checked}", *(f"Note: {note}" for note in survey.notes)]
+    lines += [f"How it is verified: {peer.checked}", *(f"Note: {note}" for note in survey.notes)]
     return "\n".join(lines)
 
 

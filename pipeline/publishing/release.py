@@ -40,8 +40,9 @@ class Release:
     def __getitem__(self, name: str) -> Item:
         return next(item for item in self.items if item.name == name)
 
-    def __contains__(self, name: str) -> bool:
-        return any(item.name == name for item in self.items)
+    def find(self, name: str) -> Item | None:
+        """Return a file by its name, None where the release has none such."""
+        return next((item for item in self.items if item.name == name), None)
 
 
 def read_release(folder: Path, emit: Emit) -> Release:

@@ -38,8 +38,8 @@ def contents_of(release: Release, repository: str, tag: str | None) -> Contents:
     """Return what a release becomes. Raises ReleaseError for a release without a model."""
     tag = tag or release.version.replace("+", "_")
     about = About(release.title, release.version, release.licence)
-    licence = release.get(layout.LICENCE_TEXT, None)
-    modelfile = read_modelfile(release[layout.MODELFILE].read().decode("utf-8", "replace"), layout.MODELFILE)
+    licence = release.find(layout.LICENCE_TEXT)
+    modelfile = _modelfile(release)
     kinds = _kinds(release)
     models, ollama, releases = {}, {}, {}
     notes: list[str] = []
@@ -47,7 +47,8 @@ def contents_of(release: Release, repository: str, tag: str | None) -> Contents:
         facts = read_facts(items[0])
         models[kind] = docker_model(kind, items, licence, facts, about)
         releases[kind] = release_artifact(kind, release.items, models[kind], about)
-        if why := _no_ollama(items, repository):
+        if modelfile is None or (why := _no_ollama(items, repository)):
+            why = "the release has no Modelfile; its model card says why" if modelfile is None else why
             notes.append(f"no artifact of {kind} for Ollama's clients: {why}")
         else:
             ollama[kind] = ollama_model(kind, items[0], licence, facts, modelfile)
@@ -71,10 +72,16 @@ def _kinds(release: Release) -> dict[str, list[Item]]:
     return found
 
 
-def _default(kinds: dict[str, list[Item]], modelfile: Modelfile) -> str:
+def _modelfile(release: Release) -> Modelfile | None:
+    """Return the release's Modelfile, None where its template could not be said in Ollama's words."""
+    item = release.find(layout.MODELFILE)
+    return None if item is None else read_modelfile(item.read().decode("utf-8", "replace"), layout.MODELFILE)
+
+
+def _default(kinds: dict[str, list[Item]], modelfile: Modelfile | None) -> str:
     """Return the type that people get who name none: that of the Modelfile, else the smallest."""
     for kind, items in kinds.items():
-        if any(item.name == modelfile.model for item in items):
+        if modelfile is not None and any(item.name == modelfile.model for item in items):
             return kind
     return min(kinds, key=lambda kind: sum(item.size for item in kinds[kind]))
 

@@ -116,10 +116,22 @@ class TestForOllama:
         """They take a model in one file."""
         folder = write_release(tmp_path / "parts", release_files(parts=2))
         told = run(folder, target(registry))
-        assert told.survey.notes == (
-            "no artifact of F16 for Ollama's clients: they take a model in one file, and this one is in parts",
+        (note,) = told.survey.notes
+        assert (
+            note == "no artifact of F16 for Ollama's clients: they take a model in one file, and this one is in parts"
         )
         assert not {tag for tag in Reader(registry).tags() if "F16-ollama" in tag}
+
+    def test_a_release_without_a_modelfile(self, registry: FaultyProxy, tmp_path: Path) -> None:
+        """There is none where Ollama's templates cannot say what the model's says; the plain tag is the smallest then."""
+        files = release_files()
+        del files["Modelfile"]
+        told = run(write_release(tmp_path / "bare", files), target(registry))
+        assert [note.partition(": ")[2] for note in told.survey.notes] == [
+            "the release has no Modelfile; its model card says why"
+        ] * 2
+        assert not {tag for tag in Reader(registry).tags() if "ollama" in tag}
+        assert Reader(registry).digest("1.2.0") == Reader(registry).digest("1.2.0-Q4_K_M")
 
     def test_a_repository_of_other_depth(self, registry: FaultyProxy, folder: Path) -> None:
         """Their names have an owner and a model."""
