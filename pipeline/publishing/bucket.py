@@ -59,8 +59,7 @@ class BucketShelf:
     """Objects under a prefix. An object is there whole or not at all: the store completes an upload at its end.
 
     Called through obstore's functions that wait. Its file system for fsspec runs them in a loop of its own, which
-    aborted the
-    interpreter at its end (docs/decisions.md).
+    aborted the interpreter at its end (docs/decisions.md).
     """
 
     def __init__(self, bucket: str, prefix: str) -> None:

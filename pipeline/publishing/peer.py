@@ -24,10 +24,9 @@ class Survey:
     """What a target holds now.
 
     `placements`: everything that is published, in the order of sending. `names`: what the release will be called
-    there, the one
-    that people use last. `conflicts`: what would be overwritten, each with the digest that is there. `removals`: what
-    would be
-    taken away. `notes`: what is not published, and why; and what else should be known.
+    there, the one that people use last. `conflicts`: what would be overwritten, each with the digest that is there.
+    `removals`: what would be taken away. `notes`: what is not published, and why; and what else should be known.
+    `pointed`: whether what makes a release visible is there and right.
     """
 
     placements: tuple[Placement, ...]

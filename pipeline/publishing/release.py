@@ -49,8 +49,7 @@ def read_release(folder: Path, emit: Emit) -> Release:
     """Read a release folder and hash every file in it.
 
     Raises ReleaseError for a file that is missing, additional, not a regular file or not what SHA256SUMS says, and
-    for a folder that
-    nobody signed.
+    for a folder that nobody signed.
     """
     sums = read_checksums(_small(folder / layout.CHECKSUMS), str(folder / layout.CHECKSUMS))
     names = {path.name for path in folder.iterdir()}

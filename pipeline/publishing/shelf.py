@@ -1,8 +1,8 @@
 """A release on a shelf: a folder or a bucket, where each file is written whole or not at all.
 
 The pointer is SHA256SUMS and then model.sig. They are written last, after everything else was read back; where
-another release is
-replaced, its pointer is removed first. So at no time a list of checksums lies beside files that it does not fit.
+another release is replaced, its pointer is removed first. So at no time a list of checksums lies beside files that it
+does not fit.
 """
 
 from __future__ import annotations

@@ -16,9 +16,8 @@ class Fault:
     """What happens to a request of this method whose path matches; `times` are used up, -1 are for ever.
 
     One of: `status` with `body` in place of the answer; `cut`, the bytes of the request's body after which the
-    connection breaks;
-    `flip`, a bit of the answer's body; `header`, a change of one header of the answer; `then`, called after the
-    answer was sent.
+    connection breaks; `flip`, a bit of the answer's body; `header`, one header of the answer; `then`, called
+    after the answer was sent.
     """
 
     method: str
@@ -98,7 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.connection.close()
         elif fault is not None and fault.status is not None:
-            self._answer(fault.status, [("Content-Type", "application/xml")], fault.body)
+            told = [("Content-Type", "application/xml"), *([fault.header] if fault.header else [])]
+            self._answer(fault.status, told, fault.body)
         else:
             self._forward(body, fault)
         if fault is not None and fault.then is not None:

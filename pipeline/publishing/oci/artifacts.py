@@ -1,10 +1,9 @@
 """The artifacts that a release becomes in a registry: pure data, the same bytes for the same release.
 
 For each type of the model one artifact that `docker model` runs (Docker's model specification: one layer for each
-part of the file,
-uncompressed), one that Ollama's clients run (their media types in a manifest of Docker's form, the only one they ask
-for), and the
-whole release as an artifact with the files' names in annotations, which refers to the model by `subject` (OCI 1.1).
+part of the file, uncompressed), one that Ollama's clients run (their media types in a manifest of Docker's form, the
+only one they ask for), and the whole release as an artifact with the files' names in annotations, which refers to the
+model by `subject` (OCI 1.1).
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class Authentication:
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.netloc)):
             message = "the registry's token server is reached without TLS: the login is not sent there"
             raise PublishError(message, where=self._where, advice="check the registry's settings")
-        query = {name: parameters[name] for name in ("service", "scope") if name in parameters}
+        asked = ("service", "scope")
+        query: dict[str, str] = {name: value for name, value in parameters.items() if name in asked}
         try:
             if login is not None and not login.username:
                 data = {

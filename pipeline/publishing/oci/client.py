@@ -49,7 +49,7 @@ class Answer:
     @property
     def digest(self) -> str:
         """The digest that the registry tells."""
-        return self.headers.get("Docker-Content-Digest", "")
+        return str(self.headers.get("Docker-Content-Digest", ""))
 
 
 class Registry:
@@ -138,7 +138,7 @@ class Registry:
             if (
                 answer is not None
                 and answer.status < _SERVER_ERROR
-                and answer.status != httpx.codes.RANGE_NOT_SATISFIABLE
+                and answer.status != httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
             ):
                 raise refused(item.name, self.where, answer.status, answer.body)
             tries += 1
@@ -237,7 +237,7 @@ class Registry:
 
     def _location(self, answer: Answer, what: str, before: str = "") -> str:
         """Return where an upload goes on. Never to plain HTTP of another machine."""
-        url = urljoin(answer.url, answer.headers.get("Location", before))
+        url = urljoin(answer.url, str(answer.headers.get("Location", before)))
         parts = urlsplit(url)
         if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc.rpartition("@")[2])):
             return url

@@ -44,7 +44,7 @@ def contents_of(release: Release, repository: str, tag: str | None) -> Contents:
     models, ollama, releases = {}, {}, {}
     notes: list[str] = []
     for kind, items in kinds.items():
-        facts = read_facts(items[0])
+        facts = read_facts(items)
         models[kind] = docker_model(kind, items, licence, facts, about)
         releases[kind] = release_artifact(kind, release.items, models[kind], about)
         if modelfile is None or (why := _no_ollama(items, repository)):

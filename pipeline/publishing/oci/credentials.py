@@ -40,8 +40,7 @@ def find_login(registry: str) -> Login | None:
     """Return the login for a registry, or None where none is kept: then it is asked anonymously.
 
     Looked at are DOCKER_AUTH_CONFIG (the JSON itself), then the files of REGISTRY_AUTH_FILE, DOCKER_CONFIG and
-    ~/.docker, and Podman's.
-    Raises PublishError for a file or helper that cannot be read.
+    ~/.docker, and Podman's. Raises PublishError for a file or helper that cannot be read.
     """
     keys = [registry, f"https://{registry}", f"https://{registry}/v1/", f"https://{registry}/v2/"]
     if registry in _HUB:

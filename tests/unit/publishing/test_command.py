@@ -84,7 +84,9 @@ class TestAnswers:
         }.items():
             monkeypatch.setenv(f"AWS_{name}", value)
         processes = [start(str(folder), "s3://models/x") for _ in range(4)]
-        assert [process.communicate(timeout=120) and process.returncode for process in processes] == [63] * 4
+        for process in processes:
+            process.communicate(timeout=120)
+        assert [process.returncode for process in processes] == [63] * 4
 
 
 class TestKilled:

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -83,7 +84,7 @@ class TestInterrupted:
         """No list of checksums lies there before all that it names; the next run sends only what is missing."""
         real = Item.open
 
-        def stop(item: Item) -> io.BufferedIOBase:
+        def stop(item: Item) -> BinaryIO:
             if item.name == stopped_at:
                 raise KeyboardInterrupt
             return real(item)

@@ -123,7 +123,7 @@ class TestForOllama:
         assert not {tag for tag in Reader(registry).tags() if "F16-ollama" in tag}
 
     def test_a_release_without_a_modelfile(self, registry: FaultyProxy, tmp_path: Path) -> None:
-        """There is none where Ollama's templates cannot say what the model's says; the plain tag is the smallest then."""
+        """There is none where Ollama's templates are not enough; the plain tag is the smallest then."""
         files = release_files()
         del files["Modelfile"]
         told = run(write_release(tmp_path / "bare", files), target(registry))
@@ -227,6 +227,24 @@ class TestSending:
         run(folder, target(registry))
         assert Reader(registry).digest("1.2.0-F16")
         assert sum(one.body for one in registry.sent("PATCH")) < 2 * 400_547
+
+    def test_a_range_that_the_registry_does_not_take(
+        self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch, patience: None
+    ) -> None:
+        """Then it is asked where it stands."""
+        monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
+        registry.faults = [Fault("PATCH", "", times=1), Fault("PATCH", "", status=416)]
+        run(folder, target(registry))
+        assert "1.2.0" in Reader(registry).tags()
+
+    def test_a_chunk_that_is_refused(
+        self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It is not sent again."""
+        monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
+        registry.faults = [Fault("PATCH", "", status=413)]
+        refused(lambda: run(folder, target(registry)), "no files of this size")
+        assert len(registry.sent("PATCH")) == 1
 
     def test_an_upload_that_the_registry_gave_up(
         self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch, patience: None
