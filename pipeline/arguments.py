@@ -14,8 +14,8 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 31 judge's endpoint,
 40 environment, 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine,
-60 gate failed, 61 artifacts differ, 62 release refused or not verified, 70-73 store, 130 interrupted.
-Everything else is a bug.
+60 gate failed, 61 artifacts differ, 62 release refused or not verified, 63 not published, 70-73 store,
+130 interrupted. Everything else is a bug.
 """
 
 _EXAMPLES = {
@@ -35,6 +35,7 @@ _EXAMPLES = {
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
     "offload": '--card "RTX 5060 Ti" build/seedling/model-Q4_K_M.gguf',
+    "publish": "build/seedling/release s3://bucket/models",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
@@ -90,6 +91,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _rate(commands)
     _release(commands)
     _offload(commands)
+    _publish(commands)
     return parser, commands
 
 
@@ -227,6 +229,22 @@ def _offload(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     seen = offload.add_argument_group("what was seen", "says whether layers are missing on the card, or speed")
     seen.add_argument("--measured", type=_amount, metavar="N", help="tokens generated a second")
     seen.add_argument("--server-log", type=Path, metavar="FILE", help="what llama-server or llama-cli printed")
+
+
+def _publish(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    publish = _command(
+        commands, "publish", "say what publishing a release would send where; --yes does it", recipe=False
+    )
+    publish.add_argument("folder", type=_folder, metavar="FOLDER", help="a release folder")
+    publish.add_argument(
+        "target",
+        metavar="TARGET",
+        help="a folder, s3://bucket/prefix, hf://owner/name[@branch], oci://registry/repository[:tag];"
+        " credentials come from the environment or the client's own store, never from here",
+    )
+    publish.add_argument("--yes", action="store_true", help="do it (without: say what would be done, send nothing)")
+    publish.add_argument("--replace", action="store_true", help="mean it: overwrite another release of the same name")
+    publish.add_argument("--public", action="store_true", help="hf:// only: a new repository is public, not private")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

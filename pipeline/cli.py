@@ -53,6 +53,12 @@ def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return offload.main(options, sinks)
 
 
+def _publish(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import publish  # noqa: PLC0415 - clients of hubs and stores, which no other command needs
+
+    return publish.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -71,6 +77,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "rate": _rate,
     "release": _release,
     "offload": _offload,
+    "publish": _publish,
 }
 
 

@@ -120,10 +120,17 @@ class TerminalDisplay:
                 self._line("[green]✓[/]", f"set up {event['name']}", f"{event['seconds']:.1f} s", "")
             case _ if name in _LINES:
                 self.console.print(_LINES[name](event), highlight=False, soft_wrap=True)
-            case _ if "image" in event:
-                self._image(name, event)
             case _:
-                self._advance(stage or f"set up {event.get('name', '')}", event)
+                self._move(name, stage, event)
+
+    def _move(self, name: str, stage: str, event: Mapping[str, Any]) -> None:
+        """Show how far something is."""
+        if "doing" in event:
+            self._transfer(event)
+        elif "image" in event:
+            self._image(name, event)
+        else:
+            self._advance(stage or f"set up {event.get('name', '')}", event)
 
     def _end(self, stage: str, event: Mapping[str, Any]) -> None:
         self._finish(stage)
@@ -148,6 +155,18 @@ class TerminalDisplay:
             self._line("[green]✓[/]", task, f"{event['seconds']:.1f} s", _size(event["bytes"]))
         else:
             self._advance(task, event)
+
+    def _transfer(self, event: Mapping[str, Any]) -> None:
+        """Show files that are read, sent, or read back: a bar for each while it moves, a line when it was sent."""
+        task = f"{event['doing']} {event['file']}"
+        if event["event"] == "publish.bytes":
+            if task not in self._tasks:
+                self._start(task, {})
+            self._advance(task, event)
+        elif event["event"] == "publish.done":
+            self._finish(task)
+            if event["doing"] == "send":
+                self._line("[green]✓[/]", task, f"{event['seconds']:.1f} s", _size(event["bytes"]))
 
     def _start(self, task: str, event: Mapping[str, Any]) -> None:
         changed = event.get("changed")

@@ -122,6 +122,12 @@ class ReleaseError(PipelineError):
     exit_code = 62
 
 
+class PublishError(PipelineError):
+    """A release could not be published: the target refuses it, holds another, or did not keep what was sent."""
+
+    exit_code = 63
+
+
 class StoreError(PipelineError):
     """The store cannot be read or written."""
 

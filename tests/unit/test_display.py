@@ -213,3 +213,13 @@ def test_waiting_for_another_run_ends_with_its_result() -> None:
         display({"event": "stage.started", "stage": "train", "summary": "LoRA rank 32", "changed": []})
         notes = [task.fields["note"] for task in display._progress.tasks]
     assert notes == ["[dim]LoRA rank 32[/]"]
+
+
+def test_a_file_that_is_sent_is_a_bar_and_then_a_line() -> None:
+    """What is only read back leaves no line."""
+    moving = {"event": "publish.bytes", "doing": "send", "file": "model-f16.gguf", "done": 5, "total": 10}
+    assert "5/10" in bar(moving)
+    done = {"event": "publish.done", "file": "model-f16.gguf", "seconds": 2.04, "bytes": 7_731_488}
+    text = shown(moving, {**done, "doing": "send"}, {**done, "doing": "read back"})
+    assert "✓ send model-f16.gguf" in text
+    assert "read back" not in text

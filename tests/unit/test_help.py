@@ -48,6 +48,7 @@ OPTIONS = {
         *("FILE", "--card", "--memory-gib", "--free-gib", "--bandwidth-gb", "--host-bandwidth-gb"),
         *("--context", "--kv-type", "--measured", "--server-log"),
     },
+    "publish": {"FOLDER", "TARGET", "--yes", "--replace", "--public"},
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 
