@@ -30,6 +30,7 @@ _EXAMPLES = {
     "review": "--recipe my.toml",
     "rate": "--recipe my.toml --forms",
     "images": "training --variant cuda",
+    "reproduce": "build/seedling/release --data rows/",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
@@ -82,6 +83,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _images(commands)
     _diagnose(commands)
     _diff(commands)
+    _reproduce(commands)
     _review(commands)
     _compare(commands)
     _rate(commands)
@@ -111,6 +113,34 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             metavar=name.upper(),
             help="a file, a folder, RUN/STAGE, or a whole RUN; a recipe's name stands for its last build",
         )
+
+
+def _reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    reproduce = _command(
+        commands, "reproduce", "build a release again from its own papers, and compare stage by stage", recipe=False
+    )
+    _executor(reproduce)
+    reproduce.add_argument("folder", type=_folder, metavar="FOLDER", help="the release folder")
+    reproduce.add_argument(
+        "--data",
+        type=_folder,
+        action="append",
+        metavar="DIR",
+        help="where rows and model files may lie, found by digest under any name; may be given again",
+    )
+    reproduce.add_argument(
+        "--work", type=_folder, metavar="DIR", help="where to build (default: build/reproductions/<digest>)"
+    )
+    reproduce.add_argument(
+        "--repository", metavar="DIR", help="git repository that has the commit (default: the one of this program)"
+    )
+    reproduce.add_argument(
+        "--archive", type=Path, metavar="FILE", help="llama.cpp's archive (default: beside the release, else fetched)"
+    )
+    reproduce.add_argument("--fresh", action="store_true", help="fetch every package anew, and compile llama.cpp")
+    reproduce.add_argument(
+        "--against", type=_folder, metavar="DIR", help="build nothing: compare with what lies in this build folder"
+    )
 
 
 def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -41,6 +41,12 @@ def _rate(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return rate.main(options, sinks)
 
 
+def _reproduce(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import reproduce  # noqa: PLC0415 - git, subprocesses and pages, which no other command needs
+
+    return reproduce.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -54,6 +60,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "images": _images,
     "diagnose": diagnose.main,
     "diff": diff.main,
+    "reproduce": _reproduce,
     "review": _review,
     "compare": _compare,
     "rate": _rate,
