@@ -29,6 +29,7 @@ _EXAMPLES = {
     "pin": "--recipe my.toml",
     "review": "--recipe my.toml",
     "rate": "--recipe my.toml --forms",
+    "release": "--recipe my.toml --to my-model",
     "images": "training --variant cuda",
     "reproduce": "build/seedling/release --data rows/",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
@@ -87,6 +88,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _review(commands)
     _compare(commands)
     _rate(commands)
+    _release(commands)
     return parser, commands
 
 
@@ -175,6 +177,31 @@ def _rate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     votes.add_argument("--export", type=Path, metavar="FILE", help="write every vote as CSV, with texts, and stop")
 
 
+def _release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipeline.signing.signer import add_options  # noqa: PLC0415 - beside the rest of signing, standard library only
+
+    release = _command(commands, "release", "write the release folder of the recipe's last build, signed", about=_ABOUT)
+    _executor(release)
+    release.add_argument(
+        "--to", type=_folder, metavar="DIR", help="the folder to write (default: build/<recipe>/release)"
+    )
+    release.add_argument(
+        "--allow-waived", action="store_true", help="release although gates were waived; the papers say which and why"
+    )
+    add_options(release)
+
+
+_ABOUT = """
+The folder holds the GGUF files, checksums, a model card, a Modelfile, a bill of
+materials, the report, the recipe, provenance (in-toto, SLSA v1) and a signature
+over all of it (docs/release.md). Nothing is built: the last build of the recipe
+has to be complete and up to date. What stands against a release is listed, all
+at once: a gate that failed or was waived, uncommitted changes of the project,
+no licence of model, base or data, an image by tag, a package without a digest,
+a damaged file. An old release stays until the new one is whole.
+"""
+
+
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     gates = _command(commands, "gates", "show what the gates say of the recipe's last build, by today's limits")
     gates.add_argument("--stage", metavar="STAGE", help="only this stage, e.g. train or verify-quant")
@@ -222,12 +249,17 @@ def _executor(command: argparse.ArgumentParser) -> None:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, *, recipe: bool = True
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    *,
+    recipe: bool = True,
+    about: str = "",
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=summary[0].upper() + summary[1:] + ".\n" + about,
         epilog=f"example: python -m pipeline {name} {_EXAMPLES[name]}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -47,6 +47,12 @@ def _reproduce(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return reproduce.main(options, sinks)
 
 
+def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import release  # noqa: PLC0415 - writes papers that no other command needs
+
+    return release.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -64,6 +70,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "review": _review,
     "compare": _compare,
     "rate": _rate,
+    "release": _release,
 }
 
 

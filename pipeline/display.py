@@ -104,7 +104,7 @@ class TerminalDisplay:
         name = str(event["event"])
         stage = str(event.get("stage", ""))
         match name:
-            case "stage.started" | "stage.waiting":
+            case "stage.started" | "stage.waiting" | "release.started":
                 self._start(stage, event)
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)

@@ -1,0 +1,39 @@
+"""The signature over a whole folder, written by the package `model-signing`."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from model_signing import signing
+
+from pipeline.digest import digest_folder
+from pipeline.errors import ReleaseError
+from pipeline.files import sync_folder
+from pipeline.releasing.layout import SIGNATURE
+from pipeline.signing.known_digests import KnownDigests
+
+
+def seal(folder: Path, configured: signing.Config) -> None:
+    """Write `model.sig` over every file that lies in `folder`; an older one is replaced at once.
+
+    Raises ReleaseError for a folder that holds anything but files, and OSError.
+    """
+    try:
+        entries = digest_folder(folder)
+    except ValueError as error:
+        message, advice = f"the folder cannot be signed: {error}", "a release holds regular files only"
+        raise ReleaseError(message, where=str(folder), advice=advice) from error
+    digests = {entry.path: entry.sha256 for entry in entries if entry.path != SIGNATURE}
+    temporary = (
+        folder.parent / f".{SIGNATURE}.{os.getpid()}.{secrets.token_hex(4)}"
+    )  # beside it: nothing half made in it
+    try:
+        configured.set_hashing_config(KnownDigests(digests)).sign(folder, temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(folder / SIGNATURE)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(folder)
