@@ -32,6 +32,8 @@ _EXAMPLES = {
     "release": "--recipe my.toml --to my-model",
     "images": "training --variant cuda",
     "reproduce": "build/seedling/release --data rows/",
+    "attest": "--to mine.intoto.json",
+    "crosscheck": "mine.intoto.json theirs.intoto.json --trust theirs.pub",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
@@ -85,6 +87,8 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _diagnose(commands)
     _diff(commands)
     _reproduce(commands)
+    _attest(commands)
+    _crosscheck(commands)
     _review(commands)
     _compare(commands)
     _rate(commands)
@@ -142,6 +146,24 @@ def _reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     reproduce.add_argument("--fresh", action="store_true", help="fetch every package anew, and compile llama.cpp")
     reproduce.add_argument(
         "--against", type=_folder, metavar="DIR", help="build nothing: compare with what lies in this build folder"
+    )
+
+
+def _attest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipeline.signing.signer import add_options  # noqa: PLC0415 - standard library only, as this module
+
+    attest = _command(commands, "attest", "write a signed list of every file of the recipe's last build")
+    attest.add_argument("--to", type=Path, required=True, metavar="FILE", help="the list to write")
+    add_options(attest)
+
+
+def _crosscheck(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    crosscheck = _command(
+        commands, "crosscheck", "hold several builders' lists against each other: who agrees on what", recipe=False
+    )
+    crosscheck.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="a list that `attest` wrote")
+    crosscheck.add_argument(
+        "--trust", type=Path, action="append", metavar="FILE", help="a builder's public key (PEM); may be given again"
     )
 
 

@@ -53,6 +53,18 @@ def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return release.main(options, sinks)
 
 
+def _attest(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import attest  # noqa: PLC0415 - as for `release`
+
+    return attest.main(options, sinks)
+
+
+def _crosscheck(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import crosscheck  # noqa: PLC0415 - as for `release`
+
+    return crosscheck.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -67,6 +79,8 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "diagnose": diagnose.main,
     "diff": diff.main,
     "reproduce": _reproduce,
+    "attest": _attest,
+    "crosscheck": _crosscheck,
     "review": _review,
     "compare": _compare,
     "rate": _rate,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -33,6 +34,10 @@ CAUSES: Final[tuple[tuple[str, str], ...]] = (
 """Beginning of a component's path in a key → what it means that it differs. The first that fits counts."""
 
 
+_SECONDS: Final = re.compile(r"[12]\d{9}(\d{3})?(\.\d+)?")
+"""Seconds or milliseconds since 1970, of 2001 to 2065."""
+
+
 @dataclass(frozen=True)
 class FileDifference:
     """One file of a stage; sha256 (hex) of each side, None where that side has no such file."""
@@ -59,9 +64,7 @@ class StageJudgement:
     @property
     def causes(self) -> tuple[str, ...]:
         """What the differing components mean, the likeliest to decide first; empty where none differs."""
-        told = {cause_of(field.path) for field in self.key} - {None}
-        order = [cause for _, cause in CAUSES]
-        return tuple(sorted((str(one) for one in told), key=order.index))
+        return _causes(field.path for field in self.key)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -105,6 +108,11 @@ class Judgement:
         return sum(one.equal for one in self.stages)
 
     @property
+    def harmless(self) -> frozenset[str]:
+        """Paths of components that differ in the keys of identical stages."""
+        return frozenset(field.path for one in self.stages if one.state == "identical" for field in one.key)
+
+    @property
     def keys_only(self) -> tuple[str, ...]:
         """Components in which keys of identical stages differ, each once: they moved no byte here."""
         found = [field for one in self.stages if one.state == "identical" for field in one.key]
@@ -130,10 +138,21 @@ def _judge_stage(name: str, released: Manifest | None, built: Manifest | None) -
         if there.get(path) != here.get(path)
     )
     equal = len({*there, *here}) - len(differing)
-    mine, theirs = dict(released.components), dict(built.components)
+    mine, theirs = _comparable(released.components), _comparable(built.components)
     follows = mine.pop("inputs", {}) != theirs.pop("inputs", {})
     key = tuple(differing_fields(mine, theirs))
     return StageJudgement(name, "differs" if differing else "identical", equal, differing, key, follows)
+
+
+def _comparable(components: Mapping[str, Any]) -> dict[str, Any]:
+    """Return components without the evidence in verdicts: a release leaves it out where it may quote people's rows."""
+    found = dict(components)
+    if "verdicts" in found:
+        found["verdicts"] = {
+            stage: [{name: value for name, value in one.items() if name != "evidence"} for one in several]
+            for stage, several in found["verdicts"].items()
+        }
+    return found
 
 
 def cause_of(path: str) -> str | None:
@@ -141,20 +160,36 @@ def cause_of(path: str) -> str | None:
     return next((cause for prefix, cause in CAUSES if path.startswith(prefix)), None)
 
 
-def explain(stage: StageJudgement, comparisons: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return in one sentence why a stage differs. `comparisons` are closer looks at its files, where there are any."""
+def explain(
+    stage: StageJudgement, comparisons: Sequence[Mapping[str, Any]] = (), harmless: frozenset[str] = frozenset()
+) -> str:
+    """Return in one sentence why a stage differs.
+
+    `comparisons` are closer looks at its files, where there are any. `harmless` are the components that differ in the
+    keys of identical stages too: another interpreter, say, that moved no byte there is a weak reason here.
+    """
     if stage.follows:
         return "what it reads differs already"
-    if stage.causes:
-        return " and ".join(stage.causes)
-    if stage.key:
-        return f"its key differs in {stage.key[0].path}"
+    paths = [field.path for field in stage.key if field.path not in harmless]
+    if causes := _causes(paths):
+        return " and ".join(causes)
+    if paths:
+        return f"its key differs in {paths[0]}"
     if times := [one for comparison in comparisons for one in times_in(comparison)]:
         return f"a time stands in it: {times[0]}"
-    return (
-        "nothing that counts in its key differs: the file was changed after it was made, or the same job gives other"
-        " bytes on this machine"
-    )
+    told = "nothing that counts in its key differs"
+    if stage.key:
+        told = (
+            f"only {' and '.join(stage.causes) or stage.key[0].path} stands in its key, which moved no byte elsewhere"
+        )
+    return f"{told}: the file was changed after it was made, or the same job gives other bytes on this machine"
+
+
+def _causes(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return what it means that components differ, each once, in the order of `CAUSES`."""
+    told = {cause_of(path) for path in paths} - {None}
+    order = [cause for _, cause in CAUSES]
+    return tuple(sorted((str(one) for one in told), key=order.index))
 
 
 def times_in(comparison: Mapping[str, Any]) -> list[str]:
@@ -170,11 +205,4 @@ def times_in(comparison: Mapping[str, Any]) -> list[str]:
 
 def _is_time(text: str) -> bool:
     """Tell whether a value is a date (ISO 8601), or seconds or milliseconds since 1970 of this century."""
-    import re  # noqa: PLC0415 - only for something that differs
-
-    if re.match(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)", text):
-        return True
-    return bool(re.fullmatch(r"[1-4]\d{9}(\d{3})?(\.\d+)?", text)) and float(text[:10]) > _YEAR_2000_S
-
-
-_YEAR_2000_S: Final = 946_684_800
+    return re.match(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}|$)", text) is not None or _SECONDS.fullmatch(text) is not None

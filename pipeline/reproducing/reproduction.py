@@ -53,7 +53,7 @@ class Reproduction:
     def why(self, stage: StageJudgement) -> str:
         """Return why a stage differs, with what the closer look at its files has shown."""
         looks = [one.to_json() for part in self.closer if part.part == stage.stage for one in part.files]
-        return explain(stage, looks)
+        return explain(stage, looks, self.judgement.harmless)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values. Nothing in them names this machine, its folders or its user."""
