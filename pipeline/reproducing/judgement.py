@@ -157,7 +157,7 @@ def _comparable(components: Mapping[str, Any]) -> dict[str, Any]:
 
 def cause_of(path: str) -> str | None:
     """Return what it means that a component of a key differs; None for one that nobody foresaw."""
-    return next((cause for prefix, cause in CAUSES if path.startswith(prefix)), None)
+    return next((cause for prefix, cause in CAUSES if f"{path}.".startswith(prefix)), None)
 
 
 def explain(

@@ -16,10 +16,9 @@ from typing import Any, Final
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ZONE, USER = "Pacific/Kiritimati", "somebody-else"
-"""Where and by whom the seedling is built here, as its environment says."""
+from tests.support.elsewhere import elsewhere
 
+REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL_RECIPE = """\
 name = "small"
 description = "a seedling that is small enough to be built many times"
@@ -112,17 +111,15 @@ class SecondBuild:
     def __init__(self, folder: Path) -> None:
         self.place = Workplace(folder / "other folder" / "bûild")
         self._output = folder / "output"
-        prefix = ("taskset", "-c", "0", "nice") if shutil.which("taskset") else ("nice",)
-        other = {"LC_ALL": "C", "LANG": "C", "TZ": ZONE, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
-        other |= {"USER": USER, "LOGNAME": USER}
+        there = elsewhere()
         with self._output.open("wb") as stream:
             self._process = subprocess.Popen(
-                [*prefix, *self.place.command("run")],
+                [*there.prefix, *self.place.command("run")],
                 cwd=REPOSITORY,
-                env={**os.environ, **other},
+                env={**os.environ, **there.variables},
                 stdout=stream,
                 stderr=stream,
-                umask=0o077,
+                umask=there.umask,
                 start_new_session=True,
             )
 
