@@ -14,7 +14,8 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 31 judge's endpoint,
 40 environment, 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine,
-60 gate failed, 61 artifacts differ, 62 release refused, 70-73 store, 130 interrupted. Everything else is a bug.
+60 gate failed, 61 artifacts differ, 62 release refused or not verified, 70-73 store, 130 interrupted.
+Everything else is a bug.
 """
 
 _EXAMPLES = {
@@ -22,7 +23,7 @@ _EXAMPLES = {
     "status": "--recipe my.toml",
     "why": "train --recipe my.toml",
     "gates": "--recipe my.toml --only failed,warned --verbose",
-    "verify": "--recipe my.toml",
+    "verify": "my-model --key maintainer.pub",
     "stages": "--recipe my.toml",
     "gc": "--dry-run",
     "setup": "--recipe my.toml",
@@ -36,6 +37,7 @@ _EXAMPLES = {
     "crosscheck": "mine.intoto.json theirs.intoto.json --trust theirs.pub",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
+    "offload": '--card "RTX 5060 Ti" build/seedling/model-Q4_K_M.gguf',
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
@@ -75,7 +77,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _executor(why)
     why.add_argument("stage", metavar="STAGE", help="a stage's name, e.g. train or quantize-Q4_K_M")
     _gates(commands)
-    _command(commands, "verify", "hash every artifact of the recipe's last run again and compare with the manifests")
+    _verify(commands)
     _command(commands, "stages", "list the stages with their inputs and environments")
     collect = _command(commands, "gc", "remove artifacts that no kept run needs", recipe=False)
     collect.add_argument("runs", nargs="*", metavar="RUN", help="runs to keep besides the last one of every recipe")
@@ -93,6 +95,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _compare(commands)
     _rate(commands)
     _release(commands)
+    _offload(commands)
     return parser, commands
 
 
@@ -213,6 +216,36 @@ def _release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add_options(release)
 
 
+def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _command(
+        commands,
+        "verify",
+        "check a release that you were given, or hash the artifacts of the last run",
+        about=_VERIFIED,
+    )
+    verify.add_argument(
+        "release", nargs="?", metavar="RELEASE", help="a release folder, a GGUF file, or a URL of one (https, file, hf)"
+    )
+    trust = verify.add_argument_group("whom you trust", "without any of these: a key of your own, if it signed")
+    trust.add_argument("--policy", type=Path, metavar="FILE", help="who may sign, and which waivers you accept (TOML)")
+    trust.add_argument(
+        "--key", type=Path, action="append", metavar="FILE", help="the signer's public key (PEM); may be given again"
+    )
+    trust.add_argument(
+        "--any-signer", action="store_true", help="believe whoever signed: shows integrity, and no origin"
+    )
+
+
+_VERIFIED = """
+With RELEASE: every digest, the signature and who made it, provenance, manifest,
+bill of materials, gates and GGUF headers against each other, offline, a line
+for each check (docs/verifying.md). Exit code 0: verified, 62: not, 2: usage.
+
+Without RELEASE: every artifact of the recipe's last run is hashed again and
+compared with its manifest.
+"""
+
+
 _ABOUT = """
 The folder holds the GGUF files, checksums, a model card, a Modelfile, a bill of
 materials, the report, the recipe, provenance (in-toto, SLSA v1) and a signature
@@ -222,6 +255,30 @@ at once: a gate that failed or was waived, uncommitted changes of the project,
 no licence of model, base or data, an image by tag, a package without a digest,
 a damaged file. An old release stays until the new one is whole.
 """
+
+
+def _offload(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "say how much of a GGUF file fits a graphics card, with which settings, and how fast it can be at most"
+    offload = _command(commands, "offload", summary, recipe=False)
+    offload.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="a GGUF file, or all parts of one in order"
+    )
+    card = offload.add_argument_group("the card")
+    card.add_argument("--card", metavar="NAME", help='its name, such as "RTX 5060 Ti"')
+    card.add_argument("--memory-gib", type=_amount, metavar="N", help="its memory, where the name is not known")
+    card.add_argument("--free-gib", type=_amount, metavar="N", help="what is free of it (default: all but a desktop's)")
+    card.add_argument("--bandwidth-gb", type=_amount, metavar="N", help="its memory's 10^9 bytes a second")
+    card.add_argument(
+        "--host-bandwidth-gb", type=_amount, metavar="N", help="the same of main memory, for other layers"
+    )
+    use = offload.add_argument_group("the use")
+    use.add_argument("--context", type=_positive, metavar="N", help="tokens of context (default: up to 4096)")
+    use.add_argument(
+        "--kv-type", choices=("F16", "Q8_0", "Q4_0"), default="F16", help="type of the cache (default: F16)"
+    )
+    seen = offload.add_argument_group("what was seen", "says whether layers are missing on the card, or speed")
+    seen.add_argument("--measured", type=_amount, metavar="N", help="tokens generated a second")
+    seen.add_argument("--server-log", type=Path, metavar="FILE", help="what llama-server or llama-cli printed")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -330,6 +387,17 @@ def _port(text: str) -> int:
         message = f"{text!r} is no port (1 to 65535, 0 for a free one)"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        message = f"{text!r} is no number over 0"
+        raise argparse.ArgumentTypeError(message)
+    return found
 
 
 def _positive(text: str) -> int:

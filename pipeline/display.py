@@ -104,8 +104,10 @@ class TerminalDisplay:
         name = str(event["event"])
         stage = str(event.get("stage", ""))
         match name:
-            case "stage.started" | "stage.waiting" | "release.started":
+            case "stage.started" | "stage.waiting" | "release.started" | "verify.started":
                 self._start(stage, event)
+            case "verify.read":
+                self._finish(stage)
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)
             case "cache.hit":

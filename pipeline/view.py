@@ -29,7 +29,7 @@ def chain(recipe: Recipe, manifests: Mapping[str, Manifest], tools: Mapping[str,
     """Return the whole chain of manifests, from raw data to release.
 
     Evidence may quote rows, which belong to people: it is left out unless the recipe shows its rows. It is left out of
-    the verdicts that report and release were made from as well, so that their keys cannot be computed from the chain then.
+    the verdicts that report and release were made from as well: their keys cannot be computed from the chain then.
     """
     stages = {name: manifest.to_json() for name, manifest in manifests.items()}
     if not recipe.report.show_data_rows:

@@ -430,6 +430,13 @@ NAMES: dict[str, GateName] = {
     "tokenizer.bos": GateName(
         "BOS tokens at the start of a prompt", "BOS tokens", "over 1", "1 that training never saw", "gates.md, parity"
     ),
+    "tokenizer.modelfile": GateName(
+        "llama.cpp's ids of conversations that Ollama's template renders, against the tokenizer's own template",
+        "conversations that differ",
+        "over 0",
+        "",
+        "gates.md, parity: metadata",
+    ),
     "metadata.special-tokens": GateName(
         "EOS, BOS, PAD and stop tokens of the file", "ids that differ", "over 0", "", "gates.md; axolotl #2073"
     ),

@@ -10,10 +10,11 @@ from llama_cpp_vendor.pin import read_pin
 from pipeline.artifact import Manifest
 from pipeline.digest import digest_file
 from pipeline.environments import LOCKS
-from pipeline.images.lock import LLAMA_CPP
+from pipeline.images.lock import LLAMA_CPP, image_name
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import HubBase, HubScorer, HubWeights
 from pipeline.releasing.facts import ReleaseFacts
+from pipeline.settings import RunSettings
 
 Descriptor = dict[str, Any]
 """An in-toto ResourceDescriptor as JSON."""
@@ -44,6 +45,15 @@ def images_used(
     """Return the entries of the lock whose images stages ran in: a local build has none."""
     ids = {manifest.components.get("environment", {}).get("image") for manifest in manifests.values()}
     return {name: entry for name, entry in entries.items() if entry.get("id") in ids - {None}}
+
+
+def images_wanted(settings: RunSettings, entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the entries of the lock that stages would run in now, by the run settings."""
+    if settings.executor != "docker":
+        return {}
+    variants = {str(name): value for name, value in settings.docker.variants.items()}
+    names = [image_name(name, variants.get(name, "cpu")) for name in LOCKS]
+    return {name: entries[name] for name in names if name in entries}
 
 
 def _llama_cpp() -> Iterator[Descriptor]:

@@ -4,55 +4,37 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.artifact import Manifest
 from pipeline.context import Context, quiet
 from pipeline.digest import FileEntry, canonical_json
 from pipeline.environments import REPOSITORY
-from pipeline.errors import ReleaseError
 from pipeline.executors.table import backend_of, settings_of
-from pipeline.fetching.copying import ByteProgress
 from pipeline.files import explained
-from pipeline.images.lock import image_name, read_lock
+from pipeline.images.lock import read_lock
 from pipeline.log import Sink
-from pipeline.releasing import layout
+from pipeline.releasing import layout, refusals
 from pipeline.releasing.checkout import Checkout, checkout_of
-from pipeline.releasing.dependencies import images_used
+from pipeline.releasing.dependencies import images_used, images_wanted
 from pipeline.releasing.facts import ReleasedFile, ReleaseFacts
 from pipeline.releasing.gate_results import gate_results
 from pipeline.releasing.last_build import LastBuild, last_build
-from pipeline.releasing.models import bring, digest_of
+from pipeline.releasing.models import bring_models
 from pipeline.releasing.papers import papers
 from pipeline.releasing.provenance import PAYLOAD_TYPE, provenance
-from pipeline.releasing.refusals import (
-    Refusal,
-    build_refusals,
-    checkout_refusals,
-    dependency_refusals,
-    gate_refusals,
-    image_refusals,
-    licence_refusals,
-    path_refusals,
-    refuse,
-)
-from pipeline.releasing.splitting import split_gguf
+from pipeline.releasing.refusals import STAGE, Refusal, tell_and_refuse
 from pipeline.releasing.staging import replaced
+from pipeline.releasing.work import Work
 from pipeline.report.artifacts import Artifacts
 from pipeline.runs import new_run_id
 from pipeline.signing.signer import Signer, signer_of
-from pipeline.stages.release import is_released
 from pipeline.stages.report import settings_of as report_settings
-from pipeline.store import Store
 from pipeline.view import chain
 
-STAGE = "release"
-"""What a display calls the work of the command."""
-_GIGABYTE = 10**9
+Images = Mapping[str, Mapping[str, Any]]
+"""Entries of the lock of the images, by name."""
 
 
 def write_release(
@@ -69,13 +51,13 @@ def write_release(
     with store.opened():
         build, checkout = last_build(context, backend_of(options, emit).environments), checkout_of(repository)
         images = read_lock(repository / "lockfiles" / "images.lock")
-        refusals = [*_refusals(context, options, build, checkout, repository, images), *_target_refusals(target)]
-        _refuse(refusals, context, emit)
+        found = [*_refusals(context, options, build, checkout, images, repository), *refusals.target_refusals(target)]
+        tell_and_refuse(found, context.recipe.name, emit)
         signer = signer_of(options)
         emit("release.signing", stage=STAGE, **signer.describe())
         with replaced(target) as staging:
-            work = _Work(context, store, build.manifests, checkout.commit, staging, emit)
-            _fill(work, signer, repository, images_used(build.manifests, images))
+            work = Work(context, store, build.manifests, staging, emit)
+            _fill(work, signer, checkout.commit, images_used(build.manifests, images), repository)
     return target
 
 
@@ -84,27 +66,22 @@ def _refusals(
     options: argparse.Namespace,
     build: LastBuild,
     checkout: Checkout,
+    images: Images,
     repository: Path,
-    images: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Refusal]:
     """Give everything that can be known before a large file is read."""
     recipe, file = context.recipe, str(context.path)
-    settings = settings_of(options)
-    wanted = [
-        image_name(name, settings.docker.variants.get(name, "cpu"))  # type: ignore[call-overload]
-        for name in ("training", "inference")
-        if settings.executor == "docker"
-    ]
-    yield from checkout_refusals(checkout, repository)
-    yield from licence_refusals(recipe, file)
-    yield from path_refusals(recipe, file)
-    yield from gate_refusals(build, allow_waived=options.allow_waived)
-    yield from dependency_refusals(build.manifests, recipe, file)
-    used = {name: entry for name, entry in images.items() if name in wanted} | images_used(build.manifests, images)
-    yield from image_refusals(used, repository / "lockfiles" / "images.lock")
-    yield from build_refusals(build, recipe.name, options.recipe)
+    used = images_wanted(settings_of(options), images) | images_used(build.manifests, images)
+    yield from refusals.checkout_refusals(checkout, repository)
+    yield from refusals.licence_refusals(recipe, file)
+    yield from refusals.path_refusals(recipe, file)
+    yield from refusals.gate_refusals(build, allow_waived=options.allow_waived)
+    yield from refusals.dependency_refusals(build.manifests, recipe, file)
+    yield from refusals.image_refusals(used, repository / "lockfiles" / "images.lock")
+    yield from refusals.build_refusals(build, recipe.name, options.recipe)
 
 
+<<<<<<< HEAD
 def _target_refusals(target: Path) -> Iterator[Refusal]:
     """Refuse to replace what is no release."""
     if target.exists() and not target.is_dir():
@@ -165,23 +142,17 @@ class _Work:
 
 
 def _fill(work: _Work, signer: Signer, repository: Path, images: Mapping[str, Mapping[str, Any]]) -> None:
+=======
+def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: Path) -> None:
+>>>>>>> a3bd6ec5524822eac6f6ff2b80651529d4d84e49
     """Write every file, and seal the folder."""
-    files = _bring_models(work)
-    small = _stored_papers(work)
-    tools = work.manifests["release"].tools
-    whole = chain(work.context.recipe, work.manifests, tools)
-    facts = ReleaseFacts(
-        recipe=work.context.recipe,
-        recipe_text=work.context.path.read_bytes(),
-        manifests=work.manifests,
-        chain=whole,
-        artifacts=_artifacts(work),
-        files=files,
-        tools=tools,
-        commit=work.commit,
-    )
-    written = {**small, layout.MANIFEST: canonical_json(whole), layout.RECIPE: facts.recipe_text, **papers(facts)}
-    for name, data in written.items():
+    facts = _facts(work, bring_models(work), commit)
+    for name, data in {
+        **_published(work),
+        layout.MANIFEST: canonical_json(facts.chain),
+        layout.RECIPE: facts.recipe_text,
+        **papers(facts),
+    }.items():
         work.write(name, data)
     statements = (provenance(facts, work.sums, repository, images), gate_results(facts))
     envelopes = [signer.envelope(canonical_json(one), PAYLOAD_TYPE) for one in statements]
@@ -193,56 +164,33 @@ def _fill(work: _Work, signer: Signer, repository: Path, images: Mapping[str, Ma
     signer.seal(work.staging)
 
 
-def _bring_models(work: _Work) -> tuple[ReleasedFile, ...]:
-    """Bring the GGUF files into the folder, each read whole and held against its manifest, large ones in parts.
+def _facts(work: Work, files: tuple[ReleasedFile, ...], commit: str) -> ReleaseFacts:
+    """Return what the papers are written from."""
+    recipe, manifests = work.context.recipe, work.manifests
+    tools = manifests["release"].tools
+    artifacts = Artifacts(
+        folders={name: work.store.folder(manifest) for name, manifest in manifests.items()},
+        digests={name: {entry.path: entry.sha256 for entry in item.files} for name, item in manifests.items()},
+        verdicts={name: manifest.gates for name, manifest in manifests.items()},
+        settings=report_settings(recipe),
+    )
+    return ReleaseFacts(
+        recipe=recipe,
+        recipe_text=work.context.path.read_bytes(),
+        manifests=manifests,
+        chain=chain(recipe, manifests, tools),
+        artifacts=artifacts,
+        files=files,
+        tools=tools,
+        commit=commit,
+    )
 
-    Raises ReleaseError that names every damaged file.
+
+def _published(work: Work) -> dict[str, bytes]:
+    """Return chain and report as their stages published them: without the speeds of this machine.
+
+    Raises ReleaseError for a damaged one.
     """
-    limit = round(work.context.recipe.release.split_gb * _GIGABYTE)
-    listed = [(name, entry) for name in _model_stages(work) for entry in work.manifests[name].files]
-    models = [(name, entry) for name, entry in listed if is_released(entry.path)]
-    total = sum(entry.size for _, entry in models)
-    copying, hashing = work.progress("copying", total), work.progress("hashing", total)
-    damaged: list[tuple[str, FileEntry]] = []
-    brought: list[Path] = []
-    with explained(work.staging):
-        for stage, entry in models:
-            source = work.store.folder(work.manifests[stage]) / entry.path
-            paths = [work.staging / entry.path]
-            if entry.size <= limit:
-                bring(source, paths[0], copying)
-            if digest_of(source if entry.size > limit else paths[0], hashing) != entry.sha256:
-                damaged.append((stage, entry))
-            elif entry.size > limit:
-                paths = _in_parts(work, source, limit)
-            brought += paths
-    _refuse_damaged(work, damaged)
-    return tuple(_released(work, path, {entry.path: entry for _, entry in models}) for path in brought)
-
-
-def _model_stages(work: _Work) -> list[str]:
-    plan = work.context.plan
-    return [name for name in work.manifests if plan[name].family in {"convert", "quantize"}]
-
-
-def _in_parts(work: _Work, source: Path, limit: int) -> list[Path]:
-    def told(done: int, total: int) -> None:
-        work.emit("release.splitting", stage=STAGE, file=source.name, done=done, total=total)
-
-    return split_gguf(source, work.staging, source.stem, limit, told)
-
-
-def _released(work: _Work, path: Path, known: Mapping[str, FileEntry]) -> ReleasedFile:
-    """Describe a model's file; a part has a digest of its own."""
-    size = path.stat().st_size
-    whole = known.get(path.name)
-    sha256 = whole.sha256 if whole is not None else digest_of(path, work.progress("hashing", size))
-    work.sums[path.name] = sha256
-    return ReleasedFile(path.name, size, sha256, layout.model_kind(path.name))
-
-
-def _stored_papers(work: _Work) -> dict[str, bytes]:
-    """Return chain and report as their stages published them: without the speeds of this machine."""
     found: dict[str, bytes] = {}
     damaged: list[tuple[str, FileEntry]] = []
     for stage, names in (("release", (layout.CHAIN,)), ("report", layout.REPORTS)):
@@ -250,32 +198,9 @@ def _stored_papers(work: _Work) -> dict[str, bytes]:
         for entry in manifest.files:
             if entry.path in names:
                 with explained(work.store.root):
-                    found[entry.path] = (work.store.folder(manifest) / entry.path).read_bytes()
-                if hashlib.sha256(found[entry.path]).hexdigest() != entry.sha256:
+                    data = (work.store.folder(manifest) / entry.path).read_bytes()
+                found[entry.path] = data
+                if hashlib.sha256(data).hexdigest() != entry.sha256:
                     damaged.append((stage, entry))
-    _refuse_damaged(work, damaged)
+    work.refuse_damaged(damaged)
     return found
-
-
-def _refuse_damaged(work: _Work, damaged: list[tuple[str, FileEntry]]) -> None:
-    """Refuse files that are not what their manifests say; the next run looks at them, whatever their times say."""
-    for stage, _ in damaged:
-        work.store.distrust(work.manifests[stage])
-        shutil.rmtree(work.context.build / "unchanged", ignore_errors=True)
-    advice = "run the recipe again: what is damaged is set aside and built anew"
-    refusals = [
-        Refusal(f"{stage}/{entry.path} is damaged: it is not what its manifest says", f"stage {stage}", advice)
-        for stage, entry in damaged
-    ]
-    _refuse(refusals, work.context, work.emit)
-
-
-def _artifacts(work: _Work) -> Artifacts:
-    """Return what the papers may read of the stages."""
-    manifests = work.manifests
-    return Artifacts(
-        folders={name: work.store.folder(manifest) for name, manifest in manifests.items()},
-        digests={name: {entry.path: entry.sha256 for entry in item.files} for name, item in manifests.items()},
-        verdicts={name: manifest.gates for name, manifest in manifests.items()},
-        settings=report_settings(work.context.recipe),
-    )

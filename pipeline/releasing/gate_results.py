@@ -13,14 +13,14 @@ from pipeline.releasing.facts import ReleaseFacts
 from pipeline.releasing.provenance import statement
 
 PREDICATE = "urn:fine-tune-pipeline:gate-results:v1"
-_FIELDS = ("gate", "subject", "value", "unit", "limit", "outcome", "source", "cause", "waiver")
+FIELDS = ("gate", "subject", "value", "unit", "limit", "outcome", "source", "cause", "waiver")
 """What is told of a verdict. Evidence is not: it may quote rows."""
 
 
 def gate_results(release: ReleaseFacts) -> dict[str, Any]:
     """Return the statement: every verdict in the order of the work, how many of each, every waiver of the recipe."""
     results = [
-        {"stage": stage, **{name: verdict[name] for name in _FIELDS}}
+        {"stage": stage, **{name: verdict[name] for name in FIELDS}}
         for stage, manifest in release.manifests.items()
         for verdict in manifest.gates
     ]

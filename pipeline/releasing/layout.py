@@ -22,12 +22,20 @@ UNLISTED = frozenset({CHECKSUMS, SIGNATURE})
 SIGNED = frozenset({PROVENANCE, CHECKSUMS, PUBLIC_KEY, SIGNATURE})
 """Files that hold signatures, or digests of files that do: they differ between two releases of one build."""
 
+_FIXED = frozenset(
+    {CHAIN, MANIFEST, *REPORTS, MODEL_CARD, LICENCE_TEXT, MODELFILE, RECIPE, BILL_OF_MATERIALS, PROVENANCE, *SIGNED}
+)
 _MODEL = re.compile(r"model-(?P<kind>[A-Za-z0-9_]+?)(?:-(?P<part>\d{5})-of-(?P<parts>\d{5}))?\.gguf")
 
 
 def is_model(name: str) -> bool:
     """Tell whether a file of a release folder is a model, or a part of one."""
     return _MODEL.fullmatch(name) is not None
+
+
+def is_released(name: str) -> bool:
+    """Tell whether a release folder may hold a file of that name."""
+    return name in _FIXED or is_model(name)
 
 
 def model_kind(name: str) -> str:

@@ -10,9 +10,10 @@ from pipeline.releasing.modelfile import modelfile
 
 
 def papers(release: ReleaseFacts) -> dict[str, bytes]:
-    """Return name → bytes. They depend on the release alone."""
-    return {
-        layout.MODEL_CARD: model_card(release).encode(),
-        layout.MODELFILE: modelfile(release).encode(),
-        layout.BILL_OF_MATERIALS: bill_of_materials(release).encode(),
+    """Return name → bytes. They depend on the release alone. The model card says why where there is no Modelfile."""
+    found = {
+        layout.MODEL_CARD: model_card(release),
+        layout.MODELFILE: modelfile(release),
+        layout.BILL_OF_MATERIALS: bill_of_materials(release),
     }
+    return {name: text.encode() for name, text in found.items() if text is not None}

@@ -1,6 +1,7 @@
 """The provenance: an in-toto statement with the SLSA provenance predicate, version 1.
 
-docs/provenance.md says what each field holds. There is no time, path or host in it: two releases of one build say the same.
+docs/provenance.md says what each field holds. There is no time, path or host in it: two releases of one build say the
+same.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,9 +14,12 @@ from pipeline.errors import ReleaseError
 from pipeline.forecast import Forecast
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import FolderBase, HubBase
+from pipeline.releasing import layout
 from pipeline.releasing.checkout import Checkout
 from pipeline.releasing.last_build import LastBuild
 
+STAGE = "release"
+"""What a display calls the work of the command."""
 _SHOWN = 5
 """Names that a message lists before it counts the others."""
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\b")
@@ -57,7 +61,7 @@ def checkout_refusals(checkout: Checkout, repository: Path) -> Iterator[Refusal]
 
 def build_refusals(build: LastBuild, recipe: str, argument: str) -> Iterator[Refusal]:
     """Refuse a build that is not there, not complete, damaged, or not what the recipe and the code would give now."""
-    run = f"python -m pipeline run --recipe {argument}"
+    run = f"python -m pipeline run --recipe {shlex.quote(argument)}"
     wanting = [item for item in build.found if item.state not in {"up to date", "gate failed"}]
     if not wanting:
         return
@@ -95,8 +99,8 @@ def gate_refusals(build: LastBuild, *, allow_waived: bool) -> Iterator[Refusal]:
                 yield Refusal(
                     f"{verdict.gate} is waived: {verdict.waiver}",
                     where,
-                    "mend what the gate found; or release all the same with --allow-waived: the exception and its reason"
-                    " then stand in the papers",
+                    "mend what the gate found; or release all the same with --allow-waived: the papers then hold the"
+                    " exception and its reason",
                 )
 
 
@@ -112,12 +116,11 @@ def licence_refusals(recipe: Recipe, file: str) -> Iterator[Refusal]:
         )
     for part, what in (("base", recipe.base.licence), ("data", recipe.data.licence)):
         if not what.strip() or what.strip().lower() in _UNKNOWN:
-            named = "base model" if part == "base" else "training data"
+            named, comes = ("base model", "comes") if part == "base" else ("training data", "come")
             yield Refusal(
                 f"the licence of the {named} is not known",
                 f"{file}, [{part}] licence",
-                f"look it up where the {named} {'comes' if part == 'base' else 'come'} from, and write it there: what is"
-                " made of it is bound by it",
+                f"look it up where the {named} {comes} from, and write it there: what is made of them is bound by it",
             )
 
 
@@ -171,15 +174,31 @@ def path_refusals(recipe: Recipe, file: str) -> Iterator[Refusal]:
                 )
 
 
-def refuse(refusals: Iterable[Refusal], recipe: str) -> None:
-    """Raise a ReleaseError that tells all of them, if there are any."""
+def target_refusals(target: Path) -> Iterator[Refusal]:
+    """Refuse to replace what is no release."""
+    if target.exists() and not target.is_dir():
+        yield Refusal("there is a file where the release folder would be", str(target), "name another with --to DIR")
+    elif target.is_dir():
+        foreign = sorted(path.name for path in target.iterdir() if not layout.is_released(path.name))
+        if foreign:
+            what = f"the folder would be replaced, and it holds what no release wrote: {foreign[0]}"
+            yield Refusal(what, str(target), "name another with --to DIR, or move these files away")
+
+
+def tell_and_refuse(refusals: Iterable[Refusal], recipe: str, emit: Callable[..., None]) -> None:
+    """Raise a ReleaseError that tells all of them, if there are any; `release.refused` tells a program."""
     found = list(dict.fromkeys(refusals))
-    if not found:
-        return
+    if found:
+        emit("release.refused", stage=STAGE, recipe=recipe, reasons=[one.to_json() for one in found])
+        refuse(found, recipe)
+
+
+def refuse(refusals: Sequence[Refusal], recipe: str) -> None:
+    """Raise a ReleaseError that tells all of them."""
     lines = []
-    for number, one in enumerate(found, start=1):
+    for number, one in enumerate(refusals, start=1):
         lines += [f"  {number}. {one.what}", f"     where: {one.where}", f"     do:    {one.advice}"]
-    count = "1 reason" if len(found) == 1 else f"{len(found)} reasons"
+    count = "1 reason" if len(refusals) == 1 else f"{len(refusals)} reasons"
     message = "\n".join([f"{recipe} is not released, for {count}:", *lines])
     advice = "mend what is listed, then run the command again; nothing was written"
     raise ReleaseError(message, where=f"recipe {recipe}", advice=advice)

@@ -1,6 +1,9 @@
 """A folder that is replaced at once: written beside the old one, made durable, exchanged with it.
 
+<<<<<<< HEAD
 .<name>.lock         held while one is written
+=======
+>>>>>>> a3bd6ec5524822eac6f6ff2b80651529d4d84e49
 .<name>.new-<pid>    the folder that is being written
 .<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
 """
@@ -9,13 +12,14 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.files import explained, locked, sync_folder, sync_tree
+from pipeline.files import explained, sync_folder, sync_tree
 
 _AT_FDCWD = -100  # fcntl.h
 _RENAME_EXCHANGE = 2  # linux/fs.h
@@ -34,7 +38,7 @@ def replaced(target: Path) -> Iterator[Path]:
     target = target.absolute()
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with locked(_beside(target, "lock"), waiting=lambda: True):
+        with _alone(target.parent):
             recover(target)
             staging = _beside(target, f"new-{os.getpid()}")
             staging.mkdir()
@@ -46,10 +50,23 @@ def replaced(target: Path) -> Iterator[Path]:
                 shutil.rmtree(staging, ignore_errors=True)
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder for the block; wait while another process does. The lock is no file of its own."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(OSError):  # NFS has no locks of folders: there two at once are the user's to avoid
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def recover(target: Path) -> None:
-    """Remove what killed processes left half made, and put back a folder that one was about to replace. Hold the lock."""
-    for folder in target.parent.glob(f".{target.name}.new-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove what killed processes left half made, put back a folder that one was about to replace. Hold the lock."""
+    for folder in target.parent.iterdir():
+        if folder.name.startswith(f".{target.name}.new-"):
+            shutil.rmtree(folder, ignore_errors=True)
     old = _beside(target, "old")
     if old.exists() and not target.exists():
         old.rename(target)

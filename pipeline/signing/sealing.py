@@ -20,11 +20,11 @@ def seal(folder: Path, configured: signing.Config) -> None:
 
     Raises ReleaseError for a folder that holds anything but files, and OSError.
     """
-    try:
-        entries = digest_folder(folder)
-    except ValueError as error:
-        message, advice = f"the folder cannot be signed: {error}", "a release holds regular files only"
-        raise ReleaseError(message, where=str(folder), advice=advice) from error
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink() or not path.is_file():
+            message = f"the folder cannot be signed: {path.name} is not a regular file"
+            raise ReleaseError(message, where=str(folder), advice="a release is flat, and holds regular files only")
+    entries = digest_folder(folder)
     digests = {entry.path: entry.sha256 for entry in entries if entry.path != SIGNATURE}
     temporary = (
         folder.parent / f".{SIGNATURE}.{os.getpid()}.{secrets.token_hex(4)}"

@@ -36,7 +36,7 @@ class Conditions:
 
 def elsewhere() -> Conditions:
     """Return one processor, another locale, time zone, hash seed, thread count, umask, and user by name."""
-    prefix = ("taskset", "-c", "0", "nice") if shutil.which("taskset") else ("nice",)
+    prefix = ("taskset", "-c", "0") if shutil.which("taskset") else ()
     other = {"LC_ALL": "C", "LANG": "C", "TZ": ZONE, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     return Conditions(prefix, {**other, "USER": USER, "LOGNAME": USER}, 0o077)
 

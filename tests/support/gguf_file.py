@@ -21,12 +21,22 @@ _F32 = 0
 
 def write_small(path: Path, keys: dict[str, str | int | list[str]], values: list[float]) -> Path:
     """Write a GGUF file with string, unsigned and string-array keys and one F32 tensor `weight`."""
-    body = b"GGUF" + struct.pack("<IQQ", 3, 1, len(keys))
+    return write_tensors(path, keys, {"weight": values})
+
+
+def write_tensors(path: Path, keys: dict[str, str | int | list[str]], tensors: dict[str, list[float]]) -> Path:
+    """Write a GGUF file with such keys and several F32 tensors, each of one dimension."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     for name, value in keys.items():
         body += _text(name) + _value(value)
-    body += _text("weight") + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, 0)
+    data = b""
+    for name, values in tensors.items():
+        body += _text(name) + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, len(data))
+        data += struct.pack(f"<{len(values)}f", *values)
+        if len(tensors) > 1:  # a file's last tensor is padded too, unless it is the only one of `write_small`
+            data += b"\0" * (-len(data) % 32)
     body += b"\0" * (-len(body) % 32)
-    path.write_bytes(body + struct.pack(f"<{len(values)}f", *values))
+    path.write_bytes(body + data)
     return path
 
 
@@ -94,9 +104,35 @@ class Conversion:
     events: list[dict[str, Any]]
 
 
+def convert_parameters(pre_tokenizer: str | None = PRE_TOKENIZER) -> dict[str, Any]:
+    """Return what stage `convert` is told about a model from the hub."""
+    return {
+        "name": "tiny",
+        "base": {"pre_tokenizer": pre_tokenizer, "name": "Tiny-1B", "organization": "example", "version": "f" * 40},
+        "data": {},
+        "release": {"title": "Tiny Titles", "version": "1.2.0", "author": None, "licence": "CC0-1.0"},
+        "recipe_sha256": "a" * 64,
+    }
+
+
+def write_origins(folder: Path) -> dict[str, Path]:
+    """Write the two small inputs that name a model's origin: an adapter of one tensor, and the rows' `source.json`."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    adapter, data = folder / "adapter-artifact", folder / "data-artifact"
+    for made in (adapter / "adapter", data):
+        made.mkdir(parents=True, exist_ok=True)
+    metadata = {"format": "pt", "base_weights_sha256": "b" * 64}
+    save_file({"a": np.zeros(2, "float32")}, adapter / "adapter" / "adapter_model.safetensors", metadata)
+    files = [{"name": "rows.jsonl", "sha256": "1" * 64}, {"name": "more.csv", "sha256": "2" * 64}]
+    (data / "source.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    return {"adapter": adapter, "data": data}
+
+
 def convert(folder: Path, merged: Path, vendor: Path, pre_tokenizer: str | None = PRE_TOKENIZER) -> Conversion:
     """Convert a merged model to F16."""
-    parameters = {"name": "tiny", "base": {"pre_tokenizer": pre_tokenizer, "licence": "CC0-1.0"}}
-    code, events, output = run_job(folder, "convert", parameters, {"model": merged, "vendor": vendor})
+    inputs = {"model": merged, "vendor": vendor, **write_origins(folder)}
+    code, events, output = run_job(folder, "convert", convert_parameters(pre_tokenizer), inputs)
     assert code == 0, events[-1]
     return Conversion(output, events)

@@ -1,12 +1,10 @@
-"""A complete build that can be released, made by hand in a second: every stage under its real key, a clone, a signer."""
+"""A complete build that can be released, made by hand: every stage under its real key, a clone, a signer."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.arguments import parse
 from pipeline import context as context_module
+from pipeline.arguments import parse
 from pipeline.artifact import Manifest
 from pipeline.context import Context
 from pipeline.environments import REPOSITORY
@@ -31,6 +29,7 @@ from pipeline.releasing.folder import write_release
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
+from tests.support.clones import Clone
 from tests.support.healthy_build import write_build
 from tests.support.workplace import ReadyEnvironments
 
@@ -96,7 +95,10 @@ class FakeSigner:
 
 
 class ReleasePlace:
-    """A recipe, its build, a clean clone of a project with this one's locks, and the command over them."""
+    """A recipe, its build, a clean clone of a project with this one's locks, and the command over them.
+
+    All of it is in `folder`, and made unless it is there.
+    """
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.environments = LockedEnvironments()
@@ -107,32 +109,19 @@ class ReleasePlace:
         self.signer = FakeSigner()
         monkeypatch.setattr(release_folder, "signer_of", lambda _: self.signer)
         self.recipe = folder / "ready.toml"
-        self.recipe.write_text(RECIPE, encoding="utf-8")
         self.build = folder / "build"
-        self.clone = folder / "clone"
         self._parts = folder / "parts"
+        self.clone = Clone(folder / "clone")
         self.events: list[Mapping[str, Any]] = []
-        shutil.copytree(REPOSITORY / "lockfiles", self.clone / "lockfiles")
-        self.git("init", "--quiet")
-        self.commit()
+        if self.recipe.exists():
+            return
+        self.recipe.write_text(RECIPE, encoding="utf-8")
+        shutil.copytree(REPOSITORY / "lockfiles", self.clone.folder / "lockfiles")
+        self.clone.commit()
 
     def _stages(self, recipe: Recipe) -> tuple[Stage, ...]:
         """Return the recipe's stages, each with the gates that a test gives it: the files here are made by hand."""
         return tuple(replace(stage, gates=self.gates.get(stage.name, ())) for stage in stages_of(recipe))
-
-    def git(self, *arguments: str) -> str:
-        """Run git in the clone."""
-        author = ("-c", "user.name=somebody", "-c", "user.email=somebody@example.org")
-        variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        done = subprocess.run(
-            ["git", *author, *arguments], cwd=self.clone, env=variables, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    def commit(self) -> None:
-        """Commit everything in the clone."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", "state")
 
     def change(self, old: str, new: str) -> None:
         """Change the recipe."""
@@ -161,9 +150,16 @@ class ReleasePlace:
             (self._parts / "fetch-data/rows.jsonl").write_text('{"theme": "焚き火"}\n', encoding="utf-8")
         return {path.name: path for path in self._parts.iterdir()}
 
+    def manifest(self, stage: str) -> Manifest:
+        """Return the manifest of a stage of the last build."""
+        state = json.loads((self.build / "ready" / "state.json").read_text())
+        found = self.store().manifest(state["stages"][stage])
+        assert found is not None
+        return found
+
     def run(self, *, leave_out: tuple[str, ...] = ()) -> dict[str, Manifest]:
         """Publish every stage as a run would, and name the last build; return the manifests."""
-        context, made = self.context(), self.made()
+        context = self.context()
         store = context.store("maker")
         pins = context.known_pins(list(context.plan.stages.values()), self.environments)
         manifests: dict[str, Manifest] = {}
@@ -176,31 +172,39 @@ class ReleasePlace:
                 if item is not stage
             }
             parts = components(stage, manifests, pins, verdicts)
-            output = store.workspace(stage.name) / "output"
-            if stage.reads_verdicts:
-                self._lay_out(stage, store, manifests, verdicts, output)
-            else:
-                shutil.copytree(made[stage.name], output)
-            manifest = replace(store.describe(key_of(parts), stage.name, parts, output), tools=pins.tools)
+            manifest = store.manifest(key_of(parts)) or self._publish(stage, store, manifests, verdicts, parts)
             inputs = store.folders(stage.read_by_gates, manifests)
-            judged = [verdict.to_json() for verdict in judge(stage, context.recipe, output, inputs)]
-            manifests[stage.name] = manifest.judged(judged)
-            store.publish(manifests[stage.name], output, {"run": "maker", "wall_s": 1.0})
+            judged = [verdict.to_json() for verdict in judge(stage, context.recipe, store.folder(manifest), inputs)]
+            manifests[stage.name] = replace(manifest, tools=pins.tools).judged(judged)
+            store.write_manifest(manifests[stage.name])
         state = {"stages": {name: item.key for name, item in manifests.items()}, "released": {}}
         context.folder.mkdir(parents=True, exist_ok=True)
         (context.folder / "state.json").write_text(json.dumps(state))
         return manifests
 
-    def _lay_out(
-        self, stage: Stage, store: Store, manifests: Mapping[str, Manifest], verdicts: Mapping[str, Any], output: Path
-    ) -> None:
-        """Let a stage of the host process do its real work."""
-        assert stage.host is not None
-        output.mkdir()
-        given = {**stage.parameters, "verdicts": verdicts, "digests": input_digests(stage, manifests)}
-        stage.host(HostJob(given, store.folders(stage.read_by_gates, manifests), output, output, lambda *_, **__: None))
+    def _publish(
+        self,
+        stage: Stage,
+        store: Store,
+        manifests: Mapping[str, Manifest],
+        verdicts: Mapping[str, Any],
+        parts: Mapping[str, Any],
+    ) -> Manifest:
+        """Publish one stage: files made by hand, or what a stage of the host process really lays out."""
+        output = store.workspace(stage.name) / "output"
+        if stage.reads_verdicts:
+            assert stage.host is not None
+            output.mkdir()
+            given = {**stage.parameters, "verdicts": verdicts, "digests": input_digests(stage, manifests)}
+            inputs = store.folders(stage.read_by_gates, manifests)
+            stage.host(HostJob(given, inputs, output, output, lambda *_, **__: None))
+        else:
+            shutil.copytree(self.made()[stage.name], output)
+        manifest = store.describe(key_of(parts), stage.name, parts, output)
+        store.publish(manifest, output, {"run": "maker", "wall_s": 1.0})
+        return manifest
 
     def release(self, *options: str) -> Path:
         """Write the release folder."""
         arguments = ["release", "--recipe", str(self.recipe), "--build", str(self.build), *options]
-        return write_release(self.context(), parse(arguments), [self.events.append], repository=self.clone)
+        return write_release(self.context(), parse(arguments), [self.events.append], repository=self.clone.folder)

@@ -39,6 +39,15 @@ OPTIONS = {
         *RECIPE,
         *("--form", "--against", "--forms", "--port", "--host", "--expose", "--summary", "--export"),
     },
+    "release": {
+        *RECIPE,
+        *EXECUTOR,
+        *("--to", "--allow-waived", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust"),
+    },
+    "offload": {
+        *("FILE", "--card", "--memory-gib", "--free-gib", "--bandwidth-gb", "--host-bandwidth-gb"),
+        *("--context", "--kv-type", "--measured", "--server-log"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 

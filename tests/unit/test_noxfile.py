@@ -95,6 +95,23 @@ def test_arguments_pass(repository: Path, arguments: list[str], printed: str) ->
     assert (made, told) == (f"made {lock}", printed)
 
 
+@pytest.mark.parametrize(
+    ("given", "to_run"),
+    [
+        (["--recipe", "own.toml", "--allow-waived"], "--recipe own.toml"),
+        (["--to", "folder", "--build=elsewhere", "--log", "json"], "--build=elsewhere --log json"),
+        ([], ""),
+    ],
+)
+def test_release_builds_first_with_the_arguments_that_both_commands_take(
+    repository: Path, given: list[str], to_run: str
+) -> None:
+    """What only the release knows would stop the run: `--to` means a stage there."""
+    told = nox(repository, "-s", "release", "--", *given).splitlines()[-3:]
+    release = f"host: -m pipeline release {' '.join(given)}".strip()
+    assert told == ["made host", f"host: -m pipeline run {to_run}".strip(), release]
+
+
 def test_the_tests_find_their_environments_made(repository: Path) -> None:
     """One that was made in the midst of them would move the times of files that others share."""
     assert nox(repository, "-s", "tests").splitlines()[:2] == ["made trackers", "made dev"]
