@@ -53,7 +53,6 @@ def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return release.main(options, sinks)
 
 
-<<<<<<< HEAD
 def _attest(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import attest  # noqa: PLC0415 - as for `release`
 
@@ -64,12 +63,12 @@ def _crosscheck(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import crosscheck  # noqa: PLC0415 - as for `release`
 
     return crosscheck.main(options, sinks)
-=======
+
+
 def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import offload  # noqa: PLC0415 - as for `compare`
 
     return offload.main(options, sinks)
->>>>>>> a3bd6ec5524822eac6f6ff2b80651529d4d84e49
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {

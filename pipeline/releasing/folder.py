@@ -81,70 +81,7 @@ def _refusals(
     yield from refusals.build_refusals(build, recipe.name, options.recipe)
 
 
-<<<<<<< HEAD
-def _target_refusals(target: Path) -> Iterator[Refusal]:
-    """Refuse to replace what is no release."""
-    if target.exists() and not target.is_dir():
-        yield Refusal("there is a file where the release folder would be", str(target), "name another with --to DIR")
-    elif target.is_dir():
-        foreign = sorted(path.name for path in target.iterdir() if path.name not in _NAMES and not _is_model(path))
-        if foreign:
-            what = f"the folder would be replaced, and it holds what no release wrote: {foreign[0]}"
-            yield Refusal(what, str(target), "name another with --to DIR, or move these files away")
-
-
-_NAMES = {
-    *(layout.CHAIN, layout.MANIFEST, *layout.REPORTS, layout.MODEL_CARD, layout.LICENCE_TEXT, layout.MODELFILE),
-    *(
-        layout.RECIPE,
-        layout.BILL_OF_MATERIALS,
-        layout.PROVENANCE,
-        layout.CHECKSUMS,
-        layout.PUBLIC_KEY,
-        layout.SIGNATURE,
-    ),
-}
-
-
-def _is_model(path: Path) -> bool:
-    return path.is_file() and layout.is_model(path.name)
-
-
-def _refuse(refusals: list[Refusal], context: Context, emit: Callable[..., None]) -> None:
-    if refusals:
-        emit("release.refused", stage=STAGE, recipe=context.recipe.name, reasons=[one.to_json() for one in refusals])
-    refuse(refusals, context.recipe.name)
-
-
-@dataclass
-class _Work:
-    """A release that is being written into `staging`; `sums` fills with the sha256 of every file."""
-
-    context: Context
-    store: Store
-    manifests: Mapping[str, Manifest]
-    commit: str
-    staging: Path
-    emit: Callable[..., None]
-    sums: dict[str, str] = field(default_factory=dict)
-
-    def write(self, name: str, data: bytes) -> None:
-        """Write one file."""
-        with explained(self.staging):
-            path = self.staging / name
-            path.write_bytes(data)
-            path.chmod(0o444)  # a reminder: what is edited is no longer what was signed
-        self.sums[name] = hashlib.sha256(data).hexdigest()
-
-    def progress(self, what: str, total: int) -> ByteProgress:
-        """Return a counter of bytes that tells as `release.<what>`."""
-        return ByteProgress(lambda _event, **data: self.emit(f"release.{what}", stage=STAGE, **data), total)
-
-
-def _fill(work: _Work, signer: Signer, repository: Path, images: Mapping[str, Mapping[str, Any]]) -> None:
-=======
 def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: Path) -> None:
->>>>>>> a3bd6ec5524822eac6f6ff2b80651529d4d84e49
     """Write every file, and seal the folder."""
     facts = _facts(work, bring_models(work), commit)
     for name, data in {

@@ -1,9 +1,5 @@
 """A folder that is replaced at once: written beside the old one, made durable, exchanged with it.
 
-<<<<<<< HEAD
-.<name>.lock         held while one is written
-=======
->>>>>>> a3bd6ec5524822eac6f6ff2b80651529d4d84e49
 .<name>.new-<pid>    the folder that is being written
 .<name>.old          the replaced one, on a file system that cannot exchange two names; put back after a crash
 """
