@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.digest import digest_file
 from pipeline.errors import ReleaseError, UsageError
+from pipeline.releasing.checkout import checkout_of
 from pipeline.reproducing.materials import PROJECT
 
 Emit = Callable[..., None]
@@ -24,12 +25,12 @@ def check_out(source: str, commit: str, folder: Path, emit: Emit) -> Path:
     used again when it holds that commit and no file of it was changed. Raises UsageError where the commit cannot be
     had, ReleaseError where the folder is not the commit.
     """
-    if not _is_checked_out(folder, commit):
+    if checkout_of(folder).commit != commit:
         emit("checkout.started", commit=commit, source=source)
         shutil.rmtree(folder, ignore_errors=True)
         _fetch(source, commit, folder)
-    if changed := _git(folder, "status", "--porcelain", "--untracked-files=all"):
-        message = f"the checkout was changed: {', '.join(line[3:] for line in changed.splitlines()[:5])}"
+    if changes := checkout_of(folder).changes:
+        message = f"the checkout was changed: {', '.join(changes[:5])}"
         raise ReleaseError(message, where=str(folder), advice="remove the folder and run again")
     emit("checkout.ready", commit=commit, folder=str(folder))
     return folder
@@ -48,15 +49,6 @@ def check_locks(checkout: Path, locks: Mapping[str, str]) -> None:
         message = "the locks of the commit are not those of the provenance:\n    " + "\n    ".join(wrong)
         advice = "commit and locks of this release contradict each other: do not trust it"
         raise ReleaseError(message, where=str(checkout), advice=advice)
-
-
-def _is_checked_out(folder: Path, commit: str) -> bool:
-    if not (folder / ".git").is_dir():
-        return False
-    try:
-        return _git(folder, "rev-parse", "HEAD") == commit
-    except UsageError:  # killed in the midst of it
-        return False
 
 
 def _fetch(source: str, commit: str, folder: Path) -> None:
@@ -93,7 +85,7 @@ def _is_repository(folder: Path) -> bool:
     return (folder / ".git").exists() or (folder / "HEAD").is_file()
 
 
-def _git(folder: Path, *arguments: str) -> str:
+def _git(folder: Path, *arguments: str) -> None:
     """Run git in a folder, free of the variables and settings of its user. Raises UsageError with what it printed."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
@@ -113,4 +105,3 @@ def _git(folder: Path, *arguments: str) -> str:
         raise UsageError(message, where="PATH", advice="install it (Debian: apt-get install git)") from error
     if done.returncode:
         raise UsageError(done.stderr.strip(), where=str(folder))
-    return done.stdout.strip()

@@ -76,12 +76,14 @@ def headline(lists: Sequence[BuiltList], found: Sequence[StageAgreement]) -> str
     """Return the result in one sentence."""
     split = [one for one in found if not one.agrees]
     if split:
-        return f"{len(split)} of {len(found)} stages differ between builders, the first is {split[0].stage}"
+        verb = "stages differ" if len(split) > _ALONE else "stages differs"
+        return f"{len(split)} of {len(found)} {verb} between builders, the first is {split[0].stage}"
     confirmed = [one for one in found if one.confirmed]
     files = sum(one.files for one in confirmed)
     alone = len(found) - len(confirmed)
     tail = f"; {alone} {'stage was' if alone == _ALONE else 'stages were'} built by one of them only" if alone else ""
-    return f"{len(lists)} builders agree on {files} files of {len(confirmed)} stages{tail}"
+    count = f"{files} {'file' if files == _ALONE else 'files'} of {len(confirmed)}"
+    return f"{len(lists)} builders agree on {count} {'stage' if len(confirmed) == _ALONE else 'stages'}{tail}"
 
 
 def _lists(lists: Sequence[BuiltList]) -> Iterator[str]:

@@ -177,12 +177,10 @@ def explain(
         return f"its key differs in {paths[0]}"
     if times := [one for comparison in comparisons for one in times_in(comparison)]:
         return f"a time stands in it: {times[0]}"
-    told = "nothing that counts in its key differs"
+    other = "the file was changed after it was made, or the same job gives other bytes on this machine"
     if stage.key:
-        told = (
-            f"only {' and '.join(stage.causes) or stage.key[0].path} stands in its key, which moved no byte elsewhere"
-        )
-    return f"{told}: the file was changed after it was made, or the same job gives other bytes on this machine"
+        return f"{' and '.join(stage.causes) or stage.key[0].path} (which moved no byte of other stages: else {other})"
+    return f"nothing that counts in its key differs: {other}"
 
 
 def _causes(paths: Iterable[str]) -> tuple[str, ...]:

@@ -120,7 +120,7 @@ def test_a_component_that_moved_no_byte_elsewhere_is_a_weak_reason() -> None:
     }
     built["train"] = replace(built["train"], files=(FileEntry("file", 1, "9" * 64),))
     told = why(judge(chain(), built))
-    assert told.startswith("only another interpreter stands in its key, which moved no byte elsewhere")
+    assert told.startswith("another interpreter (which moved no byte of other stages: else the file was changed")
 
 
 def test_a_time_in_an_artifact_is_named() -> None:
