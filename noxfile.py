@@ -189,6 +189,13 @@ def reproduce(session: nox.Session) -> None:
     run_patiently(session, python_of(session, "host"), "-m", "pipeline", "reproduce", *session.posargs)
 
 
+@nox.session(default=False)
+def rebuild(session: nox.Session) -> None:
+    """Build by several builders, cross-check their lists; `-- --short`: data and GGUF stages of the finished build."""
+    python_of(session, "host")
+    run_patiently(session, python_of(session, "dev"), "-m", "tests.rebuild", *session.posargs)
+
+
 @nox.session
 def faults(session: nox.Session) -> None:
     """Plant every known fault, see which gate stops it, write docs/faults.md; `-- --short` leaves trainings out."""

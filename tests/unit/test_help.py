@@ -33,6 +33,12 @@ OPTIONS = {
         *("RUN", "--gguf", "--base", "--adapter", "--merged", "--data", "--system", "--prompt"),
     },
     "diff": {*RECIPE, *EXECUTOR, "FIRST", "SECOND"},
+    "reproduce": {
+        *EXECUTOR,
+        *("FOLDER", "--data", "--work", "--repository", "--archive", "--fresh", "--against"),
+    },
+    "attest": {*RECIPE, *("--to", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust")},
+    "crosscheck": {"LIST", "--trust"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
     "compare": {"RUN", "--json"},
     "rate": {

@@ -59,6 +59,8 @@ OTHERS = {
     "clean",
     "images",
     "tools",
+    "reproduce",
+    "rebuild",
     "review",
     "rate",
     "ablate",
@@ -85,6 +87,8 @@ def test_one_session_for_each_family() -> None:
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
+        (["reproduce", "--", "a release"], "host: -m pipeline reproduce a release"),
+        (["rebuild", "--", "--short"], "dev: -m tests.rebuild --short"),
         (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
     ],
 )
