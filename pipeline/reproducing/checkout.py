@@ -58,13 +58,13 @@ def _fetch(source: str, commit: str, folder: Path) -> None:
         # One commit without its history. Never by links to the source's objects: they would be taken as they are.
         _git(folder, "fetch", "--quiet", "--no-tags", "--depth=1", source, commit)
         _git(folder, "checkout", "--quiet", "--detach", commit)
-    except UsageError as error:
+    except subprocess.CalledProcessError as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise _explained(error, source, commit) from error
+        raise _explained(str(error.stderr).strip(), source, commit) from error
 
 
-def _explained(error: UsageError, source: str, commit: str) -> UsageError:
-    what, here = error.what, Path(source)
+def _explained(what: str, source: str, commit: str) -> UsageError:
+    here = Path(source)
     if here.is_dir() and not _is_repository(here):
         message = f"{PROJECT} lies here without git, so the commit {commit[:12]} cannot be had from it"
         advice = f"clone {PROJECT} with git and run there, or name a clone: --repository DIR"
@@ -75,7 +75,7 @@ def _explained(error: UsageError, source: str, commit: str) -> UsageError:
         message = f"the commit {commit} is not in the repository"
         advice = "fetch it there (in a shallow clone: git fetch --unshallow), or name another with --repository"
     else:
-        message = f"the commit {commit[:12]} could not be fetched: {what.strip() or 'git says nothing'}"
+        message = f"the commit {commit[:12]} could not be fetched: {what or 'git says nothing'}"
         advice = "check the repository's address and that you may read it"
     return UsageError(message, where=source, advice=advice)
 
@@ -86,22 +86,12 @@ def _is_repository(folder: Path) -> bool:
 
 
 def _git(folder: Path, *arguments: str) -> None:
-    """Run git in a folder, free of the variables and settings of its user. Raises UsageError with what it printed."""
+    """Run git in a folder, free of the variables and settings of its user. Raises CalledProcessError, UsageError."""
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
-    settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+    command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *arguments]
     try:
-        done = subprocess.run(
-            ["git", *settings, *arguments],
-            cwd=folder,
-            env=variables,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, errors="replace", check=True)
     except FileNotFoundError as error:
         message = "git, which fetches the commit, is not there"
         raise UsageError(message, where="PATH", advice="install it (Debian: apt-get install git)") from error
-    if done.returncode:
-        raise UsageError(done.stderr.strip(), where=str(folder))
