@@ -157,6 +157,9 @@ def _attest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
     attest = _command(commands, "attest", "write a signed list of every file of the recipe's last build")
     attest.add_argument("--to", type=Path, required=True, metavar="FILE", help="the list to write")
+    attest.add_argument(
+        "--stage", action="append", metavar="STAGE", help="list only this stage or family; may be given again"
+    )
     add_options(attest)
 
 

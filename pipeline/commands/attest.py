@@ -25,6 +25,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     if not manifests:
         message = f"nothing of {context.recipe.name!r} has been built in {options.build}"
         raise UsageError(message, where=options.recipe, advice=f"python -m pipeline run --recipe {options.recipe}")
+    if options.stage:
+        wanted = {name for target in options.stage for name in context.plan.named(target)}
+        manifests = {name: manifest for name, manifest in manifests.items() if name in wanted}
     store = context.store()
     damaged = [f"{name}/{one}" for name, item in manifests.items() for one in store.damage(item, rehash=True)]
     if damaged:

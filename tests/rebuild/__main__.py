@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from pipeline.digest import digest_file
 from pipeline.environments import REPOSITORY
 from tests.rebuild.builders import HOST, Builder, CannotBuildError, containers, other, usual
 from tests.rebuild.debian import another_debian
@@ -70,28 +70,27 @@ def _build(builder: Builder, options: argparse.Namespace) -> Path:
     """Build from an empty store, or one without the stages in question; return the signed list."""
     place = options.folder / builder.name
     place.mkdir(parents=True, exist_ok=True)
-    log, target = place / "log", []
+    log, target, stages = place / "log", [], []
     for lack in builder.conditions.missing:
         print(f"{builder.name}: without another {lack}", flush=True)
     if options.short:
-        _empty(builder.build)
-        seed(options.source, options.recipe, builder.build)
-        target = ["--to", LAST]
+        shutil.rmtree(builder.build, ignore_errors=True)
+        made = seed(options.source, options.recipe, builder.build)
+        target, stages = ["--to", LAST], [word for stage in made for word in ("--stage", stage)]
     builder.call("run", "--recipe", options.recipe, *target, *builder.options, log=log)
     if builder.name == "other" and not builder.conditions.missing and not jobs_at_another_time(place / "programs"):
         raise CannotBuildError("no job was started with the other clock: jobs do not go through unshare any more")
-    return _attest(builder, options, place, log)
+    return _attest(builder, ["--recipe", options.recipe, *stages], place, log)
 
 
-def _attest(builder: Builder, options: argparse.Namespace, place: Path, log: Path) -> Path:
+def _attest(builder: Builder, arguments: Sequence[str], place: Path, log: Path) -> Path:
     """Let the builder sign what it got, with a key of its own, made for this once."""
     key, public = place / "key.pem", place.with_suffix(".pub")
     written = place.with_suffix(".json")
     for stale in (key, public, written):
         stale.unlink(missing_ok=True)
     _make_key(key, public)
-    builder.call("attest", "--recipe", options.recipe, "--to", str(written), "--key", str(key), log=log, own=False)
-    digest_file(written)
+    builder.call("attest", *arguments, "--to", str(written), "--key", str(key), log=log, own=False)
     return written
 
 
@@ -106,12 +105,6 @@ def _make_key(key: Path, public: Path) -> None:
     key.touch(mode=0o600)
     key.write_bytes(made.private_bytes(*form))
     public.write_bytes(pem(made.public_key()))
-
-
-def _empty(build: Path) -> None:
-    import shutil
-
-    shutil.rmtree(build, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ OPTIONS = {
         *EXECUTOR,
         *("FOLDER", "--data", "--work", "--repository", "--archive", "--fresh", "--against"),
     },
-    "attest": {*RECIPE, *("--to", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust")},
+    "attest": {*RECIPE, *("--to", "--stage", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust")},
     "crosscheck": {"LIST", "--trust"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
     "compare": {"RUN", "--json"},
