@@ -26,6 +26,7 @@ FAMILIES = (
     "verify-merged",
     "convert",
     "verify-f16",
+    "imatrix",
     "quantize",
     "verify-quant",
     "compare",

@@ -106,7 +106,7 @@ class TerminalDisplay:
         match name:
             case "stage.started" | "stage.waiting" | "release.started" | "verify.started":
                 self._start(stage, event)
-            case "verify.read":
+            case "verify.read" | "release.finished":
                 self._finish(stage)
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)

@@ -53,8 +53,11 @@ def _at_hand(named: str, sinks: list[Sink]) -> Iterator[Path]:
 
 def _verify_file(path: Path, trust: Trust, sinks: list[Sink], named: str) -> int:
     """Verify a single GGUF file by the release that lies around it, or beside it as `release/`."""
+    if not path.is_file():
+        message = f"{path.name} is neither a folder nor a file"
+        raise UsageError(message, where=str(path), advice="name a release folder, a GGUF file, or a URL")
     words, keys = described(path)
-    say(sinks, printable(f"{path.name} says: {words}"), "verify.described", file=path.name, says=words, keys=dict(keys))
+    say(sinks, printable(f"{path.name} says: {words}"), "verify.described", file=path.name, says=words, keys=keys)
     folder = next((one for one in (path.parent, path.parent / "release") if (one / SIGNATURE).is_file()), None)
     if folder is None:
         message = f"nothing vouches for {path.name}: no release lies around it"

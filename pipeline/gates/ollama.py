@@ -41,4 +41,3 @@ def modelfile_ids(evidence: Evidence) -> Sequence[Verdict]:
             evidence=wrong or [f"{len(proven)} conversations", *shape.notes],
         ),
     )
-

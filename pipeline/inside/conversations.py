@@ -50,8 +50,10 @@ CONVERSATIONS: dict[str, tuple[dict[str, str], ...]] = {
 
 
 def conversation_rows(tokenizer: Any, prompt: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the lines of conversations.jsonl: `name`, `messages`, `opening` (whether the answer's turn is opened),
-    and `text` with its `ids`, or `problem`, which says why the template renders none.
+    """Return the lines of conversations.jsonl.
+
+    Each has `name`, `messages`, `opening` (whether the answer's turn is opened), and `text` with its `ids`, or
+    `problem`, which says why the template renders none.
     """
     dated = "strftime_now" in str(tokenizer.chat_template)
     rows = []

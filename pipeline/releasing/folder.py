@@ -58,6 +58,7 @@ def write_release(
         with replaced(target) as staging:
             work = Work(context, store, build.manifests, staging, emit)
             _fill(work, signer, checkout.commit, images_used(build.manifests, images), repository)
+    emit("release.finished", stage=STAGE, folder=str(target))
     return target
 
 

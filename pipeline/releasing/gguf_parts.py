@@ -90,13 +90,16 @@ def read_part(path: Path, number: int, count: int) -> Layout:
     layout = read_layout(path)
     tensors = layout.header.keys.get("split.tensors.count")
     own = _own_keys(number, count, tensors) if type(tensors) is int and 0 <= tensors < 2**31 else b"?"
-    if not layout.keys.endswith(own) or (number and layout.keys != own):
+    at = layout.keys.rfind(own)
+    rest = layout.keys[at + len(own) :]
+    room = 0 if layout.tensors else ALIGNMENT - 1  # without a tensor nothing says where the keys end and padding begins
+    if at < 0 or len(rest) > room or any(rest) or (number and at):
         raise refused(
             f"this is not part {number + 1} of {count}",
             path.name,
             "give all parts of one file, in order of their names",
         )
-    return Layout(layout.header, layout.keys.removesuffix(own), layout.count - _OWN_KEYS)
+    return Layout(layout.header, layout.keys[:at], layout.count - _OWN_KEYS)
 
 
 def plan(layout: Layout, limit_bytes: int, name: str) -> list[Part]:

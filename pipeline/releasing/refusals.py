@@ -66,7 +66,7 @@ def build_refusals(build: LastBuild, recipe: str, argument: str) -> Iterator[Ref
     if not wanting:
         return
     if not build.manifests:
-        yield Refusal(f"{recipe} has not been built", f"stage {wanting[0].stage}", run)
+        yield Refusal(f"{recipe} has not been built in this build folder", f"recipe {argument}", run)
         return
     for item in wanting:
         if item.state == "damaged":

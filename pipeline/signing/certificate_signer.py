@@ -41,12 +41,10 @@ class CertificateSigner:
 
     def seal(self, folder: Path) -> None:
         """Write `model.sig` over every file of `folder`. Raises ReleaseError."""
-        from model_signing import signing  # noqa: PLC0415 - loads Sigstore: 0.7 s
-
-        from pipeline.signing.sealing import seal  # noqa: PLC0415
+        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
 
         key, certificate, chain = self._paths
-        configured = signing.Config().use_certificate_signer(
+        configured = configuration().use_certificate_signer(
             private_key=key, signing_certificate=certificate, certificate_chain=chain
         )
         seal(folder, configured)

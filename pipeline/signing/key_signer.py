@@ -24,11 +24,9 @@ class KeySigner:
 
     def seal(self, folder: Path) -> None:
         """Write `model.sig` over every file of `folder`. Raises ReleaseError."""
-        from model_signing import signing  # noqa: PLC0415 - loads Sigstore: 0.7 s
+        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
 
-        from pipeline.signing.sealing import seal  # noqa: PLC0415
-
-        seal(folder, signing.Config().use_elliptic_key_signer(private_key=self._path))
+        seal(folder, configuration().use_elliptic_key_signer(private_key=self._path))
 
     def public_files(self) -> dict[str, bytes]:
         """Return the public key, under its name in the folder."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -16,7 +17,11 @@ from pipeline.errors import ReleaseError
 _MAX_BYTES = 1 << 16
 """Largest key file that is read. A P-521 key in PEM has 365 bytes."""
 
-_HASHES = {"secp256r1": hashes.SHA256, "secp384r1": hashes.SHA384, "secp521r1": hashes.SHA512}
+_HASHES: Mapping[str, Callable[[], hashes.HashAlgorithm]] = {
+    "secp256r1": hashes.SHA256,
+    "secp384r1": hashes.SHA384,
+    "secp521r1": hashes.SHA512,
+}
 """Curve → the hash that `model-signing` and Sigstore sign with (protobuf-specs, PublicKeyDetails)."""
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO

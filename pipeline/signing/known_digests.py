@@ -25,7 +25,7 @@ class KnownDigests(hashing.Config):
 
     def __init__(self, digests: Mapping[str, str]) -> None:
         """`digests`: path in the folder → sha256 in hex, of every file but the signature."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # the package leaves it without types
         self._digests = dict(digests)
 
     def hash(

@@ -42,12 +42,10 @@ class SigstoreSigner:
 
     def seal(self, folder: Path) -> None:
         """Write `model.sig` over every file of `folder`. Raises ReleaseError as `envelope` does."""
-        from model_signing import signing  # noqa: PLC0415 - 0.7 s
-
-        from pipeline.signing.sealing import seal  # noqa: PLC0415
+        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
 
         try:
-            configured = signing.Config().use_sigstore_signer(use_ambient_credentials=True, trust_config=self._trust)
+            configured = configuration().use_sigstore_signer(use_ambient_credentials=True, trust_config=self._trust)
             seal(folder, configured)
         except ReleaseError:
             raise

@@ -43,9 +43,14 @@ def read_bundle(content: bytes) -> Bundle:
         return Bundle(raw, "key", member(material, "publicKey/hint", str, SIGNATURE), ())
     if kinds == ["x509CertificateChain"]:
         listed = member(material, "x509CertificateChain/certificates", list, SIGNATURE)
-        return Bundle(raw, "certificate", "", tuple(_certificate(one) for one in listed[:_MAX_CERTIFICATES]) or _none())
+        return Bundle(
+            raw,
+            "certificate",
+            "",
+            tuple(certificate_of(one, SIGNATURE) for one in listed[:_MAX_CERTIFICATES]) or _none(),
+        )
     if kinds == ["certificate"]:
-        return Bundle(raw, "sigstore", "", (_certificate(material["certificate"]),))
+        return Bundle(raw, "sigstore", "", (certificate_of(material["certificate"], SIGNATURE),))
     raise failed(f"{SIGNATURE} does not say what it was made with: a key, certificates, or Sigstore", SIGNATURE)
 
 
@@ -53,9 +58,10 @@ def _none() -> tuple[x509.Certificate, ...]:
     raise failed(f"{SIGNATURE} holds no certificate", SIGNATURE)
 
 
-def _certificate(value: Any) -> x509.Certificate:
-    text = member(value, "rawBytes", str, SIGNATURE)
+def certificate_of(value: Any, where: str) -> x509.Certificate:
+    """Return the certificate that a table of a bundle holds. Raises ReleaseError."""
+    text = member(value, "rawBytes", str, where)
     try:
         return x509.load_der_x509_certificate(base64.b64decode(text, validate=True))
     except (ValueError, binascii.Error) as error:
-        raise failed(f"{SIGNATURE} holds a certificate that cannot be read", SIGNATURE) from error
+        raise failed(f"{where} holds a certificate that cannot be read", where) from error

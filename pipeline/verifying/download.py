@@ -13,7 +13,8 @@ from urllib.parse import quote, unquote, urlsplit
 from urllib.request import url2pathname
 
 from pipeline.errors import FetchError, ReleaseError, UsageError
-from pipeline.releasing.layout import CHECKSUMS, SIGNATURE, UNLISTED, is_model
+from pipeline.fetching.copying import ByteProgress
+from pipeline.releasing.layout import CHECKSUMS, SIGNATURE, is_model
 from pipeline.verifying.checksums import read_checksums
 
 _SCHEMES = ("https", "http", "file", "hf")
@@ -25,7 +26,6 @@ _MAX_FILES = 1000
 _RESERVE = 1 << 30
 """Bytes of the disk that stay free."""
 _TRIES = 5
-_CHUNK = 1 << 20
 _TIMEOUT_S = 30.0
 _ADVICE = "check the address; it names a release folder, or a GGUF file in one"
 
@@ -52,10 +52,8 @@ def download(address: str, folder: Path, emit: Callable[..., None]) -> Path:
         raise ReleaseError(f"the release lists more than {_MAX_FILES} files", where=base, advice=_ADVICE)
     if asked is not None and asked not in names:
         raise ReleaseError(f"the release at {base} lists no {asked}", where=address, advice=_ADVICE)
-    for name in [*(UNLISTED - {CHECKSUMS}), *names]:
+    for name in [SIGNATURE, *sorted(names, key=is_model)]:  # papers first: a release that lacks one ends there
         fetch.file(name, fetch.room if is_model(name) else _MAX_PAPER)
-    if not (folder / SIGNATURE).is_file():
-        raise ReleaseError(f"the release at {base} is not signed", where=address, advice=_ADVICE)
     return folder / asked if asked else folder
 
 
@@ -153,15 +151,16 @@ class _Fetch:
         """Write the answer behind the first `have` bytes. Raises FetchError for more bytes than there may be."""
         told = answer.headers.get("Content-Length", "")
         total = have + int(told) if told.isdecimal() and len(told) < 20 else 0  # noqa: PLR2004 - no file has 10^20 bytes
+        counted = ByteProgress(lambda _, **data: self.emit("verify.fetching", stage="verify", **data), total or most)
         with path.open("r+b" if have else "wb") as stream:
             stream.seek(have)
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in answer.iter_raw():  # as they come: of a transfer that breaks every byte is kept
                 have += len(chunk)
                 if max(have, total) > most:
                     message = f"{name} is larger than may be fetched here ({most:,} bytes)"
                     raise FetchError(message, where=self.base, advice="free space for it: TMPDIR says where it goes")
                 stream.write(chunk)
-                self.emit("verify.fetching", stage="verify", done=have, total=total or None, file=name)
+                counted.set(have, name)
             stream.truncate()
         if total and have < total:
             raise _BrokenError(f"it ended after {have:,} of {total:,} bytes")

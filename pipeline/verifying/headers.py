@@ -18,6 +18,7 @@ IDENTITY = "general.uuid"
 RECIPE_DIGEST, ADAPTER_DIGEST = "fine_tune_pipeline.recipe.sha256", "fine_tune_pipeline.adapter.sha256"
 """Keys that the pipeline writes (docs/gguf-metadata.md)."""
 
+_SAID = ("general.", "fine_tune_pipeline.")
 _ADAPTER = "adapter/adapter_model.safetensors"
 _FIRST_PART = "-00001-of-"
 
@@ -44,7 +45,7 @@ def check_headers(release: Opened) -> str:
 
 def described(path: Path) -> tuple[str, Mapping[str, Any]]:
     """Return in words which release a file says it is of, and its keys. Raises ReleaseError."""
-    found = read_metadata(path)
+    found = {key: one for key, one in read_metadata(path).items() if key.startswith(_SAID)}
     words = f"{found.get(NAME, 'a model without a name')} {found.get(VERSION, '(no version)')}"
     words += f", licence {found.get(LICENCE, 'not told')}"
     digest = found.get(RECIPE_DIGEST)

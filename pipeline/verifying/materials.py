@@ -11,6 +11,8 @@ from pipeline.verifying.finding import listed
 from pipeline.verifying.folder import Opened
 from pipeline.verifying.papers import failed, member
 
+_LONGEST = 5000
+"""Most items of any list. A schema engine compares each with each where they have to differ."""
 _DEEPEST = 8
 """Levels of components inside components that are looked through."""
 
@@ -19,6 +21,7 @@ def check_materials(release: Opened) -> str:
     """Validate the bill, and hold the models' digests in it against the files. Raises ReleaseError."""
     bill = release.materials
     version = member(bill, "specVersion", str, BILL_OF_MATERIALS)
+    _check_lists(bill)
     _check_schema(release.text(BILL_OF_MATERIALS), version)
     components = list(_components(bill, 0))
     told = [(str(one.get("name")), sha256) for one in components for sha256 in _digests(one)]
@@ -40,6 +43,17 @@ def _check_schema(content: bytes, version: str) -> None:
         raise failed(message, BILL_OF_MATERIALS) from cause
     if error is not None:
         raise failed(f"{BILL_OF_MATERIALS} is no valid CycloneDX {version}: {str(error)[:200]}", BILL_OF_MATERIALS)
+
+
+def _check_lists(bill: Any) -> None:
+    """Refuse lists whose validation would not end. Raises ReleaseError."""
+    left = [bill]
+    while left:
+        value = left.pop()
+        if type(value) is list and len(value) > _LONGEST:
+            raise failed(f"{BILL_OF_MATERIALS} has a list of {len(value):,} items", BILL_OF_MATERIALS)
+        if type(value) in {list, dict}:
+            left += value if type(value) is list else value.values()
 
 
 @cache

@@ -82,6 +82,8 @@ class Trust:
 
     def _by_certificate(self, bundle: Bundle) -> Signer:
         """Choose the authority. That its roots lead to the certificate is verified with the signature."""
+        if bundle.key in self.keys:
+            return Signer(f"key {fingerprint(bundle.key)}, which you trust, whatever its certificate says", bundle.key)
         subject = bundle.chain[0].subject.rfc4514_string()
         for authority in self.policy.certificates if self.policy else ():
             if authority.subject in (None, subject) and _issued(bundle.chain, authority):

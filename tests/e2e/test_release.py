@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.protobuf import json_format
@@ -19,6 +16,7 @@ from in_toto_attestation.v1.statement import Statement
 from pipeline.releasing import layout
 from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.support.clones import Clone
+from tests.support.releasable import payloads
 
 SIGNED_ANEW = {layout.SIGNATURE, layout.PROVENANCE, layout.CHECKSUMS}
 """Files that hold signatures, or digests of such files."""
@@ -64,12 +62,6 @@ def released(clone: Clone, built: Workplace, tmp_path_factory: pytest.TempPathFa
     return folder
 
 
-def statements(folder: Path) -> list[dict[str, Any]]:
-    """Return the statements of a release."""
-    lines = (folder / layout.PROVENANCE).read_text(encoding="utf-8").splitlines()
-    return [json.loads(base64.b64decode(json.loads(line)["payload"])) for line in lines]
-
-
 def test_sha256sum_agrees_with_every_file(released: Path) -> None:
     """By coreutils; nothing that lies there is left out but the list and the signature."""
     command = ["sha256sum", "-c", "--strict", layout.CHECKSUMS]
@@ -98,16 +90,16 @@ def test_the_models_are_those_of_the_build(released: Path, built: Workplace) -> 
         for name, sha256 in made[stage].items()
         if layout.is_model(name)
     }
-    for one in statements(released):
+    for one in payloads(released):
         pb = json_format.ParseDict(one, Statement([], "", {}).pb)
         Statement.copy_from_pb(pb).validate()
         assert {subject.name: subject.digest["sha256"] for subject in pb.subject} == models
-    json_format.ParseDict(statements(released)[0]["predicate"], provenance_pb2.Provenance())
+    json_format.ParseDict(payloads(released)[0]["predicate"], provenance_pb2.Provenance())
 
 
 def test_the_commit_is_that_of_the_clone(released: Path, clone: Clone) -> None:
     """Whoever has the project checks it out."""
-    listed = statements(released)[0]["predicate"]["buildDefinition"]["resolvedDependencies"]
+    listed = payloads(released)[0]["predicate"]["buildDefinition"]["resolvedDependencies"]
     (project,) = [one for one in listed if one["name"] == "fine-tune-pipeline"]
     assert project["digest"] == {"gitCommit": clone.git("rev-parse", "HEAD")}
 
@@ -121,7 +113,7 @@ def test_a_second_release_has_the_same_bytes_but_for_signatures(
     first, second = ({path.name: path.read_bytes() for path in one.iterdir()} for one in (released, tmp_path / "again"))
     assert first.keys() == second.keys()
     assert {name for name in first if first[name] != second[name]} == SIGNED_ANEW | {layout.PUBLIC_KEY}
-    assert statements(released) == statements(tmp_path / "again")
+    assert payloads(released) == payloads(tmp_path / "again")
 
 
 def test_nothing_tells_of_the_machine(released: Path, built: Workplace, clone: Clone) -> None:

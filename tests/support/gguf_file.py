@@ -52,8 +52,11 @@ def _value(value: str | int | list[str]) -> bytes:
     return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
 
 
-def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
-    """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long."""
+def write_merged(folder: Path, hidden: int = 256, context: int = 1024, experts: int = 0) -> Path:
+    """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long.
+
+    With `experts`, a mixture of so many, of which each token goes to two.
+    """
     import torch
     import transformers
 
@@ -63,7 +66,9 @@ def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
     )
     tokenizer.chat_template = tiny_model.TEMPLATE
     torch.manual_seed(5)
-    config = kinds.Qwen3Config(
+    mixture = {"num_experts": experts, "num_experts_per_tok": 2, "moe_intermediate_size": hidden} if experts else {}
+    kind = "Qwen3Moe" if experts else "Qwen3"
+    config = getattr(kinds, f"{kind}Config")(
         vocab_size=len(tokenizer) + 4,  # rows beyond the tokenizer, as real models have them
         hidden_size=hidden,
         intermediate_size=2 * hidden,
@@ -76,8 +81,9 @@ def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
+        **mixture,
     )
-    kinds.Qwen3ForCausalLM(config).save_pretrained(folder / "model")
+    getattr(kinds, f"{kind}ForCausalLM")(config).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return folder
 

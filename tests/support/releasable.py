@@ -26,6 +26,7 @@ from pipeline.plan import components, input_digests, key_of
 from pipeline.recipe import Recipe
 from pipeline.releasing import folder as release_folder
 from pipeline.releasing.folder import write_release
+from pipeline.releasing.layout import PROVENANCE
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
@@ -51,6 +52,12 @@ user = "「{theme}」に関する記事タイトルを1つ生成してくださ�
 licence = "CC0-1.0"
 """
 IDENTITY = {"python": "3.11.7", "torch": f"2.13.0 sha256:{'a' * 64}"}
+
+
+def payloads(folder: Path) -> list[dict[str, Any]]:
+    """Return the statements in a release's envelopes."""
+    lines = (folder / PROVENANCE).read_text(encoding="utf-8").splitlines()
+    return [json.loads(base64.b64decode(json.loads(line)["payload"])) for line in lines]
 
 
 class LockedEnvironments(ReadyEnvironments):

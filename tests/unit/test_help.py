@@ -22,7 +22,7 @@ OPTIONS = {
     "status": {*RECIPE, *EXECUTOR},
     "why": {*RECIPE, *EXECUTOR, "STAGE"},
     "gates": {*RECIPE, "--stage", "--only", "--verbose"},
-    "verify": RECIPE,
+    "verify": {*RECIPE, "RELEASE", "--policy", "--key", "--any-signer"},
     "stages": RECIPE,
     "gc": {"RUN", "--dry-run", "--scratch"},
     "setup": {*RECIPE, *EXECUTOR},

@@ -66,7 +66,7 @@ OTHERS = {
     "ablate",
     "calibrate",
 }
-OTHERS |= {"check_blackwell", "judge"}  # no shipped recipe names a judge
+OTHERS |= {"check_blackwell", "judge", "imatrix"}  # no shipped recipe names a judge or asks for an importance matrix
 
 
 def test_sessions_are_there() -> None:

@@ -16,6 +16,7 @@ INSIDE = PACKAGE / "inside"
 
 HOST_PACKAGES = {"pipeline", "llama_cpp_vendor", "pydantic", "pydantic_core", "structlog", "rich"} | {
     *("huggingface_hub", "httpx", "docker", "requests", "matplotlib", "openai"),
+    *("cryptography", "cyclonedx", "model_signing", "packageurl", "sigstore"),
 }
 """What host code may import beside the standard library; all of it stands in the host lock."""
 

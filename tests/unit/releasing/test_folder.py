@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,7 +17,7 @@ from pipeline.releasing import layout
 from pipeline.releasing.splitting import merged_bytes
 from pipeline.store import signature
 from tests.support.gguf_file import write_tensors
-from tests.support.releasable import ReleasePlace
+from tests.support.releasable import ReleasePlace, payloads
 
 FILES = {
     *(layout.CHAIN, layout.MANIFEST, *layout.REPORTS, layout.MODEL_CARD, layout.MODELFILE, layout.RECIPE),
@@ -31,12 +29,6 @@ FILES = {
 def contents(folder: Path) -> dict[str, bytes]:
     """Return name → bytes of a folder."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-def payloads(folder: Path) -> list[dict[str, Any]]:
-    """Return the statements in the provenance's envelopes."""
-    lines = (folder / layout.PROVENANCE).read_text().splitlines()
-    return [json.loads(base64.b64decode(json.loads(line)["payload"])) for line in lines]
 
 
 def test_the_folder_holds_the_files_of_the_contract_and_no_other(place: ReleasePlace) -> None:

@@ -24,8 +24,7 @@ from pipeline.releasing.dependencies import resolved_dependencies
 from pipeline.releasing.facts import ReleaseFacts
 from pipeline.report.artifacts import Artifacts
 from tests.support.healthy_build import recipe
-from tests.support.releasable import ReleasePlace
-from tests.unit.releasing.test_folder import payloads
+from tests.support.releasable import ReleasePlace, payloads
 
 REPOSITORY = Path(__file__).parents[3]
 DOCS = REPOSITORY / "docs" / "provenance.md"

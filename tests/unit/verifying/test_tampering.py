@@ -349,6 +349,14 @@ def test_another_subject_of_the_same_authority(sound: Sound, tmp_path: Path) -> 
     assert "a certificate of CN=intern, issued by CN=root: nobody vouches for it" in found["signer"]
 
 
+def test_a_certificate_whose_key_is_known(sound: Sound, tmp_path: Path) -> None:
+    """Who trusts the key needs no authority."""
+    authority = Authority(tmp_path / "ca")
+    certified(sound, authority, "CN=releases", days=(-10, -5))
+    public = write_public(authority.root.with_name("signer-key.pem"), tmp_path / "signer.pub")
+    assert not wrong(sound.folder, Trust.of(None, [public], any_signer=False))
+
+
 def test_any_signer_shows_integrity(sound: Sound, tmp_path: Path) -> None:
     """And says that nobody vouches; a flipped bit is found all the same."""
     anybody = Trust.of(None, [], any_signer=True)
