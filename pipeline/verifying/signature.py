@@ -26,14 +26,12 @@ def check_signature(release: Opened, bundle: Bundle, signer: Signer) -> str:
     """
     _check_form(bundle)
     _check_names(release, bundle)
-    from model_signing import verifying  # noqa: PLC0415 - loads Sigstore: 0.7 s
-
-    from pipeline.signing.known_digests import KnownDigests  # noqa: PLC0415
+    from pipeline.signing.known_digests import KnownDigests  # noqa: PLC0415 - loads Sigstore: 0.7 s
 
     digests = {name: entry.sha256 for name, entry in release.entries.items() if name != SIGNATURE}
     digests |= {name: sha256 for name, sha256 in _signed(bundle).items() if name in release.absent}
     with tempfile.TemporaryDirectory() as name:
-        configured, signature = _configured(verifying.Config(), bundle, signer, Path(name))
+        configured, signature = _configured(_configuration(), bundle, signer, Path(name))
         configured.set_hashing_config(KnownDigests(digests))
         try:
             configured.verify(release.folder, signature)
@@ -75,6 +73,12 @@ def _configured(config: Any, bundle: Bundle, signer: Signer, folder: Path) -> tu
         config.use_elliptic_key_verifier(public_key=folder / "key.pem")
     signature.write_text(json.dumps(raw), encoding="utf-8")
     return config, signature
+
+
+def _configuration() -> Any:
+    from model_signing import verifying  # noqa: PLC0415 - loads Sigstore: 0.7 s
+
+    return verifying.Config()  # type: ignore[no-untyped-call] # the package leaves it without types
 
 
 def _known_trust(folder: Path) -> Path:

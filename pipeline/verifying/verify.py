@@ -10,7 +10,7 @@ from pipeline.errors import ReleaseError, printable
 from pipeline.releasing.layout import SIGNATURE, UNLISTED, is_model
 from pipeline.verifying.bundle import Bundle, read_bundle
 from pipeline.verifying.checksums import check_checksums, read_checksums
-from pipeline.verifying.finding import Finding
+from pipeline.verifying.finding import Finding, Outcome
 from pipeline.verifying.folder import Opened, Progress, names_in, open_release
 from pipeline.verifying.gates import check_gates, check_told_alike, check_waivers
 from pipeline.verifying.headers import check_headers
@@ -114,7 +114,7 @@ class _Checks:
         try:
             self._add(Finding(name, "noted" if noted else "passed", check()))
         except UnreadableError as error:
-            outcome = "failed" if name in {"papers", "signer", "checksums"} else "not checked"
+            outcome: Outcome = "failed" if name in {"papers", "signer", "checksums"} else "not checked"
             self._add(Finding(name, outcome, error.what))
         except ReleaseError as error:
             self._add(Finding(name, "failed", error.what))

@@ -134,3 +134,21 @@ def test_an_edited_project_is_not_released(clone: Clone, built: Workplace, tmp_p
     assert done.returncode == 62
     assert "pipeline/added.py" in done.stderr
     assert not (tmp_path / "folder").exists()
+
+
+def test_verify_agrees(released: Path, tmp_path: Path) -> None:
+    """Every check of our own verifier passes on the real seedling, by its public key; not after one flipped bit."""
+    copy = shutil.copytree(released, tmp_path / "seedling")
+    command = [sys.executable, "-m", "pipeline", "verify", str(copy), "--key", str(released / layout.PUBLIC_KEY)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    checks = [one for one in events(done.stdout) if one["event"] == "verify.check"]
+    assert {one["outcome"] for one in checks} == {"passed"}
+    path = Path(copy) / "model-Q4_K_M.gguf"
+    path.chmod(0o644)
+    with path.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        last = stream.read(1)
+        stream.seek(-1, os.SEEK_END)
+        stream.write(bytes([last[0] ^ 1]))
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=False).returncode == 62
