@@ -47,7 +47,8 @@ class Reproduction:
             )
         count = f"{judgement.files} files of {sum(one.state == 'identical' for one in judgement.stages)} stages"
         if judgement.verdict == "incomplete":
-            return f"{self.recipe}: not complete. {count} are identical, then the build stopped: {self.problem}"
+            missing = [one.stage for one in judgement.stages if one.state == "not built"]
+            return f"{self.recipe}: not complete. {count} are identical, {', '.join(missing)} {_be(missing)} not built"
         return f"{self.recipe}: identical. {count} have the sha256 that the release names"
 
     def why(self, stage: StageJudgement) -> str:
@@ -132,6 +133,10 @@ def markdown(found: Reproduction) -> str:
 def _cut(lines: list[str]) -> list[str]:
     more = len(lines) - _SHOWN
     return [*lines[:_SHOWN], *([f"  and {more} more"] if more > 0 else [])]
+
+
+def _be(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
 
 
 def _plural(count: int, word: str) -> str:

@@ -12,8 +12,10 @@ import pytest
 
 from pipeline.arguments import parse
 from pipeline.commands import diff, reproduce
+from pipeline.digest import digest_file
 from pipeline.errors import ArtifactsDifferError, CorruptArtifactError, PipelineError, ReleaseError
 from pipeline.reproducing import reproduce as work
+from tests.support.gguf_file import write_tensors
 from tests.support.releasable import IDENTITY, ReleasePlace
 from tests.unit.reproducing.conftest import KEYS, models, resum
 
@@ -178,3 +180,36 @@ def test_the_record_names_no_folder_of_this_machine(released: Path, again: Relea
     again.run()
     ask(released, again.build, tmp_path)
     assert str(tmp_path) not in (tmp_path / "work" / "reproduction.json").read_text()
+
+
+def test_a_build_that_stopped_early_is_not_called_identical(
+    released: Path, again: ReleasePlace, tmp_path: Path
+) -> None:
+    """What is there is counted, what is not there is named."""
+    again.run(leave_out=("report", "release"))
+    found = ask(released, again.build, tmp_path)
+    assert found["verdict"] == "incomplete"
+    assert found["told"].endswith("are identical, report, release are not built")
+
+
+def test_models_that_are_not_those_of_the_chain_are_refused(released: Path, tmp_path: Path) -> None:
+    """Checksums and statement agree, and the chain, which a build is compared with, ends in other bytes."""
+    for name in ("chain.json", "manifest.json"):
+        text = (released / name).read_text()
+        (released / name).chmod(0o644)
+        (released / name).write_text(text.replace(digest_file(released / "model-f16.gguf"), "0" * 64))
+    resum(released)
+    with pytest.raises(ReleaseError, match=r"model-f16\.gguf in the folder is"):
+        ask(released, tmp_path, tmp_path)
+
+
+def test_a_model_in_parts_counts_joined(place: ReleasePlace, again: ReleasePlace, tmp_path: Path) -> None:
+    """The chain names the whole file."""
+    for one in (place, again):
+        one.append("split_gb = 0.000014\n")
+        tensors = {"first": [0.5] * 2_500, "second": [1.0] * 2_500}
+        write_tensors(one.made()["convert"] / "model-f16.gguf", KEYS, tensors)
+        one.run()
+    folder = place.release()
+    assert (folder / "model-f16-00001-of-00002.gguf").is_file()
+    assert ask(folder, again.build, tmp_path)["verdict"] == "identical"
