@@ -16,7 +16,7 @@ from typing import Any
 from llama_cpp_vendor.fetch import ARCHIVE_VARIABLE
 from pipeline.artifact import Manifest
 from pipeline.digest import digest_file
-from pipeline.environments import LOCKS, llama_cpp_cache
+from pipeline.environments import llama_cpp_cache
 from pipeline.errors import EnvironmentSetupError
 from pipeline.runs import read_state
 from pipeline.store import Store
@@ -137,11 +137,6 @@ def difference(workshop: Workshop, first: Path, second: Path) -> dict[str, Any]:
     command = [str(workshop.python), "-m", "pipeline", "diff", "--log", "json", "--build", str(workshop.build)]
     _stream([*command, str(first.absolute()), str(second.absolute())], workshop, event)
     return found[0] if found else {}
-
-
-def environment_of_lock(lock: str) -> str:
-    """Return the name that keys give an environment of a lock (`train-cpu` → `training`)."""
-    return next((name for name, one in LOCKS.items() if one == lock), lock)
 
 
 def _stream(command: list[str], workshop: Workshop, tell: Callable[[str], None]) -> tuple[int, list[str]]:

@@ -127,11 +127,8 @@ def _check_models(release: Release, chain: Mapping[str, str]) -> None:
     for path in sorted(wholes):
         found = release.sums.get(path) or _joined(release.folder, path)
         if found != chain[path]:
-            raise _wrong(
-                CHAIN,
-                f"{path} in the folder is {_short(found)}, the chain ends in {_short(chain[path])}",
-                release.folder,
-            )
+            told = f"{path} in the folder is {_short(found)}, the chain ends in {_short(chain[path])}"
+            raise _wrong(CHAIN, told, release.folder)
     named = {re.sub(r"-\d{5}-of-\d{5}(?=\.gguf$)", "", name) for name in release.models}
     if extra := sorted(named - wholes):
         raise _wrong(CHAIN, f"no stage of it made {', '.join(extra)}", release.folder)
