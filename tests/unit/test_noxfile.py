@@ -85,6 +85,7 @@ def test_one_session_for_each_family() -> None:
     [
         (["pipeline", "--", "--recipe", "own.toml"], "host: -m pipeline run --recipe own.toml"),
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
+        (["tests"], "dev: -m pytest -n 2"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
         (["reproduce", "--", "a release"], "host: -m pipeline reproduce a release"),

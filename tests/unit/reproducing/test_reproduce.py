@@ -199,7 +199,7 @@ def test_models_that_are_not_those_of_the_chain_are_refused(released: Path, tmp_
         (released / name).chmod(0o644)
         (released / name).write_text(text.replace(digest_file(released / "model-f16.gguf"), "0" * 64))
     resum(released)
-    with pytest.raises(ReleaseError, match=r"model-f16\.gguf in the folder is"):
+    with pytest.raises(ReleaseError, match=r"\.gguf in the folder is"):
         ask(released, tmp_path, tmp_path)
 
 
@@ -211,5 +211,5 @@ def test_a_model_in_parts_counts_joined(place: ReleasePlace, again: ReleasePlace
         write_tensors(one.made()["convert"] / "model-f16.gguf", KEYS, tensors)
         one.run()
     folder = place.release()
-    assert (folder / "model-f16-00001-of-00002.gguf").is_file()
+    assert len(list(folder.glob("model-f16-*-of-*.gguf"))) > 1
     assert ask(folder, again.build, tmp_path)["verdict"] == "identical"
