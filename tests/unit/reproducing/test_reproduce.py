@@ -203,13 +203,17 @@ def test_models_that_are_not_those_of_the_chain_are_refused(released: Path, tmp_
         ask(released, tmp_path, tmp_path)
 
 
-def test_a_model_in_parts_counts_joined(place: ReleasePlace, again: ReleasePlace, tmp_path: Path) -> None:
+def test_a_model_in_parts_counts_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The chain names the whole file."""
-    for one in (place, again):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    first, second = (ReleasePlace(tmp_path / name, monkeypatch) for name in ("one", "two"))
+    for one in (first, second):
+        models(one)
         one.append("split_gb = 0.000014\n")
         tensors = {"first": [0.5] * 2_500, "second": [1.0] * 2_500}
         write_tensors(one.made()["convert"] / "model-f16.gguf", KEYS, tensors)
         one.run()
-    folder = place.release()
+    folder = second.release()
     assert len(list(folder.glob("model-f16-*-of-*.gguf"))) > 1
-    assert ask(folder, again.build, tmp_path)["verdict"] == "identical"
+    assert ask(folder, first.build, tmp_path)["verdict"] == "identical"
