@@ -184,6 +184,19 @@ def golden(session: nox.Session) -> None:
     session.run(python_of(session, "host"), "-m", "tests.golden", *session.posargs)
 
 
+@nox.session(default=False)
+def reproduce(session: nox.Session) -> None:
+    """Build a release folder (`-- FOLDER`) again from its own papers, and compare stage by stage."""
+    run_patiently(session, python_of(session, "host"), "-m", "pipeline", "reproduce", *session.posargs)
+
+
+@nox.session(default=False)
+def rebuild(session: nox.Session) -> None:
+    """Build by several builders, cross-check their lists; `-- --short`: data and GGUF stages of the finished build."""
+    python_of(session, "host")
+    run_patiently(session, python_of(session, "dev"), "-m", "tests.rebuild", *session.posargs)
+
+
 @nox.session
 def faults(session: nox.Session) -> None:
     """Plant every known fault, see which gate stops it, write docs/faults.md; `-- --short` leaves trainings out."""

@@ -32,6 +32,9 @@ _EXAMPLES = {
     "rate": "--recipe my.toml --forms",
     "release": "--recipe my.toml --to my-model",
     "images": "training --variant cuda",
+    "reproduce": "build/seedling/release --data rows/",
+    "attest": "--to mine.intoto.json",
+    "crosscheck": "mine.intoto.json theirs.intoto.json --trust theirs.pub",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
     "offload": '--card "RTX 5060 Ti" build/seedling/model-Q4_K_M.gguf',
@@ -86,6 +89,9 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _images(commands)
     _diagnose(commands)
     _diff(commands)
+    _reproduce(commands)
+    _attest(commands)
+    _crosscheck(commands)
     _review(commands)
     _compare(commands)
     _rate(commands)
@@ -118,6 +124,55 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
             metavar=name.upper(),
             help="a file, a folder, RUN/STAGE, or a whole RUN; a recipe's name stands for its last build",
         )
+
+
+def _reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    reproduce = _command(
+        commands, "reproduce", "build a release again from its own papers, and compare stage by stage", recipe=False
+    )
+    _executor(reproduce)
+    reproduce.add_argument("folder", type=_folder, metavar="FOLDER", help="the release folder")
+    reproduce.add_argument(
+        "--data",
+        type=_folder,
+        action="append",
+        metavar="DIR",
+        help="where rows and model files may lie, found by digest under any name; may be given again",
+    )
+    reproduce.add_argument(
+        "--work", type=_folder, metavar="DIR", help="where to build (default: build/reproductions/<digest>)"
+    )
+    reproduce.add_argument(
+        "--repository", metavar="DIR", help="git repository that has the commit (default: the one of this program)"
+    )
+    reproduce.add_argument(
+        "--archive", type=Path, metavar="FILE", help="llama.cpp's archive (default: beside the release, else fetched)"
+    )
+    reproduce.add_argument("--fresh", action="store_true", help="fetch every package anew, and compile llama.cpp")
+    reproduce.add_argument(
+        "--against", type=_folder, metavar="DIR", help="build nothing: compare with what lies in this build folder"
+    )
+
+
+def _attest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipeline.signing.signer import add_options  # noqa: PLC0415 - standard library only, as this module
+
+    attest = _command(commands, "attest", "write a signed list of every file of the recipe's last build")
+    attest.add_argument("--to", type=Path, required=True, metavar="FILE", help="the list to write")
+    attest.add_argument(
+        "--stage", action="append", metavar="STAGE", help="list only this stage or family; may be given again"
+    )
+    add_options(attest)
+
+
+def _crosscheck(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    crosscheck = _command(
+        commands, "crosscheck", "hold several builders' lists against each other: who agrees on what", recipe=False
+    )
+    crosscheck.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="a list that `attest` wrote")
+    crosscheck.add_argument(
+        "--trust", type=Path, action="append", metavar="FILE", help="a builder's public key (PEM); may be given again"
+    )
 
 
 def _review(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

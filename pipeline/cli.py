@@ -41,10 +41,28 @@ def _rate(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return rate.main(options, sinks)
 
 
+def _reproduce(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import reproduce  # noqa: PLC0415 - git, subprocesses and pages, which no other command needs
+
+    return reproduce.main(options, sinks)
+
+
 def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import release  # noqa: PLC0415 - writes papers that no other command needs
 
     return release.main(options, sinks)
+
+
+def _attest(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import attest  # noqa: PLC0415 - as for `release`
+
+    return attest.main(options, sinks)
+
+
+def _crosscheck(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import crosscheck  # noqa: PLC0415 - as for `release`
+
+    return crosscheck.main(options, sinks)
 
 
 def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
@@ -72,6 +90,9 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "images": _images,
     "diagnose": diagnose.main,
     "diff": diff.main,
+    "reproduce": _reproduce,
+    "attest": _attest,
+    "crosscheck": _crosscheck,
     "review": _review,
     "compare": _compare,
     "rate": _rate,

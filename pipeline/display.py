@@ -51,6 +51,9 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
         f" {escape(printable(str(event['what'])))}"
     ),
     "tracker.written": lambda event: f"Tracked by {event['tracker']}: {escape(str(event['command']))}",
+    "release.checked": lambda event: f"{event['files']} files are what the release's checksums say",
+    "checkout.started": lambda event: f"fetching commit {event['commit'][:12]}",
+    "inputs.found": lambda event: f"found {event['sha256'][:12]}… as {escape(printable(str(event['file'])))}",
     "artifact.corrupt": lambda event: (
         f"[bold yellow]![/] {event['stage']}: damaged, set aside and built again: {escape(event['problems'][0])}"
     ),

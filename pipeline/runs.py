@@ -18,7 +18,7 @@ from pipeline.errors import RecipeError, StoreError, UsageError
 from pipeline.files import explained, locked, write_json_atomic
 from pipeline.outcome import Outcome
 
-_RESERVED = {"store", "runs", "unchanged", "diagnosis", "comparisons", "cache"}
+_RESERVED = {"store", "runs", "unchanged", "diagnosis", "comparisons", "cache", "reproductions"}
 """Folders of the build folder that are no recipe's."""
 
 

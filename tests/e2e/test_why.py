@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pipeline.reproducing.building import built_manifests
+from pipeline.reproducing.judgement import explain, judge
 from tests.e2e.conftest import Workplace, events
 
 
@@ -11,7 +13,7 @@ def test_another_instruction_set_changes_the_bytes_and_is_named(workplace: Workp
     """The digests of the base model differ, and both the run and `why` name ATEN_CPU_CAPABILITY."""
     arguments = ("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     assert workplace.run(*arguments).returncode == 0
-    before = workplace.digests("small")["fetch-base"]
+    before, released = workplace.digests("small")["fetch-base"], built_manifests(workplace.build, "small")
     small_recipe.write_text(
         small_recipe.read_text(encoding="utf-8") + '\n[numerics]\ninstruction_set = "default"\n', encoding="utf-8"
     )
@@ -24,6 +26,9 @@ def test_another_instruction_set_changes_the_bytes_and_is_named(workplace: Workp
     after = workplace.digests("small")["fetch-base"]
     assert before["model.safetensors"] != after["model.safetensors"]
     assert before["tokenizer.json"] == after["tokenizer.json"]
+    found = judge(released, built_manifests(workplace.build, "small"))  # as `reproduce` judges a release
+    assert found.first is not None
+    assert (found.first.stage, explain(found.first)) == ("fetch-base", "another instruction set")
 
 
 def test_a_changed_recipe_key_is_named(workplace: Workplace, small_recipe: Path) -> None:

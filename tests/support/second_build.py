@@ -16,18 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-ZONE, USER = "Pacific/Kiritimati", "somebody-else"
-"""Where and by whom the seedling is built, as its environment says."""
+from tests.support.elsewhere import elsewhere
 
-_OTHER: Final = {
-    "LC_ALL": "C",
-    "LANG": "C",
-    "TZ": ZONE,
-    "PYTHONHASHSEED": "12345",
-    "OMP_NUM_THREADS": "1",
-    "USER": USER,
-    "LOGNAME": USER,
-}
 _LOOK_S: Final = 0.5
 _START_S: Final = 300.0
 _END_S: Final = 20.0
@@ -45,15 +35,15 @@ class SecondBuild:
     def start(self, command: Sequence[str], directory: Path) -> None:
         """Start it, with the command that builds into `build`."""
         self.folder.mkdir(mode=0o700)
-        core = ("taskset", "-c", "0") if shutil.which("taskset") else ()
+        there = elsewhere()
         with self._output.open("wb") as stream:
             self._process = subprocess.Popen(
-                ["sh", "-c", _NOTE_THE_CODE, str(self._code), *core, *command],
+                ["sh", "-c", _NOTE_THE_CODE, str(self._code), *there.prefix, *command],
                 cwd=directory,
-                env={**os.environ, **_OTHER},
+                env={**os.environ, **there.variables},
                 stdout=stream,
                 stderr=stream,
-                umask=0o077,
+                umask=there.umask,
                 start_new_session=True,
             )
         self._group.write_text(str(self._process.pid))

@@ -33,6 +33,12 @@ OPTIONS = {
         *("RUN", "--gguf", "--base", "--adapter", "--merged", "--data", "--system", "--prompt"),
     },
     "diff": {*RECIPE, *EXECUTOR, "FIRST", "SECOND"},
+    "reproduce": {
+        *EXECUTOR,
+        *("FOLDER", "--data", "--work", "--repository", "--archive", "--fresh", "--against"),
+    },
+    "attest": {*RECIPE, *("--to", "--stage", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust")},
+    "crosscheck": {"LIST", "--trust"},
     "review": {*RECIPE, *EXECUTOR, "RUN", "--port", "--html", "--prepare"},
     "compare": {"RUN", "--json"},
     "rate": {
@@ -78,5 +84,5 @@ def test_each_command_shows_an_example_that_it_understands(command: str) -> None
 
 def test_the_list_of_commands_is_whole() -> None:
     """`python -m pipeline --help` has a line for each command, and there is no other."""
-    lines = re.findall(r"^    ([a-z]+) {2,}\S", shown(), re.MULTILINE)
+    lines = re.findall(r"^    ([a-z]+)(?: {2,}\S|$)", shown(), re.MULTILINE)
     assert lines == list(COMMANDS)

@@ -59,6 +59,8 @@ OTHERS = {
     "clean",
     "images",
     "tools",
+    "reproduce",
+    "rebuild",
     "review",
     "rate",
     "ablate",
@@ -86,6 +88,8 @@ def test_one_session_for_each_family() -> None:
         (["tests"], "dev: -m pytest -n 2"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
+        (["reproduce", "--", "a release"], "host: -m pipeline reproduce a release"),
+        (["rebuild", "--", "--short"], "dev: -m tests.rebuild --short"),
         (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
     ],
 )

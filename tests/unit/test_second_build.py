@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.second_build import ZONE, SecondBuild
+from tests.support.elsewhere import ZONE
+from tests.support.second_build import SecondBuild
 
 
 def started(folder: Path, code: str) -> SecondBuild:

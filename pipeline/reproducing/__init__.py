@@ -1,0 +1,1 @@
+"""A release built again from its own papers, and what several builders got held against each other."""

@@ -1,0 +1,34 @@
+"""The other conditions are real: a program that is started under them sees another clock and another user."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.elsewhere import DATE, USER_ID, Conditions, at_another_time_and_by_another_user, jobs_at_another_time
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
+def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
+    """Although it gets no variables of its caller's but PATH; waits still end."""
+    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
+    if there.missing:
+        pytest.skip("; ".join(there.missing))
+    code = "import os, threading, time; threading.Event().wait(0.1); print(time.gmtime().tm_year, os.getuid())"
+    job = f"import subprocess, sys; subprocess.run(['unshare', 'true'], check=True); {code}"
+    started = ["unshare", "--user", "--map-current-user", sys.executable, "-c", job]
+    done = subprocess.run(
+        [*there.prefix, "env", "-i", f"PATH={there.variables['PATH']}", *started],
+        env={**os.environ, **there.variables},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.split() == [DATE[:4], USER_ID]
+    assert jobs_at_another_time(tmp_path) >= 1
