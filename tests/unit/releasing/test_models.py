@@ -36,8 +36,8 @@ def stored(tmp_path: Path) -> Path:
 def as_nobody() -> Iterator[Path]:
     """Give a folder of a user who is not root, and be that user for the block."""
     if os.geteuid() != 0:
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder)
+        with tempfile.TemporaryDirectory() as own:
+            yield Path(own)
         return
     folder = Path(tempfile.mkdtemp(prefix="nobody-"))
     os.chown(folder, NOBODY, NOBODY)
