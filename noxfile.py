@@ -182,6 +182,14 @@ def fuzz(session: nox.Session) -> None:
     run_patiently(session, python_of(session, "dev"), "-m", "tests.fuzz", *session.posargs)
 
 
+@nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill a whole build by chance, 200 times, and see that nothing is hurt; `-- --short` for a minute of it."""
+    if "--short" in session.posargs:
+        run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
+    run_patiently(session, python_of(session, "dev"), "-m", "tests.chaos", *session.posargs)
+
+
 @nox.session
 def ablate(session: nox.Session) -> None:
     """Try v1's suspects one at a time over three seeds, see which make a model babble, write docs/ablation.md."""
