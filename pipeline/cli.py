@@ -9,11 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.commands import collect, diagnose, diff, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
-from pipeline.errors import InterruptedRunError, NoSpaceError, PipelineError
+from pipeline.errors import SHORTAGE_ADVICE, InterruptedRunError, NoSpaceError, PipelineError, ShortageError
+from pipeline.files import explained
 from pipeline.log import Sink, json_sink
 
 
@@ -68,8 +70,7 @@ def dispatch(options: argparse.Namespace) -> int:
         with _shown(options) as sinks:
             return COMMANDS[options.command](options, sinks)
     except PipelineError as error:
-        print(f"{error}\n(exit code {error.exit_code})", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
     except KeyboardInterrupt:
         print("stopped by the user", file=sys.stderr)
         return InterruptedRunError.exit_code
@@ -77,12 +78,38 @@ def dispatch(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
         return 0
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _full(error)
+        if error.errno not in _OF_THE_MACHINE:
             raise
-        return _full(error)
+        return _told(_of_the_machine(error))
+    except MemoryError:
+        return _told(ShortageError("no memory left for this process", advice=SHORTAGE_ADVICE))
+    except RuntimeError as error:
+        if str(error) != "can't start new thread":  # what the interpreter says where the system refuses one
+            raise
+        return _told(ShortageError("no thread could be started: the system refused one more", advice=SHORTAGE_ADVICE))
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+_OF_THE_MACHINE |= {errno.ENOMEM, errno.EAGAIN, errno.ENODEV, errno.ENOTCONN}
+"""What the system refused for reasons outside this program, wherever that was."""
+
+
+def _of_the_machine(error: OSError) -> PipelineError:
+    try:
+        with explained(Path(str(error.filename or "."))):
+            raise error
+    except PipelineError as found:
+        return found
+
+
+def _told(error: PipelineError) -> int:
+    print(f"{error}\n(exit code {error.exit_code})", file=sys.stderr)
+    return error.exit_code
 
 
 def _full(error: OSError) -> int:
@@ -90,8 +117,7 @@ def _full(error: OSError) -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of the output has no place either
     where = str(error.filename or "standard output")
     told = NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
-    print(f"{told}\n(exit code {told.exit_code})", file=sys.stderr)
-    return told.exit_code
+    return _told(told)
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

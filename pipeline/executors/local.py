@@ -85,13 +85,14 @@ class LocalExecutor:
         reader = threading.Thread(
             target=job_output.read, args=(whole_lines(process.stdout) if process.stdout else (),), daemon=True
         )
-        reader.start()
         try:
+            reader.start()
             sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
             _wait(process, reader, patience)
         finally:
             _end(process)
-            reader.join(timeout=_GRACE_S)
+            if reader.ident is not None:  # where no thread could be started there is nothing to wait for
+                reader.join(timeout=_GRACE_S)
         job_output.judge(process.returncode)
         return output
 

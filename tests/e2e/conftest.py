@@ -9,12 +9,15 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+
+from tests.support.users import User, shared_folder
+from tests.support.workplace import RECIPE, TITLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 ZONE, USER = "Pacific/Kiritimati", "somebody-else"
@@ -181,3 +184,23 @@ def own_rows(tmp_path: Path) -> Path:
         '[data]\nsource = "files"\nfiles = ["rows.jsonl"]\n[prompt]\nuser = "{theme}"\n'
     )
     return path
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder with a recipe and a build folder that two users may write to."""
+    rows = [{"theme": title[:2], "title": title} for title in TITLES]
+    with shared_folder(RECIPE, rows) as folder:
+        yield folder
+
+
+@pytest.fixture
+def user(shared: Path) -> User:
+    """One of them."""
+    return User(54321, shared)
+
+
+@pytest.fixture
+def colleague(shared: Path) -> User:
+    """The other."""
+    return User(54322, shared)
