@@ -156,6 +156,13 @@ def lock(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "pipeline.locks", *session.posargs)
 
 
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities of all locked packages; `-- --required` fails where the source does not answer."""
+    python_of(session, "checks")
+    session.run(sys.executable, "-m", "pipeline.audit", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, print tables, write docs/benchmarks.md."""

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.commands import collect, diagnose, diff, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
 from pipeline.errors import SHORTAGE_ADVICE, InterruptedRunError, NoSpaceError, PipelineError, ShortageError
-from pipeline.files import explained
+from pipeline.files import explanation
 from pipeline.log import Sink, json_sink
 
 
@@ -77,34 +77,33 @@ def dispatch(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
         return 0
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _full(error)
-        if error.errno not in _OF_THE_MACHINE:
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (told := _of_the_machine(error)) is None:
             raise
-        return _told(_of_the_machine(error))
-    except MemoryError:
-        return _told(ShortageError("no memory left for this process", advice=SHORTAGE_ADVICE))
-    except RuntimeError as error:
-        if str(error) != "can't start new thread":  # what the interpreter says where the system refuses one
-            raise
-        return _told(ShortageError("no thread could be started: the system refused one more", advice=SHORTAGE_ADVICE))
+        return _told(told)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-_OF_THE_MACHINE = {errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
-_OF_THE_MACHINE |= {errno.ENOMEM, errno.EAGAIN, errno.ENODEV, errno.ENOTCONN}
-"""What the system refused for reasons outside this program, wherever that was."""
+_REFUSED = {errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+_REFUSED |= {errno.ENOMEM, errno.EAGAIN, errno.ENODEV, errno.ENOTCONN}
+"""What the system refuses for reasons outside this program, wherever that is."""
+_NO_THREAD = "can't start new thread"
+"""What the interpreter says where the system refuses one."""
 
 
-def _of_the_machine(error: OSError) -> PipelineError:
-    try:
-        with explained(Path(str(error.filename or "."))):
-            raise error
-    except PipelineError as found:
-        return found
+def _of_the_machine(error: Exception) -> PipelineError | None:
+    """Return what to tell of an error that no command told of itself, and that is the machine's; None for a bug."""
+    if isinstance(error, MemoryError):
+        return ShortageError("no memory left for this process", advice=SHORTAGE_ADVICE)
+    if str(error) == _NO_THREAD:
+        return ShortageError("no thread could be started: the system refused one more", advice=SHORTAGE_ADVICE)
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(error)
+    return explanation(error, Path.cwd()) if error.errno in _REFUSED else None
 
 
 def _told(error: PipelineError) -> int:
@@ -112,12 +111,11 @@ def _told(error: PipelineError) -> int:
     return error.exit_code
 
 
-def _full(error: OSError) -> int:
-    """Tell of a full disk that no command told of itself: most often where the output is sent to. Return the code."""
+def _full(error: OSError) -> NoSpaceError:
+    """Tell of a full disk: most often where the output is sent to."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of the output has no place either
     where = str(error.filename or "standard output")
-    told = NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
-    return _told(told)
+    return NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

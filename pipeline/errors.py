@@ -104,7 +104,9 @@ class EngineError(PipelineError):
     exit_code = 52
 
 
-SHORTAGE_ADVICE = "end other programs, or raise the limits on memory and processes (`ulimit -a` shows them); then run again"
+SHORTAGE_ADVICE = (
+    "end other programs, or raise the limits on memory and processes (`ulimit -a` shows them); then run again"
+)
 
 
 class ShortageError(PipelineError):

@@ -1,17 +1,13 @@
-"""What the machine refuses in the midst of a run: told in words with an exit code, nothing lost, and the next run goes on."""
+"""What the machine refuses in the midst of a run: told in words, nothing lost, and the next run goes on."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
 
-from pipeline.store import Store
 from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.e2e.test_interruptions import read_until
 from tests.support.disks import fill_up, small_disk

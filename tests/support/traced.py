@@ -17,7 +17,7 @@ import traceback
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from tests.support.engines import missing
 from tests.support.killed import REPOSITORY, Act
@@ -79,7 +79,7 @@ class _Forks:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, cwd=REPOSITORY, stdin=pipe, stdout=pipe, bufsize=0)
 
-    def __enter__(self) -> _Forks:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

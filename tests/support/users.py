@@ -43,8 +43,9 @@ class User:
         return self.command("run", *arguments, prefix=prefix)
 
     def command(self, name: str, *arguments: str, prefix: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-        """Give a command on the recipe, with events as JSON."""
-        rest = [name, "--recipe", str(self.folder / "few.toml"), "--build", str(self.build), "--log", "json"]
+        """Give a command on the build folder, and on the recipe where it takes one; with events as JSON."""
+        rest = [name, "--build", str(self.build), "--log", "json"]
+        rest += [] if name == "gc" else ["--recipe", str(self.folder / "few.toml")]
         return subprocess.run(
             [*prefix, *interpreter(), "-m", "tests.support.users", *rest, *arguments],
             cwd=REPOSITORY,
@@ -66,23 +67,24 @@ def interpreter() -> tuple[str, ...]:
         missing("to be another user needs root")
     ours = f"{sys.version_info.major}.{sys.version_info.minor}"
     code = f"import sys, pipeline.commands.run; sys.exit('%d.%d' % sys.version_info[:2] != '{ours}')"
-    for python in (sys.executable, shutil.which("python3", path="/usr/local/bin:/usr/bin")):
-        try:
-            done = subprocess.run(
-                [str(python), "-c", code],
-                cwd=REPOSITORY,
-                env=_packages(),
-                user=54321,
-                group=54321,
-                extra_groups=[],
-                capture_output=True,
-                check=False,
-            )
-        except OSError:
-            continue  # it lies in a folder that they may not enter
-        if done.returncode == 0:
-            return (str(python),)
-    missing(f"no Python {ours} that other users may start, or they may not enter {REPOSITORY}")
+    found = [
+        python for python in (sys.executable, "/usr/local/bin/python3", "/usr/bin/python3") if _serves(python, code)
+    ]
+    if not found:
+        missing(f"no Python {ours} that other users may start, or they may not enter {REPOSITORY}")
+    return (found[0],)
+
+
+def _serves(python: str, code: str) -> bool:
+    """Say whether another user can run a code with an interpreter."""
+    nobody: dict[str, Any] = {"user": 54321, "group": 54321, "extra_groups": []}
+    try:
+        done = subprocess.run(
+            [python, "-c", code], cwd=REPOSITORY, env=_packages(), capture_output=True, check=False, **nobody
+        )
+    except OSError:
+        return False  # there is none, or it lies in a folder that they may not enter
+    return done.returncode == 0
 
 
 def _packages() -> dict[str, str]:
