@@ -194,6 +194,8 @@ def chaos(session: nox.Session) -> None:
     """Kill a whole build by chance, 200 times, and see that nothing is hurt; `-- --short` for a minute of it."""
     if "--short" in session.posargs:
         run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
+    else:  # at each system call on files, where the tests take those that change something
+        session.run(python_of(session, "dev"), "-m", "pytest", "-q", "-m", "long", "tests/chaos")
     run_patiently(session, python_of(session, "dev"), "-m", "tests.chaos", *session.posargs)
 
 

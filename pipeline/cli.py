@@ -95,10 +95,13 @@ _NO_THREAD = "can't start new thread"
 
 def _of_the_machine(error: Exception) -> PipelineError | None:
     """Return what to tell of an error that no command told of itself, and that is the machine's; None for a bug."""
+    where = f"process {os.getpid()}"
     if isinstance(error, MemoryError):
-        return ShortageError("no memory left for this process", advice=SHORTAGE_ADVICE)
+        return ShortageError("no memory left for this process", where=where, advice=SHORTAGE_ADVICE)
     if str(error) == _NO_THREAD:
-        return ShortageError("no thread could be started: the system refused one more", advice=SHORTAGE_ADVICE)
+        return ShortageError(
+            "no thread could be started: the system refused one more", where=where, advice=SHORTAGE_ADVICE
+        )
     if not isinstance(error, OSError):
         return None
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
