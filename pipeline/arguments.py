@@ -33,6 +33,7 @@ _EXAMPLES = {
     "images": "training --variant cuda",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
+    "offload": '--card "RTX 5060 Ti" build/seedling/model-Q4_K_M.gguf',
     "diagnose": "--gguf model-F16.gguf --gguf model-Q4_K_M.gguf",
 }
 """Arguments of the example in each command's help."""
@@ -86,6 +87,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _review(commands)
     _compare(commands)
     _rate(commands)
+    _offload(commands)
     return parser, commands
 
 
@@ -144,6 +146,30 @@ def _rate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     votes = rate.add_argument_group("in place of the page")
     votes.add_argument("--summary", action="store_true", help="show what the votes say, as JSON, and stop")
     votes.add_argument("--export", type=Path, metavar="FILE", help="write every vote as CSV, with texts, and stop")
+
+
+def _offload(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    summary = "say how much of a GGUF file fits a graphics card, with which settings, and how fast it can be at most"
+    offload = _command(commands, "offload", summary, recipe=False)
+    offload.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="a GGUF file, or all parts of one in order"
+    )
+    card = offload.add_argument_group("the card")
+    card.add_argument("--card", metavar="NAME", help='its name, such as "RTX 5060 Ti"')
+    card.add_argument("--memory-gib", type=_amount, metavar="N", help="its memory, where the name is not known")
+    card.add_argument("--free-gib", type=_amount, metavar="N", help="what is free of it (default: all but a desktop's)")
+    card.add_argument("--bandwidth-gb", type=_amount, metavar="N", help="its memory's 10^9 bytes a second")
+    card.add_argument(
+        "--host-bandwidth-gb", type=_amount, metavar="N", help="the same of main memory, for other layers"
+    )
+    use = offload.add_argument_group("the use")
+    use.add_argument("--context", type=_positive, metavar="N", help="tokens of context (default: up to 4096)")
+    use.add_argument(
+        "--kv-type", choices=("F16", "Q8_0", "Q4_0"), default="F16", help="type of the cache (default: F16)"
+    )
+    seen = offload.add_argument_group("what was seen", "says whether layers are missing on the card, or speed")
+    seen.add_argument("--measured", type=_amount, metavar="N", help="tokens generated a second")
+    seen.add_argument("--server-log", type=Path, metavar="FILE", help="what llama-server or llama-cli printed")
 
 
 def _gates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -247,6 +273,17 @@ def _port(text: str) -> int:
         message = f"{text!r} is no port (1 to 65535, 0 for a free one)"
         raise argparse.ArgumentTypeError(message)
     return int(text)
+
+
+def _amount(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        message = f"{text!r} is no number over 0"
+        raise argparse.ArgumentTypeError(message)
+    return found
 
 
 def _positive(text: str) -> int:

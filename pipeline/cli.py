@@ -43,6 +43,12 @@ def _rate(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return rate.main(options, sinks)
 
 
+def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import offload  # noqa: PLC0415 - as for `compare`
+
+    return offload.main(options, sinks)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "run": run.main,
     "status": status.main,
@@ -59,6 +65,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "review": _review,
     "compare": _compare,
     "rate": _rate,
+    "offload": _offload,
 }
 
 

@@ -20,7 +20,7 @@ from pipeline.uv import PYTHON_VERSION, run_uv
 CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
 """The locks of the images for machines with a GPU."""
 
-GROUPS = ("dev", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
+GROUPS = ("dev", "nox", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
 
 APART = {**dict.fromkeys(CUDA, "torch"), "trackers": "pillow"}

@@ -70,7 +70,7 @@ def find_uv(search: str | None = None) -> Path:
         return Path(found)
     message = "uv, which installs the environments, is not there"
     raise EnvironmentSetupError(
-        message, where=str(beside), advice="install the host lock: pip install --require-hashes -r lockfiles/host.txt"
+        message, where=str(beside), advice="install what brings it: pip install --require-hashes -r lockfiles/nox.txt"
     )
 
 

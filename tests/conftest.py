@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,43 @@ import pytest
 
 from tests.support.llama import write_llama_folder
 from tests.support.qwen import write_model_folder
+from tests.support.second_build import SecondBuild
+from tests.support.sharing import SECOND, FilesSharing, rank
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: threads that wait must not hold a core
 
 TREE_VARIABLE = "LLAMA_CPP_VENDOR_TREE"
 """Environment variable that names an unpacked tree (the folder of convert_hf_to_gguf.py), to save its preparation."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marks that only some folders' tests carry."""
+    """Name the marks that only some folders' tests carry, and the folder of the second build, which all share."""
     config.addinivalue_line("markers", "podman: needs Podman beside Docker")
+    given: dict[str, Any] = getattr(config, "workerinput", {})
+    config.stash[SECOND] = SecondBuild(Path(given.get("second_build") or tempfile.mkdtemp(prefix="second-build-")))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that runs a share of the tests where the second build is."""
+    node.workerinput["second_build"] = str(node.config.stash[SECOND].folder)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesSharing:
+    """Share whole files, however the processes were asked for."""
+    return FilesSharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first, and the tests that look at the second build behind all others."""
+    items.sort(key=rank)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the second build in the process that a user started, however the tests ended."""
+    if not hasattr(config, "workerinput"):
+        config.stash[SECOND].stop()
 
 
 @pytest.fixture(scope="session")

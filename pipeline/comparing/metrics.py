@@ -9,12 +9,11 @@ from pipeline.comparing import resampling
 from pipeline.comparing.resampling import Interval, Pair
 from pipeline.comparing.side import Side
 from pipeline.comparing.yardsticks import unlike
+from pipeline.stages.forms import BASE, TUNED
 from pipeline.verdict_words import of_one_training
 
 Answers = dict[str, Mapping[str, Any]]
 """The rows of answers.jsonl by what was asked: id, input and reference."""
-
-BASE, TUNED = "verify-base", "verify-hf"
 _NO_SCORES = "no interval: this measure has no value for a single answer"
 _NO_PROMPTS = "no interval: the two runs were asked no prompt in common"
 _NOT_OF_THIS_FORM = {"value": None, "reason": "not measured of this form"}

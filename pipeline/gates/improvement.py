@@ -13,8 +13,8 @@ from pipeline.gates import answers, text
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
 from pipeline.gates.statistics import wilson_interval
 from pipeline.gates.verdict import Evidence, Gate, Verdict
+from pipeline.stages.forms import BASE, TUNED
 
-BASE, TUNED = "verify-base", "verify-hf"
 _ONE_SIDED: Final = 1.645
 """Standard deviations that a normal value exceeds once in twenty."""
 _ENOUGH: Final = 30

@@ -49,7 +49,7 @@ def main(job: Job) -> None:
         duplicates = remove_duplicates(table, folded, settings, job.threads, spared(table, overrules))
     progress("prepare.unique", done=2, total=4, kept=len(table.kept()))
     with _timed("prepare.write"):
-        funnel = publish(job.output, table, duplicates, shares, notes, entries)
+        funnel = publish(job.output, table, duplicates, shares, notes, entries, job.threads)
     write_json(job.output / "funnel.json", {**funnel, "classifier": judge_classifier(is_tag_list)})
     progress("prepare.written", done=3, total=4, **funnel["splits"])
     with _timed("prepare.audit"):

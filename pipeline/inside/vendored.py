@@ -216,7 +216,8 @@ def convert_model(
     """Write the Hugging Face folder `model` as one F16 GGUF file.
 
     `metadata` are GGUF keys (`general.name`, ...) that override what the converter would guess from
-    names of folders. Raises `JobError`.
+    names of folders; None unsets one, and texts under keys that it does not know are written as they are.
+    Raises `JobError`.
     """
     torch = importlib.import_module("torch")
     override = scratch / "metadata.json"
@@ -225,10 +226,15 @@ def convert_model(
         instance = _model(converter, model, output, override)
         instance.prepare_tensors()
         instance.prepare_metadata(vocab_only=False)
-        if "general.license" in metadata:  # the one key that the override file cannot set
-            instance.gguf_writer.add_license(metadata["general.license"])
+        for key in sorted(filter(_is_foreign, metadata)):
+            instance.gguf_writer.add_string(key, metadata[key])
         _write(instance)
     return found
+
+
+def _is_foreign(key: str) -> bool:
+    """Tell whether the converter's metadata file cannot set a key: the licence, and what is not GGUF's own."""
+    return key == "general.license" or not key.startswith("general.")
 
 
 def _write(instance: Any) -> None:

@@ -13,12 +13,12 @@ from pipeline.artifact import Manifest
 from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, UsageError
 from pipeline.gates.judging import read_rows
+from pipeline.stages.forms import NAMES
 from pipeline.store import Store
 from pipeline.user_turn import user_turn
 
 BASE: Final = "base"
 TUNED: Final = "tuned"
-_STAGES: Final = {"verify-base": BASE, "verify-hf": TUNED, "verify-merged": "merged", "verify-f16": "F16"}
 NEEDED: Final = ("preflight", "verify-base", "verify-hf")
 """Stages without which there is nothing to rate."""
 _QUANTIZED: Final = "verify-quant-"
@@ -82,7 +82,7 @@ class Answers:
         self._store = store
         self._manifests = manifests
         quantized = [stage for stage in manifests if stage.startswith(_QUANTIZED)]
-        stages = {**_STAGES, **{stage: stage.removeprefix(_QUANTIZED) for stage in quantized}}
+        stages = {**NAMES, **{stage: stage.removeprefix(_QUANTIZED) for stage in quantized}}
         self._stages = {name: stage for stage, name in stages.items() if stage in manifests}
 
     @property

@@ -22,6 +22,7 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.charts import Forest, Interval, Sign
 from pipeline.report.quantities import NOTHING, number, signed
+from pipeline.stages.forms import BASE, TUNED
 from pipeline.verdict_words import word_of
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -68,7 +69,7 @@ MEANINGS: Mapping[str, str] = {
 }
 """Heading → what its metrics measure, for a reader who has the page alone. Words: docs/evaluation.md."""
 
-_BASE, _TUNED, _REFERENCES = "verify-base", "verify-hf", "references"
+_REFERENCES = "references"
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "different": "neutral"}
 _SIGNS: Mapping[str, Sign] = {"better": "good", "worse": "bad"}
 
@@ -116,7 +117,7 @@ def difference_of(metric: Mapping[str, Any], against: str, form: str) -> Mapping
     return next((one for one in metric["differences"] if (one["against"], one["form"]) == (against, form)), None)
 
 
-def forest(found: Mapping[str, Any], against: str = _BASE, form: str = _TUNED) -> list[Block]:
+def forest(found: Mapping[str, Any], against: str = BASE, form: str = TUNED) -> list[Block]:
     """Return the differences of two forms with their intervals: a panel for each unit, zero marked.
 
     Measures whose difference is surely nothing (no answer differs) have no row.
@@ -149,8 +150,8 @@ def _tuned(found: Mapping[str, Any]) -> list[Block]:
     """Return base against adapter, metric by metric."""
     rows: dict[str, list[Sequence[Words]]] = {}
     for name, metric in metrics_of(found):
-        one = difference_of(metric, _BASE, _TUNED)
-        values = [metric["values"].get(form, {}).get("value") for form in (_BASE, _TUNED, _REFERENCES)]
+        one = difference_of(metric, BASE, TUNED)
+        values = [metric["values"].get(form, {}).get("value") for form in (BASE, TUNED, _REFERENCES)]
         if one is None or values[0] is None or values[1] is None:
             continue
         rows.setdefault(group_of(name), []).append((name, metric["unit"], *map(number, values), *_told(one)))
@@ -186,7 +187,7 @@ def tuned_verdict(found: Mapping[str, Any], name: str) -> str | None:
     pooled = over_trainings(found, name)
     if pooled is not None:
         return str(pooled["verdict"])
-    one = difference_of(found["metrics"][name], _BASE, _TUNED)
+    one = difference_of(found["metrics"][name], BASE, TUNED)
     return None if one is None else one["verdict"]
 
 
@@ -199,11 +200,11 @@ def over_trainings(found: Mapping[str, Any], name: str) -> Mapping[str, Any] | N
 
 def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
     """Return the values of every later form, marked where the interval shows a difference from the adapter."""
-    later = [form for form in found["forms"] if form not in (_BASE, _TUNED)]
+    later = [form for form in found["forms"] if form not in (BASE, TUNED)]
     names = artifacts.forms()
     rows: list[Sequence[Words]] = []
     for name, metric in metrics_of(found):
-        value = metric["values"][_TUNED]["value"]
+        value = metric["values"][TUNED]["value"]
         if value is not None:
             rows.append((name, number(value), *(_marked(metric, form) for form in later)))
     if not rows or not later:
@@ -215,7 +216,7 @@ def _forms(artifacts: Artifacts, found: Mapping[str, Any]) -> list[Block]:
 
 def _marked(metric: Mapping[str, Any], form: str) -> Words:
     value = number(metric["values"][form]["value"])
-    one = difference_of(metric, _TUNED, form)
+    one = difference_of(metric, TUNED, form)
     word = "" if one is None or one["verdict"] is None else one["verdict"].split(",")[0]
     return (value, " ", verdict_badge(word)) if word_of(word) in _TONES else value
 

@@ -10,9 +10,8 @@ from pipeline.report.blocks import Facts, Inline, Link, Words
 from pipeline.report.evaluation import difference_of, metrics_of, over_trainings, tuned_verdict, verdict_badge
 from pipeline.report.quantities import number, share, signed, size
 from pipeline.report.verdicts import outcome_badge
+from pipeline.stages.forms import BASE, TUNED
 from pipeline.verdict_words import word_of
-
-_BASE, _TUNED = "verify-base", "verify-hf"
 
 
 def glance(artifacts: Artifacts) -> list[Facts]:
@@ -56,12 +55,12 @@ def _loss(found: Mapping[str, Any]) -> list[tuple[str, Words]]:
     metric = found["metrics"].get("loss")
     pooled = over_trainings(found, "loss")
     one = metric and (
-        difference_of(metric, _BASE, _TUNED) if pooled is None else {**pooled, "difference": pooled["mean"]}
+        difference_of(metric, BASE, TUNED) if pooled is None else {**pooled, "difference": pooled["mean"]}
     )
     if not one or one["low"] is None:
         return []
     trainings = f"mean of {len(found['seeds']['trainings'])} trainings " if pooled is not None else ""
-    before, after = (number(metric["values"][form]["value"]) for form in (_BASE, _TUNED))
+    before, after = (number(metric["values"][form]["value"]) for form in (BASE, TUNED))
     level = f" nats per token ({100 * found['intervals']['level']:g} %: "
     words = (
         before,

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
+from tests.support.sharing import SECOND, is_first, looks_at_it
 from tests.support.users import User, shared_folder
 from tests.support.workplace import RECIPE, TITLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-ZONE, USER = "Pacific/Kiritimati", "somebody-else"
-"""Where and by whom the seedling is built here, as its environment says."""
 
 SMALL_RECIPE = """\
 name = "small"
@@ -106,72 +102,19 @@ def small_recipe(tmp_path: Path) -> Path:
     return path
 
 
-class SecondBuild:
-    """A complete seedling from an empty store: one core, another folder, locale, time zone, umask and user.
-
-    It takes ten minutes of one core, so it starts when the tests start, and those that look at it come last.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.place = Workplace(folder / "other folder" / "bûild")
-        self._output = folder / "output"
-        prefix = ("taskset", "-c", "0", "nice") if shutil.which("taskset") else ("nice",)
-        other = {"LC_ALL": "C", "LANG": "C", "TZ": ZONE, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
-        other |= {"USER": USER, "LOGNAME": USER}
-        with self._output.open("wb") as stream:
-            self._process = subprocess.Popen(
-                [*prefix, *self.place.command("run")],
-                cwd=REPOSITORY,
-                env={**os.environ, **other},
-                stdout=stream,
-                stderr=stream,
-                umask=0o077,
-                start_new_session=True,
-            )
-
-    def finished(self) -> Workplace:
-        """Wait for its end; fail with what it said last."""
-        code = self._process.wait()
-        assert code == 0, self._output.read_text(encoding="utf-8", errors="replace")[-4000:]
-        return self.place
-
-    def stop(self) -> None:
-        """End it, if nobody waited for it."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait()
-
-
-_SECOND: Final = pytest.StashKey[SecondBuild]()
-
-
-def _looks_at_it(item: pytest.Item) -> bool:
-    return "built" in getattr(item, "fixturenames", ())
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that look at the second build behind all others."""
-    items.sort(key=_looks_at_it)
-
-
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Start the second build before the first test, where one will look at it."""
-    if any(map(_looks_at_it, session.items)) and not session.config.option.collectonly:
-        session.config.stash[_SECOND] = SecondBuild(Path(tempfile.mkdtemp(prefix="second-build-")))
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave neither the process nor its folder behind."""
-    second = session.config.stash.get(_SECOND, None)
-    if second is not None:
-        second.stop()
-        shutil.rmtree(second.place.build.parents[1], ignore_errors=True)
+    """Start the second build before the first test, where one will look at it; of two processes the first does."""
+    if is_first(session.config) and any(map(looks_at_it, session.items)) and not session.config.option.collectonly:
+        second = session.config.stash[SECOND]
+        second.start(Workplace(second.build).command("run"), REPOSITORY)
 
 
 @pytest.fixture(scope="session")
 def built(request: pytest.FixtureRequest) -> Workplace:
     """The second build, finished."""
-    return request.config.stash[_SECOND].finished()
+    second = request.config.stash[SECOND]
+    second.wait()
+    return Workplace(second.build)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from llama_cpp_vendor.pin import read_pin
-from tests.e2e.conftest import REPOSITORY, USER, ZONE, Workplace, events
+from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.golden.digests import built_digests, compare, read_golden
+from tests.support.second_build import USER, ZONE
 
 pytestmark = pytest.mark.timeout(2700)  # the whole job on one core, which a busy machine may share
 

@@ -94,9 +94,35 @@ class Conversion:
     events: list[dict[str, Any]]
 
 
+def convert_parameters(pre_tokenizer: str | None = PRE_TOKENIZER) -> dict[str, Any]:
+    """Return what stage `convert` is told about a model from the hub."""
+    return {
+        "name": "tiny",
+        "base": {"pre_tokenizer": pre_tokenizer, "name": "Tiny-1B", "organization": "example", "version": "f" * 40},
+        "data": {},
+        "release": {"title": "Tiny Titles", "version": "1.2.0", "author": None, "licence": "CC0-1.0"},
+        "recipe_sha256": "a" * 64,
+    }
+
+
+def write_origins(folder: Path) -> dict[str, Path]:
+    """Write the two small inputs that name a model's origin: an adapter of one tensor, and the rows' `source.json`."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    adapter, data = folder / "adapter-artifact", folder / "data-artifact"
+    for made in (adapter / "adapter", data):
+        made.mkdir(parents=True, exist_ok=True)
+    metadata = {"format": "pt", "base_weights_sha256": "b" * 64}
+    save_file({"a": np.zeros(2, "float32")}, adapter / "adapter" / "adapter_model.safetensors", metadata)
+    files = [{"name": "rows.jsonl", "sha256": "1" * 64}, {"name": "more.csv", "sha256": "2" * 64}]
+    (data / "source.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    return {"adapter": adapter, "data": data}
+
+
 def convert(folder: Path, merged: Path, vendor: Path, pre_tokenizer: str | None = PRE_TOKENIZER) -> Conversion:
     """Convert a merged model to F16."""
-    parameters = {"name": "tiny", "base": {"pre_tokenizer": pre_tokenizer, "licence": "CC0-1.0"}}
-    code, events, output = run_job(folder, "convert", parameters, {"model": merged, "vendor": vendor})
+    inputs = {"model": merged, "vendor": vendor, **write_origins(folder)}
+    code, events, output = run_job(folder, "convert", convert_parameters(pre_tokenizer), inputs)
     assert code == 0, events[-1]
     return Conversion(output, events)

@@ -128,22 +128,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.endpoint.headers.append(str(self.headers))
         self.endpoint.entered(request, key)
         try:
-            self._answer(request, key)
+            answer = self._answer(request, key)
         finally:
-            self.endpoint.left()
+            self.endpoint.left()  # before it is sent: whoever has it may ask the next question at once
+        if answer is None:
+            self.close_connection = True
+        else:
+            self._send(*answer)
 
-    def _answer(self, request: Mapping[str, Any], key: str) -> None:
+    def _answer(self, request: Mapping[str, Any], key: str) -> tuple[int, str] | None:
+        """Return status and text, or nothing, when the time has come to hang up."""
         faults = self.endpoint.faults
         if faults.stall:
             self.endpoint.released.wait()
-            self.close_connection = True
-        elif self.path != "/v1/chat/completions":
-            self._send(404, '{"error": {"message": "no such path"}}')
-        elif faults.statuses:
+            return None
+        if self.path != "/v1/chat/completions":
+            return 404, '{"error": {"message": "no such path"}}'
+        if faults.statuses:
             said = f"Incorrect API key provided: {key}" if faults.echo else "something is wrong"
-            self._send(faults.statuses.pop(0), json.dumps({"error": {"message": said}}))
-        else:
-            self._send(200, faults.bodies.pop(0) if faults.bodies else self.endpoint.completion(request))
+            return faults.statuses.pop(0), json.dumps({"error": {"message": said}})
+        return 200, faults.bodies.pop(0) if faults.bodies else self.endpoint.completion(request)
 
     def _send(self, status: int, text: str) -> None:
         body, faults = text.encode(), self.endpoint.faults

@@ -366,7 +366,7 @@ def test_ctrl_c_ends_a_host_stage_at_its_next_event(kitchen: Kitchen) -> None:
 
     with interrupts_heard(), pytest.raises(InterruptedRunError, match="stopped by the user") as caught:
         run_of(kitchen, replace(kitchen.stage("raw"), host=copy)).execute()
-    assert time.monotonic() - stopped[0] < 3  # a second, on a busy machine
+    assert time.monotonic() - stopped[0] < 15  # not the half minute that the copy would take
     assert "run again" in caught.value.advice
     assert list((kitchen.store_root / "tmp").iterdir()) == []
 

@@ -39,6 +39,10 @@ OPTIONS = {
         *RECIPE,
         *("--form", "--against", "--forms", "--port", "--host", "--expose", "--summary", "--export"),
     },
+    "offload": {
+        *("FILE", "--card", "--memory-gib", "--free-gib", "--bandwidth-gb", "--host-bandwidth-gb"),
+        *("--context", "--kv-type", "--measured", "--server-log"),
+    },
     "images": {"IMAGE", "--variant", "--local-base", "--no-cache", "--check", "--relock-debian"},
 }
 

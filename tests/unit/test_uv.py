@@ -38,4 +38,4 @@ def test_no_uv_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
     with pytest.raises(EnvironmentSetupError) as caught:
         find_uv(search=str(tmp_path))
-    assert "lockfiles/host.txt" in caught.value.advice
+    assert "lockfiles/nox.txt" in caught.value.advice

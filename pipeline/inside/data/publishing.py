@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from .batch import Notes
 from .characters import Integers
 from .deduplicating import Duplicates
 from .overruling import outcomes
+from .parallel import in_order
 from .reasons import DUPLICATES, REASONS
 from .rows import Table
 from .splitting import SPLITS, Shares, group_links, split, units_of
@@ -34,7 +35,7 @@ from .writing import (
     whole_numbers,
 )
 
-_CHUNK_ROWS: Final = 50_000
+_CHUNK_ROWS: Final = 25_000
 REVIEW_KEPT: Final = 60
 REVIEW_PER_REASON: Final = 10
 
@@ -46,6 +47,7 @@ def publish(
     shares: Shares,
     notes: Notes,
     entries: Sequence[dict[str, Any]] | None = None,
+    threads: int = 1,
 ) -> dict[str, Any]:
     """Write the splits, `dropped.jsonl` and `review.jsonl`; return the funnel.
 
@@ -54,9 +56,9 @@ def publish(
     kept = table.kept()
     ids = told_apart(table.ids[kept])
     splits = _splits(table, kept, ids, duplicates, shares)
-    _write_kept(folder, table, kept, ids, splits)
+    _write_kept(folder, table, kept, ids, splits, threads)
     dropped = np.flatnonzero(table.reason != 0)
-    _write_dropped(folder, table, dropped, duplicates.of, kept, ids)
+    _write_dropped(folder, table, dropped, duplicates.of, kept, ids, threads)
     _write_review(folder, table, kept, splits, ids, shares.seed)
     funnel = _funnel(table, splits, duplicates, notes)
     if entries is None:
@@ -97,15 +99,21 @@ def _splits(
     return split(ids, _label(table, kept, table.columns.category) + 1, units, shares)
 
 
-def _write_kept(folder: Path, table: Table, kept: Integers, ids: Identities, splits: Any) -> None:
+def _write_kept(folder: Path, table: Table, kept: Integers, ids: Identities, splits: Any, threads: int) -> None:
+    def lines(part: Integers) -> pa.Array:
+        rows = kept[part]
+        fields = {name: column.take(integers(rows)) for name, column in table.fields.items()}
+        said = content(fields, table.columns.input, table.columns.output)
+        return objects(_origin(table, rows) | said | {"id": json_strings(id_texts(ids[part]))})
+
     for number, name in enumerate(SPLITS):
-        chosen = np.flatnonzero(splits == number)
-        with LineWriter(folder / f"{name}.jsonl") as out:
-            for part in _chunks(chosen):
-                rows = kept[part]
-                fields = {name: column.take(integers(rows)) for name, column in table.fields.items()}
-                said = content(fields, table.columns.input, table.columns.output)
-                out.write(objects(_origin(table, rows) | said | {"id": json_strings(id_texts(ids[part]))}))
+        _write(folder / f"{name}.jsonl", lines, np.flatnonzero(splits == number), threads)
+
+
+def _write(path: Path, lines: Callable[[Integers], pa.Array], rows: Integers, threads: int) -> None:
+    with LineWriter(path) as out:
+        for part in in_order(lines, _chunks(rows), threads):
+            out.write(part)
 
 
 def _origin(table: Table, rows: Integers) -> dict[str, pa.Array]:
@@ -133,23 +141,25 @@ def _facts(table: Table, rows: Integers) -> pa.Array:
 
 
 def _write_dropped(
-    folder: Path, table: Table, dropped: Integers, of: Integers, kept: Integers, ids: Identities
+    folder: Path, table: Table, dropped: Integers, of: Integers, kept: Integers, ids: Identities, threads: int
 ) -> None:
     names = pa.concat_arrays([id_texts(ids), strings([None])])  # the last: a row that is no duplicate of a kept one
     for row in dropped[of[dropped] >= 0].tolist():
         table.details[row] = f"of {table.place(int(of[row]))}"
-    with LineWriter(folder / "dropped.jsonl") as out:
-        for rows in _chunks(dropped):
-            place = np.where(of[rows] < 0, len(kept), np.searchsorted(kept, of[rows]))
-            members = {
-                "source": choices(table.file[rows].astype(np.int64), table.files),
-                "line": whole_numbers(table.line[rows]),
-                "reason": choices(table.reason[rows].astype(np.int64), REASONS),
-                "detail": json_strings(strings([table.details.get(row, "") for row in rows.tolist()])),
-                "raw": json_strings(table.raw.take(integers(rows))),
-                "of": json_strings(names.take(integers(place))),
-            }
-            out.write(objects(members))
+
+    def lines(rows: Integers) -> pa.Array:
+        place = np.where(of[rows] < 0, len(kept), np.searchsorted(kept, of[rows]))
+        members = {
+            "source": choices(table.file[rows].astype(np.int64), table.files),
+            "line": whole_numbers(table.line[rows]),
+            "reason": choices(table.reason[rows].astype(np.int64), REASONS),
+            "detail": json_strings(strings([table.details.get(row, "") for row in rows.tolist()])),
+            "raw": json_strings(table.raw.take(integers(rows))),
+            "of": json_strings(names.take(integers(place))),
+        }
+        return objects(members)
+
+    _write(folder / "dropped.jsonl", lines, dropped, threads)
 
 
 def _write_review(folder: Path, table: Table, kept: Integers, splits: Any, ids: Identities, seed: int) -> None:

@@ -25,7 +25,8 @@ EMOJI: Final = ((0x1F000, 0x1FAFF), (0x2600, 0x27BF), (0x2B00, 0x2BFF), (0xFE0E,
 _NUMBER_COMMA: Final = re.compile(r"(?<=\d)[,/・](?=\d)")
 _JOINED: Final = f"{re.escape(STRONG + WEAK)}\n" + "".join(f"{chr(first)}-{chr(last)}" for first, last in EMOJI)
 _SPLIT: Final = re.compile(rf"([\s{_JOINED}]*[{_JOINED}][\s{_JOINED}]*)")
-_HASHES: Final = re.compile("#+")
+_HASHES: Final = re.compile("##+")
+_NO_LIST: Final = re.compile(f"[{re.escape(NEVER)}]")
 _HASH_TAG: Final = re.compile(r"#[^\s#|]{1,20}")
 _ELLIPSIS: Final = ".…。 \t\n"
 _OPENING, _CLOSING = re.escape("【[「『《〈("), re.escape("】]」』》〉)")
@@ -113,14 +114,14 @@ def is_tag_list(title: str) -> bool:
     if _BRACKETED.fullmatch(text):
         pieces = re.split(f"[{_OPENING}{_CLOSING}]", text)[1::2]
         return len(pieces) >= (_PAIR if text[0] in "【[" else _THREE) and _mostly([_is_tag(piece) for piece in pieces])
-    if any(sign in text for sign in NEVER):
+    if _NO_LIST.search(text):
         return False
     text = _NUMBER_COMMA.sub("", text)
     parts = _SPLIT.split(text)
-    joints = [joint for joint in _undecorated(parts) if joint.strip()]
+    joints = [joint for joint in _undecorated(parts) if not joint.isspace()]
     if not joints:
         return _spaced(text)
-    pieces = [word for piece in parts[::2] if piece.strip() for word in _words(piece.strip())]
+    pieces = _words(parts[::2])
     return len(pieces) >= _PAIR and _joined(pieces, joints)
 
 
@@ -143,15 +144,22 @@ def _all_hash_tags(text: str) -> bool:
     return bool(tags) and not rest
 
 
-def _words(piece: str) -> list[str]:
-    """Return the words of a Japanese piece that is itself a row of tags, else the piece."""
-    words = piece.split()
-    return words if not piece.isascii() and len(words) > 1 and all(map(_is_tag, words)) else [piece]
+def _words(parts: list[str]) -> list[str]:
+    """Return what stands between the joints; of a Japanese piece that is itself a row of tags, its words."""
+    found = []
+    for part in parts:
+        words = part.split()
+        if len(words) > 1:
+            piece = part.strip()
+            found += words if not piece.isascii() and all(map(_is_tag, words)) else [piece]
+        else:
+            found += words
+    return found
 
 
 def _joined(pieces: list[str], joints: list[str]) -> bool:
     """Judge pieces by what joins them: enough, all of them tags, none that reads like a part of a title."""
-    kinds = {_kind(joint) for joint in joints}
+    kinds = set(map(_kind, joints))
     kind = next((one for one in _LEAST_BY if one in kinds), "emoji")
     if len(pieces) < max(_LEAST_BY[one] for one in kinds) or any(map(_SERIES.search, pieces)):
         return False
@@ -178,6 +186,7 @@ def _mostly(tags: list[bool]) -> bool:
     return sum(tags) >= len(tags) - (len(tags) > _THREE)
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def _kind(joint: str) -> str:
     """Return what joins two pieces, by the sign that says most."""
     for sign in ("|", "#", "/", "、", ",", ";", "・"):

@@ -16,18 +16,9 @@ from pipeline.stages.stage import HostJob, Stage
 from tests.support import tiny_encoder
 from tests.support.events import Events
 from tests.support.hub_server import HubServer
+from tests.support.planned import SEEDLING, planned
 
-RECIPE = """\
-name = "mine"
-description = "a test"
-[base]
-source = "seedling"
-[data]
-source = "seedling"
-[prompt]
-user = "{theme}"
-[evaluate.bertscore]
-"""
+RECIPE = f'{SEEDLING}[data]\nsource = "seedling"\n[evaluate.bertscore]\n'
 FOLDER = f'{RECIPE}source = "folder"\npath = "encoder"\nlicence = "MIT"\nlayer = 2\n'
 HUB = f'{RECIPE}source = "hub"\nrepo = "owner/encoder"\nlayer = 2\nidf = true\n'
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
@@ -37,14 +28,6 @@ FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model. Not to be changed."""
     return tiny_encoder.write_encoder(tmp_path_factory.mktemp("encoder"))
-
-
-def planned(text: str, folder: Path) -> Plan:
-    """Return the plan of a recipe in a folder."""
-    recipe, problems = read_recipe(text, "r.toml")
-    assert problems == []
-    assert recipe is not None
-    return Plan(stages_of(recipe.in_folder(folder)))
 
 
 def run(stage: Stage, folder: Path) -> Path:

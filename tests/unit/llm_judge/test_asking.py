@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -152,14 +153,16 @@ def test_a_second_run_asks_nothing_and_writes_the_same_bytes(bench: Bench) -> No
 
 def test_no_more_requests_at_once_than_were_allowed(bench: Bench) -> None:
     """And not fewer, if there are enough."""
-    bench.answers([row(at, "短い", f"長い答え{at}") for at in range(20)])
+    bench.answers([row(at, "短い", f"長い答え{at}") for at in range(21)])
+    three = threading.Barrier(3)  # that many have to be there before one is answered, and more would be counted
 
-    def slowly(asked: Any) -> str:
-        time.sleep(0.03)
+    def together(asked: Any) -> str:
+        with contextlib.suppress(threading.BrokenBarrierError):
+            three.wait(timeout=20)
         return prefers_longer(asked)
 
-    with JudgeServer(slowly) as server:
-        bench.run(server.settings(concurrency=3))
+    with JudgeServer(together) as server:
+        bench.run(server.settings(concurrency=3, timeout_s=60.0))
     assert server.most_at_once == 3
 
 

@@ -9,7 +9,11 @@ from pipeline.gates.gguf import metadata_gates, tokenizer_gates
 from pipeline.gates.quantization import quantization_gates
 from pipeline.loading import load_recipe
 from pipeline.recipe import Quantize, Recipe
+from pipeline.recipe_digest import recipe_digest
+from pipeline.recipe_release import Release
+from pipeline.recipe_sources import FileData, FolderBase
 from pipeline.stages import convert, quantize, train, verify_f16, verify_quant, verify_tokenizer
+from pipeline.stages.registry import stages_of
 
 
 @pytest.fixture
@@ -18,11 +22,36 @@ def recipe() -> Recipe:
     return load_recipe("seedling").model_copy(update={"quantize": Quantize(types=("Q4_K_M", "Q8_0"))})
 
 
-def test_conversion_reads_only_name_pre_tokenizer_and_licence(recipe: Recipe) -> None:
-    """Another learning rate converts nothing anew unless it changes the merged model."""
+def test_conversion_reads_what_names_the_model(recipe: Recipe) -> None:
+    """Name, version and licence of the release, where the base and the rows are from, and the recipe's digest."""
     (stage,) = convert.stages(recipe)
-    assert stage.parameters == {"name": "seedling", "base": {"pre_tokenizer": "qwen2", "licence": "CC0-1.0"}}
+    assert stage.parameters == {
+        "name": "seedling",
+        "base": {"pre_tokenizer": "qwen2", "name": "seedling"},
+        "data": {"name": "seedling"},
+        "release": {"title": "seedling", "version": "0.1.0", "author": None, "licence": "CC0-1.0"},
+        "recipe_sha256": recipe_digest(recipe),
+    }
     assert stage.vendored
+
+
+def test_a_user_s_folder_and_files_are_not_named(recipe: Recipe) -> None:
+    """Their paths are those of a machine."""
+    base = FolderBase(source="folder", path="/home/alice/models/tiny")
+    data = FileData(source="files", files=("/home/alice/rows.jsonl",))
+    (stage,) = convert.stages(recipe.model_copy(update={"base": base, "data": data}))
+    assert "alice" not in str(stage.parameters)
+
+
+def test_words_of_the_release_convert_anew_and_train_nothing(recipe: Recipe) -> None:
+    """A title changes the parameters of `convert` and of no stage before it."""
+    named = recipe.model_copy(update={"release": Release(title="Titles", licence="Apache-2.0")})
+    changed = [
+        stage.name
+        for stage, other in zip(stages_of(recipe), stages_of(named), strict=True)
+        if stage.parameters != other.parameters
+    ]
+    assert changed == ["convert"]
 
 
 def test_training_waits_until_llama_cpp_has_read_the_vocabulary(recipe: Recipe) -> None:

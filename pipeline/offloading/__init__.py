@@ -1,0 +1,1 @@
+"""Which part of a GGUF file fits a graphics card, and how fast the card could read it."""
