@@ -77,7 +77,7 @@ def test_a_process_that_lives_on_is_found(tmp_path: Path) -> None:
     """By its folder, its command or its variables."""
     assert about(tmp_path) == []
     for options in ({"cwd": tmp_path}, {"env": {"HOME": str(tmp_path)}}):
-        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, **options) as process:  # type: ignore[call-overload]
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, **options) as process:
             assert about(tmp_path) == [process.pid]
 
 
