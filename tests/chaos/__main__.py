@@ -21,7 +21,7 @@ from tests.faults.workshop import NoSeedlingError
 from tests.golden.digests import SEEDLING, read_golden
 
 _KILLS, _MINUTES = 200, 120.0
-_SHORT_KILLS, _SHORT_MINUTES, _SHORT_TARGET = 8, 1.0, "quantize"
+_SHORT_KILLS, _SHORT_MINUTES, _SHORT_TARGET = 8, 0.75, "merge"
 PAGE: Final = REPOSITORY / "docs" / "chaos.md"
 
 

@@ -19,7 +19,7 @@ Written by `nox -s chaos -- --page`. A whole `seedling` is built from an empty s
 that chance draws; then the same command is given again, until it is done. Three ways: the client and every process
 below it in any order, the client alone, one job alone. A quarter of the kills is aimed at the moment after a job's end,
 when its work is published. An attempt that got nothing done makes the next one's time longer, so that a build ends.
-With `--short` what must be trained is taken over from a finished build, and the last stage is `quantize`.
+With `--short` what must be trained is taken over from a finished build, and the plan ends early.
 
 After each kill: no process has anything to do with the build folder any more, every lock can be taken, every artifact
 that was published since the last look is hashed and compared with that of a build that nobody disturbed. At the end:
