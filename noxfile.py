@@ -26,13 +26,13 @@ FAMILIES = (
     "verify-merged",
     "convert",
     "verify-f16",
+    "imatrix",
     "quantize",
     "verify-quant",
     "compare",
     "evaluate",
     "judge",
     "report",
-    "release",
 )
 
 nox.options.default_venv_backend = "none"
@@ -71,6 +71,21 @@ def add_family(family: str) -> None:
 
 for name in FAMILIES:
     add_family(name)
+
+
+@nox.session(default=False)
+def release(session: nox.Session) -> None:
+    """Run the pipeline, then write the release folder. Arguments after `--` go to `python -m pipeline release`."""
+    python = python_of(session, "host")
+    run_patiently(session, python, "-m", "pipeline", "run", *arguments_of_run(session.posargs))
+    run_patiently(session, python, "-m", "pipeline", "release", *session.posargs)
+
+
+def arguments_of_run(given: list[str]) -> list[str]:
+    """Return those arguments of a release that `python -m pipeline run` takes as well, each with its value."""
+    shared = ("--recipe", "--build", "--log", "--executor", "--settings")
+    named = [number for number, word in enumerate(given) if word.partition("=")[0] in shared]
+    return [word for number in named for word in given[number : number + (1 if "=" in given[number] else 2)]]
 
 
 @nox.session(default=False)

@@ -14,8 +14,8 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 31 judge's endpoint,
 40 environment, 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine,
-53 no memory or processes left, 60 gate failed, 61 artifacts differ, 70-73 store, 130 interrupted.
-Everything else is a bug.
+53 no memory or processes left, 60 gate failed, 61 artifacts differ, 62 release refused or not verified,
+70-73 store, 130 interrupted. Everything else is a bug.
 """
 
 _EXAMPLES = {
@@ -23,13 +23,14 @@ _EXAMPLES = {
     "status": "--recipe my.toml",
     "why": "train --recipe my.toml",
     "gates": "--recipe my.toml --only failed,warned --verbose",
-    "verify": "--recipe my.toml",
+    "verify": "my-model --key maintainer.pub",
     "stages": "--recipe my.toml",
     "gc": "--dry-run",
     "setup": "--recipe my.toml",
     "pin": "--recipe my.toml",
     "review": "--recipe my.toml",
     "rate": "--recipe my.toml --forms",
+    "release": "--recipe my.toml --to my-model",
     "images": "training --variant cuda",
     "diff": "seedling/train 20260101T120000.482Z-3f9a1c/train",
     "compare": "seedling 20260801T101500.482Z-3f9a1c",
@@ -73,7 +74,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _executor(why)
     why.add_argument("stage", metavar="STAGE", help="a stage's name, e.g. train or quantize-Q4_K_M")
     _gates(commands)
-    _command(commands, "verify", "hash every artifact of the recipe's last run again and compare with the manifests")
+    _verify(commands)
     _command(commands, "stages", "list the stages with their inputs and environments")
     collect = _command(commands, "gc", "remove artifacts that no kept run needs", recipe=False)
     collect.add_argument("runs", nargs="*", metavar="RUN", help="runs to keep besides the last one of every recipe")
@@ -87,6 +88,7 @@ def _parser() -> tuple[argparse.ArgumentParser, argparse._SubParsersAction[argpa
     _review(commands)
     _compare(commands)
     _rate(commands)
+    _release(commands)
     _offload(commands)
     return parser, commands
 
@@ -146,6 +148,61 @@ def _rate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     votes = rate.add_argument_group("in place of the page")
     votes.add_argument("--summary", action="store_true", help="show what the votes say, as JSON, and stop")
     votes.add_argument("--export", type=Path, metavar="FILE", help="write every vote as CSV, with texts, and stop")
+
+
+def _release(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from pipeline.signing.signer import add_options  # noqa: PLC0415 - beside the rest of signing, standard library only
+
+    release = _command(commands, "release", "write the release folder of the recipe's last build, signed", about=_ABOUT)
+    _executor(release)
+    release.add_argument(
+        "--to", type=_folder, metavar="DIR", help="the folder to write (default: build/<recipe>/release)"
+    )
+    release.add_argument(
+        "--allow-waived", action="store_true", help="release although gates were waived; the papers say which and why"
+    )
+    add_options(release)
+
+
+def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = _command(
+        commands,
+        "verify",
+        "check a release that you were given, or hash the artifacts of the last run",
+        about=_VERIFIED,
+    )
+    verify.add_argument(
+        "release", nargs="?", metavar="RELEASE", help="a release folder, a GGUF file, or a URL of one (https, file, hf)"
+    )
+    trust = verify.add_argument_group("whom you trust", "without any of these: a key of your own, if it signed")
+    trust.add_argument("--policy", type=Path, metavar="FILE", help="who may sign, and which waivers you accept (TOML)")
+    trust.add_argument(
+        "--key", type=Path, action="append", metavar="FILE", help="the signer's public key (PEM); may be given again"
+    )
+    trust.add_argument(
+        "--any-signer", action="store_true", help="believe whoever signed: shows integrity, and no origin"
+    )
+
+
+_VERIFIED = """
+With RELEASE: every digest, the signature and who made it, provenance, manifest,
+bill of materials, gates and GGUF headers against each other, offline, a line
+for each check (docs/verifying.md). Exit code 0: verified, 62: not, 2: usage.
+
+Without RELEASE: every artifact of the recipe's last run is hashed again and
+compared with its manifest.
+"""
+
+
+_ABOUT = """
+The folder holds the GGUF files, checksums, a model card, a Modelfile, a bill of
+materials, the report, the recipe, provenance (in-toto, SLSA v1) and a signature
+over all of it (docs/release.md). Nothing is built: the last build of the recipe
+has to be complete and up to date. What stands against a release is listed, all
+at once: a gate that failed or was waived, uncommitted changes of the project,
+no licence of model, base or data, an image by tag, a package without a digest,
+a damaged file. An old release stays until the new one is whole.
+"""
 
 
 def _offload(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -219,12 +276,17 @@ def _executor(command: argparse.ArgumentParser) -> None:
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, summary: str, *, recipe: bool = True
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    summary: str,
+    *,
+    recipe: bool = True,
+    about: str = "",
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(
         name,
         help=summary,
-        description=summary[0].upper() + summary[1:] + ".",
+        description=summary[0].upper() + summary[1:] + ".\n" + about,
         epilog=f"example: python -m pipeline {name} {_EXAMPLES[name]}".rstrip(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -43,6 +43,12 @@ def _rate(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return rate.main(options, sinks)
 
 
+def _release(options: argparse.Namespace, sinks: list[Sink]) -> int:
+    from pipeline.commands import release  # noqa: PLC0415 - writes papers that no other command needs
+
+    return release.main(options, sinks)
+
+
 def _offload(options: argparse.Namespace, sinks: list[Sink]) -> int:
     from pipeline.commands import offload  # noqa: PLC0415 - as for `compare`
 
@@ -65,6 +71,7 @@ COMMANDS: dict[str, Callable[[argparse.Namespace, list[Sink]], int]] = {
     "review": _review,
     "compare": _compare,
     "rate": _rate,
+    "release": _release,
     "offload": _offload,
 }
 

@@ -101,8 +101,10 @@ class TerminalDisplay:
         name = str(event["event"])
         stage = str(event.get("stage", ""))
         match name:
-            case "stage.started" | "stage.waiting":
+            case "stage.started" | "stage.waiting" | "release.started" | "verify.started":
                 self._start(stage, event)
+            case "verify.read" | "release.finished":
+                self._finish(stage)
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)
             case "cache.hit":

@@ -127,6 +127,12 @@ class ArtifactsDifferError(PipelineError):
     exit_code = 61
 
 
+class ReleaseError(PipelineError):
+    """A release is refused, or one that was handed over is not what it says of itself."""
+
+    exit_code = 62
+
+
 class StoreError(PipelineError):
     """The store cannot be read or written."""
 

@@ -16,6 +16,8 @@ _SHOWN_CHARS = 40
 """Longest value shown whole in a difference; of a digest the beginning is enough."""
 _ASKED_FOR: Mapping[str, str] = {
     "judge": "a table [judge]",
+    "imatrix": "quantize.imatrix = true",
+    "imatrix-text": "quantize.imatrix = true",
     "fetch-scorer": "a table [evaluate.bertscore]",
     "fetch-neutral": "the key evaluate.neutral",
     "fetch-questions": "the key evaluate.unanswerable",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, Strict
+from pydantic import Field, PrivateAttr, SerializerFunctionWrapHandler, Strict, model_serializer
 
 from pipeline.gates.limits import GateLimits
 from pipeline.recipe_release import Release
@@ -136,6 +136,23 @@ class Quantize(Section):
     """Which quantized files to make from the F16 file."""
 
     types: Texts = Field(("Q4_K_M",), min_length=1, description="llama.cpp's names of the types.")
+    imatrix: bool = Field(
+        False,
+        description="Compute an importance matrix over the train split (as `llama-imatrix` does), and round by it. The"
+        " smallest types need one; Q8_0, BF16 and the TQ types make no use of it.",
+    )
+    imatrix_tokens: int = Field(
+        65_536, ge=1024, description="Tokens of training rows for the importance matrix, where there are as many."
+    )
+    imatrix_chunk_tokens: int = Field(
+        512, ge=32, description="Tokens that the model reads at a time for it; llama.cpp's own default."
+    )
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what is not used: without an importance matrix its keys change nothing."""
+        found: dict[str, Any] = handler(self)
+        return found if self.imatrix else {name: value for name, value in found.items() if name == "types"}
 
 
 class Generate(Section):

@@ -17,22 +17,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.gates.limits import GateLimits
 from pipeline.gates.names import NAMES
+from pipeline.gates.quantization_limits import better_types
+from pipeline.quantization_types import NEED_IMATRIX, QUANTIZATIONS, USE_NO_IMATRIX
 from pipeline.recipe import Cleaning, Columns, Evaluate, Judge, Lora, Merge, Parity, Prompt, Quantize, Split, Train
 from pipeline.recipe_errors import Problem, did_you_mean
 from pipeline.recipe_sources import Base, Data, DataSource, FileData, HubBase, Section
 
 Model = TypeVar("Model", bound=Section)
-
-QUANTIZATIONS = (
-    "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
-    "Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K",
-    "IQ3_XS", "IQ3_S", "IQ3_M", "IQ4_NL", "IQ4_XS", "TQ1_0", "TQ2_0", "BF16",
-)  # fmt: skip
-"""Types of `llama-quantize` at the vendored commit (`tools/quantize/quantize.cpp`, QUANT_OPTIONS).
-
-Left out: types that need an importance matrix (IQ1_*, IQ2_*, IQ3_XXS), which no stage makes yet; aliases
-(Q3_K, Q4_K, Q5_K), which would give one file two names; and F16 and F32, which are no quantization.
-"""
 
 PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 """The seven projections of a Llama or Qwen layer."""
@@ -186,11 +177,32 @@ def _quantizations_known(raw: Mapping[str, Any]) -> Iterable[Problem]:
             yield Problem(
                 key,
                 f"names {name!r}",
-                "types of llama-quantize that need no importance matrix",
+                "types of llama-quantize",
                 near or f"known: {', '.join(QUANTIZATIONS)}",
+            )
+        elif name in NEED_IMATRIX and not quantize.imatrix:
+            yield Problem(
+                key,
+                f"names {name!r}, which llama.cpp makes only with an importance matrix",
+                "quantize.imatrix = true, or another type",
+                f"{better_types(name)[0]} needs none",
             )
     for name in _repeated(quantize.types):
         yield Problem(key, f"names {name!r} twice", "each type once")
+    if not quantize.imatrix:
+        return
+    if USE_NO_IMATRIX.issuperset(quantize.types):
+        yield Problem(
+            ("quantize", "imatrix"),
+            f"is true, and no type makes use of it ({', '.join(quantize.types)})",
+            "a type that does, such as Q4_K_M, or false",
+        )
+    if quantize.imatrix_chunk_tokens > quantize.imatrix_tokens:
+        yield Problem(
+            ("quantize", "imatrix_chunk_tokens"),
+            f"is {quantize.imatrix_chunk_tokens}, over imatrix_tokens ({quantize.imatrix_tokens})",
+            "at most quantize.imatrix_tokens",
+        )
 
 
 def _targets_known(raw: Mapping[str, Any]) -> Iterable[Problem]:

@@ -7,8 +7,9 @@ next release takes them away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from pipeline.artifact import Manifest
 from pipeline.files import drop_leftovers, explained, link_atomic, locked, write_atomic, write_json_atomic
@@ -27,13 +28,22 @@ CHAIN_SCHEMA = 1
 def chain(recipe: Recipe, manifests: Mapping[str, Manifest], tools: Mapping[str, str]) -> dict[str, object]:
     """Return the whole chain of manifests, from raw data to release.
 
-    Evidence may quote rows, which belong to people: it is left out unless the recipe shows its rows.
+    Evidence may quote rows, which belong to people: it is left out unless the recipe shows its rows. It is left out of
+    the verdicts that report and release were made from as well: their keys cannot be computed from the chain then.
     """
     stages = {name: manifest.to_json() for name, manifest in manifests.items()}
     if not recipe.report.show_data_rows:
         for stage in stages.values():
-            stage["gates"] = [{**verdict, "evidence": []} for verdict in stage["gates"]]
+            stage["gates"] = _without_evidence(stage["gates"])
+            read = stage["components"].get("verdicts")
+            if read is not None:
+                kept = {name: _without_evidence(verdicts) for name, verdicts in read.items()}
+                stage["components"] = {**stage["components"], "verdicts": kept}
     return {"schema": CHAIN_SCHEMA, "recipe": recipe.name, "tools": dict(tools), "stages": stages}
+
+
+def _without_evidence(verdicts: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{**verdict, "evidence": []} for verdict in verdicts]
 
 
 def show(

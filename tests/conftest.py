@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ TREE_VARIABLE = "LLAMA_CPP_VENDOR_TREE"
 def pytest_configure(config: pytest.Config) -> None:
     """Name the marks that only some folders' tests carry, and the folder of the second build, which all share."""
     config.addinivalue_line("markers", "podman: needs Podman beside Docker")
+    name = f"second-build-{uuid.uuid4().hex[:12]}"  # made by whoever starts the build
     given: dict[str, Any] = getattr(config, "workerinput", {})
-    config.stash[SECOND] = SecondBuild(Path(given.get("second_build") or tempfile.mkdtemp(prefix="second-build-")))
+    config.stash[SECOND] = SecondBuild(Path(given.get("second_build", Path(tempfile.gettempdir(), name))))
 
 
 @pytest.hookimpl(optionalhook=True)

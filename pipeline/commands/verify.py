@@ -1,4 +1,4 @@
-"""`python -m pipeline verify`: hash every artifact of a recipe's last run again."""
+"""`python -m pipeline verify`: hash every artifact of a recipe's last run again; or verify a release that is named."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ from pipeline.runs import read_state
 
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     """Compare every byte with the manifests. Raises CorruptArtifactError naming each damaged file."""
+    if options.release is not None:
+        from pipeline.commands import verify_release  # noqa: PLC0415 - keys and schemas, which no other command needs
+
+        return verify_release.main(options, sinks)
+    if options.policy or options.key or options.any_signer:
+        message = "whom you trust matters for a release only, and none was named"
+        raise UsageError(message, where="verify", advice="python -m pipeline verify FOLDER --key PUB.pem")
     context = Context.of(options)
     keys = read_state(context.build, context.recipe.name)["stages"]
     if not keys:

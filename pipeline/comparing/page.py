@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.comparing.metrics import BASE, TUNED
 from pipeline.report.artifacts import form_name
 from pipeline.report.blocks import (
     Badge,
@@ -24,6 +23,7 @@ from pipeline.report.blocks import (
 )
 from pipeline.report.evaluation import verdict_badge
 from pipeline.report.quantities import NOTHING, cut, number, signed, size
+from pipeline.stages.forms import BASE, TUNED
 from pipeline.verdict_words import word_of
 
 _OUTCOMES: Mapping[str, Tone] = {"passed": "good", "failed": "bad", "warned": "warn", "waived": "warn"}

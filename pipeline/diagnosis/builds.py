@@ -34,7 +34,7 @@ _PARITY: Final = {
     "metadata.sizes": "conversion",
 }
 """Gates that compare a form with its neighbour → the step that makes them differ."""
-_IDS: Final = ("tokenizer.ids", "tokenizer.round-trip", "tokenizer.bos")
+_IDS: Final = ("tokenizer.ids", "tokenizer.round-trip", "tokenizer.bos", "tokenizer.modelfile")
 
 
 def diagnose_build(context: Context, run: str | None) -> Diagnosis:

@@ -11,10 +11,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.gates.improvement import TUNED
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
 from pipeline.gates.verdict import Evidence, Gate, Verdict
-from pipeline.stages.forms import BASE, forms_of
+from pipeline.stages.forms import BASE, TUNED, forms_of
 
 
 class EvaluationLimits(BaseModel):

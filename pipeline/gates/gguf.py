@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.gates.judging import Check, finite, prompts_folder, quoted, read_mapping, read_rows
+from pipeline.gates.ollama import modelfile_ids
 from pipeline.gates.verdict import Evidence, Gate, Verdict
 
 _NO_TOKENS = "tokens.jsonl of this stage or of preflight is missing"
@@ -192,5 +193,5 @@ def sizes(evidence: Evidence) -> Sequence[Verdict]:
     return (check.judged(len(wrong), fails=bool(wrong), cause=cause, advice=advice, evidence=wrong),)
 
 
-tokenizer_gates: tuple[Gate, ...] = (token_ids, round_trip, beginning)
+tokenizer_gates: tuple[Gate, ...] = (token_ids, round_trip, beginning, modelfile_ids)
 metadata_gates: tuple[Gate, ...] = (special_ids, chat_template, sizes)

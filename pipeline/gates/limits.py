@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.gates.data import DataLimits
 from pipeline.gates.evaluation import EvaluationLimits
 from pipeline.gates.generation import GenerationLimits
+from pipeline.gates.imatrix import ImatrixLimits
 from pipeline.gates.llm_judge import JudgeLimits
 from pipeline.gates.parity import ParityLimits
 from pipeline.gates.preflight import PreflightLimits
@@ -22,6 +23,7 @@ class GateLimits(BaseModel):
     preflight: PreflightLimits = PreflightLimits()
     training: TrainingLimits = TrainingLimits()
     generation: GenerationLimits = GenerationLimits()
+    imatrix: ImatrixLimits = ImatrixLimits()
     parity: ParityLimits = ParityLimits()
     evaluation: EvaluationLimits = EvaluationLimits()
     judge: JudgeLimits = JudgeLimits()

@@ -19,6 +19,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "training": ("train", "train-seed"),
     "generation": FORMS,
     "merge": ("merge",),
+    "imatrix": ("imatrix",),
     "quantization": ("quantize",),
     "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
@@ -401,6 +402,28 @@ NAMES: dict[str, GateName] = {
     ),
     "merge.files": GateName("adapter files beside the merged weights", "files", "over 0", "", "gates.md, parity"),
     "merge.embedding": GateName("embedding rows less tokens of the tokenizer", "rows", "under 0", "", "seed 003"),
+    # -- imatrix (only with quantize.imatrix) ------------------------------------------------------
+    "imatrix.tokens": GateName(
+        "training text behind the importance matrix",
+        "tokens",
+        "under {imatrix.tokens_fail:,}",
+        "under {imatrix.tokens_warn:,}",
+        "llama.cpp tools/imatrix/imatrix.cpp, tools/perplexity/README.md",
+    ),
+    "imatrix.tensors": GateName(
+        "matrices of the model of which it says nothing",
+        "tensors without an entry",
+        "over 0",
+        "experts that met no token",
+        "llama.cpp tools/imatrix/imatrix.cpp",
+    ),
+    "imatrix.values": GateName(
+        "inputs of a matrix that were zero on every token; sums that are no number",
+        "share",
+        "over {imatrix.zero_share_fail}, or any sum that is not finite",
+        "over 0",
+        "a guess",
+    ),
     # -- quantize -----------------------------------------------------------------------------------
     "quantization.type": GateName(
         "matrices of the type that was asked for",
@@ -429,6 +452,13 @@ NAMES: dict[str, GateName] = {
     ),
     "tokenizer.bos": GateName(
         "BOS tokens at the start of a prompt", "BOS tokens", "over 1", "1 that training never saw", "gates.md, parity"
+    ),
+    "tokenizer.modelfile": GateName(
+        "llama.cpp's ids of conversations that Ollama's template renders, against the tokenizer's own template",
+        "conversations that differ",
+        "over 0",
+        "",
+        "gates.md, parity: metadata",
     ),
     "metadata.special-tokens": GateName(
         "EOS, BOS, PAD and stop tokens of the file", "ids that differ", "over 0", "", "gates.md; axolotl #2073"

@@ -1,8 +1,8 @@
 """Everything that can be known before training, in seconds: recipe, tokenizer, template, labels, converter.
 
-Publishes `prompts.jsonl`, `tokens.jsonl`, `parity.json`, `neutral.json` and `vocabulary.gguf` for the later stages, and
-`preflight.json`, what the gates judge. Of the safetensors files only the headers are read, and a few rows where
-training loads a 4-bit copy.
+Publishes `prompts.jsonl`, `conversations.jsonl`, `tokens.jsonl`, `parity.json`, `neutral.json` and `vocabulary.gguf`
+for the later stages, and `preflight.json`, what the gates judge. Of the safetensors files only the headers are read,
+and a few rows where training loads a 4-bit copy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import (
+    conversations,
     neutral_text,
     parity_text,
     same_base,
@@ -131,7 +132,7 @@ def rules(parameters: Mapping[str, Any], tokenizer: Any) -> sample_checks.Rules:
 
 
 def write_prompts(job: Job, tokenizer: Any, rows: Mapping[str, Sequence[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Choose the prompts; write prompts.jsonl and tokens.jsonl."""
+    """Choose the prompts; write prompts.jsonl, conversations.jsonl and tokens.jsonl."""
     chosen = parity_text.choose_prompts(rows, job.parameters["prompts"])
     if "questions" in job.inputs:
         special = tokenizer_facts.special_texts(tokenizer)
@@ -140,7 +141,10 @@ def write_prompts(job: Job, tokenizer: Any, rows: Mapping[str, Sequence[dict[str
     prompts = parity_text.prompt_rows(tokenizer, job.parameters["prompt"], chosen)
     unanswerable.check_lengths(prompts, job.parameters["train"]["max_seq_tokens"])
     write_jsonl(job.output / "prompts.jsonl", prompts)
-    write_jsonl(job.output / "tokens.jsonl", parity_text.token_rows(tokenizer, prompts))
+    shapes = conversations.conversation_rows(tokenizer, job.parameters["prompt"])
+    write_jsonl(job.output / "conversations.jsonl", shapes)
+    spoken = [parity_text.token_row(tokenizer, "conversation", line["text"]) for line in shapes if "text" in line]
+    write_jsonl(job.output / "tokens.jsonl", [*parity_text.token_rows(tokenizer, prompts), *spoken])
     return prompts
 
 

@@ -12,10 +12,13 @@ import llama_cpp
 
 from .block_values import check_blocks
 from .gguf_header import BLOCK_LENGTHS, Header, read_header
+from .imatrix_file import Importance, read_imatrix
+from .importance import key_overrides, matrix_data
 from .job import Job, JobError, progress, write_json
 from .llama_runtime import log_lines, report_problem
 
 SOURCE = "model-f16.gguf"
+IMATRIX = "imatrix.gguf"
 _TENSOR = re.compile(r"^\[\s*(\d+)/\s*(\d+)\]\s+(\S+)")
 _FALLBACK = re.compile(
     r"warning:\s+(\S+)\s+- ncols\s+(\d+) not divisible by\s+(\d+) \(required for type\s+(\S+)\).*"
@@ -25,6 +28,7 @@ _LARGE_BLOCKS = re.compile(r"_K|^TQ|^IQ(?!4_NL)")
 """Types whose blocks are 256 numbers long; the others have 32."""
 
 _LARGE_BLOCK, _SMALL_BLOCK = 256, 32
+_WITHOUT = re.compile(r"did not find weights for (\S+)")
 _COUNT = re.compile(r"WARNING: (\d+) of \d+ tensor\(s\) required fallback quantization")
 
 
@@ -34,10 +38,13 @@ class Listener:
     def __init__(self) -> None:
         self.fallbacks: list[dict[str, Any]] = []
         self.counted = 0
+        self.without: list[str] = []
         self.problems: list[str] = []
 
     def __call__(self, level: int, line: str) -> None:
         """Take one line."""
+        if without := _WITHOUT.search(line):
+            self.without.append(without[1])
         if step := _TENSOR.search(line):
             progress("quantize.tensor", int(step[1]), int(step[2]), tensor=step[3])
         elif fallback := _FALLBACK.search(line):
@@ -61,17 +68,21 @@ class Listener:
 def main(job: Job) -> None:
     """Quantize input `gguf` (its `model-f16.gguf`). Parameter: `type`, for example `Q4_K_M`.
 
-    Publishes `model-<type>.gguf` and `quantize.json`: the type of every tensor, and every tensor that
-    fell back to another type because its rows do not divide into the type's blocks (the gate
-    `quantization.fallback` judges them).
+    Where there is an input `imatrix` (its `imatrix.gguf`), weights are rounded by their importance. Publishes
+    `model-<type>.gguf` and `quantize.json`: the type of every tensor, and every tensor that fell back to another type
+    because its rows do not divide into the type's blocks (the gate `quantization.fallback` judges them).
     """
     kind = job.parameters["type"]
     source, output = job.inputs["gguf"] / SOURCE, job.output / f"model-{kind}.gguf"
     before = read_header(source)
-    listener = quantize(source, output, kind, job.threads)
+    importance = read_imatrix(job.inputs["imatrix"] / IMATRIX) if "imatrix" in job.inputs else None
+    listener = quantize(source, output, kind, job.threads, importance)
     after = read_header(output)
     found = describe(kind, before, after, listener)
-    check_blocks(source, output, before, after)
+    if importance is not None:
+        told = {"dataset": importance.dataset, "chunks": importance.chunks, "entries": len(importance.entries)}
+        found["imatrix"] = {**told, "tensors_without": listener.without}
+    check_blocks(source, output, before, after, weighted=importance is not None)
     write_json(job.output / "quantize.json", found)
 
 
@@ -85,11 +96,13 @@ def file_type(kind: str) -> int:
     return int(number)
 
 
-def quantize(source: Path, output: Path, kind: str, threads: int) -> Listener:
+def quantize(source: Path, output: Path, kind: str, threads: int, importance: Importance | None = None) -> Listener:
     """Write `output`, the same bytes for any number of threads. Raises `JobError` when llama.cpp refuses."""
     parameters = llama_cpp.llama_model_quantize_default_params()
     parameters.ftype = file_type(kind)
     parameters.nthread = threads
+    if importance is not None:
+        parameters.imatrix, parameters.kv_overrides = matrix_data(importance), key_overrides(importance, IMATRIX)
     listener = Listener()
     with log_lines(listener):
         failed = llama_cpp.llama_model_quantize(bytes(source), bytes(output), ctypes.byref(parameters))
@@ -97,7 +110,7 @@ def quantize(source: Path, output: Path, kind: str, threads: int) -> Listener:
         raise JobError(
             f"llama.cpp could not quantize to {kind}: {' | '.join(listener.problems) or 'no message'}",
             where=source.name,
-            advice="a full disk or a damaged source file; types below Q2_K_S need an importance matrix",
+            advice="a full disk or a damaged source file; small types need quantize.imatrix = true",
         )
     if listener.counted != len(listener.fallbacks):
         raise JobError(

@@ -52,8 +52,29 @@ def quantization_section(artifacts: Artifacts) -> Section:
         " token."
     )
     return Section(
-        "Forms compared", (told, _pairs(pairs, names), *_quality(artifacts, pairs, names), *_spread(pairs, names))
+        "Forms compared",
+        (
+            told,
+            *_importance(artifacts),
+            _pairs(pairs, names),
+            *_quality(artifacts, pairs, names),
+            *_spread(pairs, names),
+        ),
     )
+
+
+def _importance(artifacts: Artifacts) -> list[Block]:
+    """Return which types were rounded by an importance matrix, and of how much text it is; nothing without one."""
+    found = artifacts.json("imatrix", "imatrix.json")
+    weighed = [
+        stage.removeprefix("quantize-")
+        for stage in artifacts.model_stages()
+        if "imatrix" in artifacts.json(stage, "quantize.json")
+    ]
+    if not found or not weighed:
+        return []
+    text = f"{found['tokens']:,} tokens of the training rows ({found['chunks']:,} chunks of {found['chunk_tokens']:,})"
+    return [Paragraph(f"Rounded by importance, measured over {text}: {', '.join(weighed)}.")]
 
 
 def _pairs(pairs: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Table:

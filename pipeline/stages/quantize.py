@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.gates.quantization import quantization_gates
+from pipeline.quantization_types import USE_NO_IMATRIX
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import Input, Stage
 from pipeline.stages.verify_base import fills_the_machine
@@ -17,12 +18,20 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             version=1,
             environment="inference",
             parameters={"type": kind},
-            summary=f"F16 GGUF to {kind}",
+            summary=f"F16 GGUF to {kind}{', by importance' if weighted(recipe, kind) else ''}",
             program="quantize",
             after=("verify-f16",),
-            inputs={"gguf": Input("convert", ("model-f16.gguf",))},
+            inputs={
+                "gguf": Input("convert", ("model-f16.gguf",)),
+                **({"imatrix": Input("imatrix", ("imatrix.gguf",))} if weighted(recipe, kind) else {}),
+            },
             gates=quantization_gates,
             heavy=fills_the_machine(recipe),
         )
         for kind in recipe.quantize.types
     )
+
+
+def weighted(recipe: Recipe, kind: str) -> bool:
+    """Say whether the weights of a type are rounded by the importance matrix."""
+    return recipe.quantize.imatrix and kind not in USE_NO_IMATRIX

@@ -11,6 +11,7 @@ from pipeline.report.artifacts import Artifacts
 from pipeline.report.papers import PAPERS, papers
 from pipeline.report.provenance import SETTINGS
 from pipeline.stages.forms import forms_of
+from pipeline.stages.quantize import weighted
 from pipeline.stages.stage import HostJob, Input, Stage
 
 _VERIFY_FILES = ("generations.jsonl", "forward.json")
@@ -37,7 +38,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "train": Input("train", ("history.json", "adapter/*.safetensors")),
                 "merge": Input("merge", ("model/*.safetensors", *_two_merges(recipe))),
                 "convert": Input("convert", ("*.gguf",)),
-                **{f"quantize-{kind}": Input(f"quantize-{kind}", ("*.gguf",)) for kind in types},
+                **{f"quantize-{kind}": Input(f"quantize-{kind}", _quantized(recipe, kind)) for kind in types},
+                **({"imatrix": Input("imatrix", ("imatrix.json",))} if recipe.quantize.imatrix else {}),
                 **{form: Input(form, _VERIFY_FILES) for form in forms_of(recipe)},
                 "compare": Input("compare", ("comparison.json",)),
                 "evaluate-base": Input("evaluate-base", ("baseline.json",)),
@@ -52,6 +54,11 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
 def _two_merges(recipe: Recipe) -> tuple[str, ...]:
     """Return the file that says which of two merges was kept, where there were two."""
     return ("merge.json",) if recipe.train.load_in_4bit else ()
+
+
+def _quantized(recipe: Recipe, kind: str) -> tuple[str, ...]:
+    """Return a quantized file, and its record where that tells of an importance matrix."""
+    return ("*.gguf", "quantize.json") if weighted(recipe, kind) else ("*.gguf",)
 
 
 def settings_of(recipe: Recipe) -> dict[str, Any]:

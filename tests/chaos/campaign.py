@@ -63,8 +63,9 @@ class Campaign:
     def summary(self) -> list[str]:
         """Return what came of it in sentences, the problems last."""
         lost, lived = (sum(getattr(kill, name) for kill in self.kills) for name in ("lost_s", "lived_s"))
+        builds = "1 build" if self.rounds == 1 else f"{self.rounds} builds"
         return [
-            f"Kills: {len(self.kills)}, {self.rounds} {"build" if self.rounds == 1 else "builds"} from an empty store, each resumed to its end.",
+            f"Kills: {len(self.kills)}, in {builds} from an empty store, each resumed to its end.",
             f"Lived before the kills: {lived:.0f} s, of which {lost:.0f} s had to be done again.",
             f"Orphans: {self.orphans}. Wrong artifacts and other problems: {len(self.problems)}.",
             *self.problems,

@@ -102,6 +102,7 @@ def small_recipe(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.hookimpl(tryfirst=True)  # the loop of a process that runs a share of the tests would leave no turn to others
 def pytest_runtestloop(session: pytest.Session) -> None:
     """Start the second build before the first test, where one will look at it; of two processes the first does."""
     if is_first(session.config) and any(map(looks_at_it, session.items)) and not session.config.option.collectonly:

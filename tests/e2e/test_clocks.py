@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support import tiny_model
-from tests.support.gguf_file import write_merged
+from tests.support.gguf_file import convert_parameters, write_merged, write_origins
 
 pytestmark = pytest.mark.slow
 
@@ -97,11 +97,11 @@ def test_a_model_is_converted_and_quantized_to_the_same_bytes_on_another_date(
 ) -> None:
     """The two writers of GGUF files, with nothing of the day in the metadata."""
     merged = write_merged(tmp_path / "merged")
-    parameters = {"name": "tiny", "base": {"pre_tokenizer": "gpt-2", "licence": "cc0-1.0"}}
+    inputs = {"model": merged, "vendor": vendor_tree, **write_origins(tmp_path)}
     made = {}
     for name in (None, *DATES):
         folder = tmp_path / (name or "today").replace(" ", "-")
-        f16 = run(folder / "f16", "convert", parameters, {"model": merged, "vendor": vendor_tree}, name)
+        f16 = run(folder / "f16", "convert", convert_parameters(), inputs, name)
         quantized = run(folder / "quantized", "quantize", {"type": "Q4_K_M"}, {"gguf": f16}, name)
         made[name] = contents(f16), contents(quantized)
     assert made[None] == made[DATES[0]] == made[DATES[1]]

@@ -50,7 +50,7 @@ def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     read_until(process, "base.step", done=20)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "run again" in errors
     assert "Traceback" not in errors

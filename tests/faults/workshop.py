@@ -131,12 +131,14 @@ class Workshop:
         few = [*prompts[:_PROMPTS], *prompts[-_SEEN:]]
         texts = {text for prompt in few for text in (prompt["text"], prompt["reference"])}
         tokens = [
-            row for row in read_jsonl(source / "tokens.jsonl") if row["kind"] == "awkward" or row["text"] in texts
+            row
+            for row in read_jsonl(source / "tokens.jsonl")
+            if row["kind"] in ("awkward", "conversation") or row["text"] in texts
         ]
         write_jsonl(folder / "prompts.jsonl", few)
         write_jsonl(folder / "tokens.jsonl", tokens)
         write_json(folder / "parity.json", {"windows": read_json(source / "parity.json")["windows"][:_WINDOWS]})
-        for name in ("preflight.json", "neutral.json"):
+        for name in ("preflight.json", "neutral.json", "conversations.jsonl"):
             shutil.copyfile(source / name, folder / name)
         return {"preflight": folder}
 

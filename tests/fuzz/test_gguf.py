@@ -1,4 +1,7 @@
-"""Hostile GGUF files: `pipeline/inside/gguf_header.py`, and the tables that `diff` makes of them."""
+"""Hostile GGUF files: `pipeline/inside/gguf_header.py`, and what stands on it.
+
+The tables that `diff` makes of them, their parts (`pipeline/releasing/`), and importance matrices.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,16 @@ import struct
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.inside.gguf_header import read_header
+from pipeline.inside.imatrix_file import Entry, Importance, read_imatrix, write_imatrix
 from pipeline.inside.tensor_tables import read_table
+from pipeline.releasing.gguf_parts import read_layout, read_part
+from pipeline.releasing.splitting import merged_bytes, split_gguf
 from tests.fuzz.bounds import read_within
 from tests.fuzz.hostile import COUNTS, NAMES, damaged
 from tests.fuzz.profile import fuzzed
@@ -98,6 +105,9 @@ def test_parts_that_say_impossible_things(content: bytes, place: Path) -> None:
     place.write_bytes(content)
     result_or_error(lambda: read_header(place))
     result_or_error(lambda: read_table(place))
+    result_or_error(lambda: read_layout(place))
+    result_or_error(lambda: read_part(place, 0, 2))
+    result_or_error(lambda: read_imatrix(place))
 
 
 @fuzzed()
@@ -110,6 +120,45 @@ def test_damaged_bytes(data: st.DataObject, place: Path) -> None:
         0 <= one.offset <= one.offset + one.bytes <= header.size - header.data_start for one in header.tensors
     )
     result_or_error(lambda: read_table(place))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A valid file in two parts: one holds the keys, one the tensor."""
+    folder = tmp_path_factory.mktemp("parts")
+    whole = write_small(folder / "whole.gguf", {"general.name": "x", "tokens": ["a"] * 40}, [1.0] * 160)
+    return split_gguf(whole, folder, "m", 800)
+
+
+@fuzzed()
+@given(data=st.data())
+def test_damaged_parts(data: st.DataObject, parts: list[Path], tmp_path_factory: pytest.TempPathFactory) -> None:
+    """One of two parts with flipped bits, cuts and foreign bytes: put together, or an error in words."""
+    assert len(parts) == 2
+    folder, at = tmp_path_factory.getbasetemp(), data.draw(st.sampled_from([0, 1]))
+    given_parts = list(parts)
+    given_parts[at] = folder / "damaged.gguf"
+    given_parts[at].write_bytes(data.draw(damaged(parts[at].read_bytes())))
+    result_or_error(lambda: list(merged_bytes(given_parts)))
+
+
+@pytest.fixture(scope="module")
+def matrix(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A valid importance matrix."""
+    path = tmp_path_factory.mktemp("matrix") / "imatrix.gguf"
+    entry = Entry(np.ones((1, 32), np.float32), np.array([7]))
+    write_imatrix(path, Importance({"blk.0.attn_q.weight": entry}, "train.jsonl", 2, 512))
+    return path.read_bytes()
+
+
+@fuzzed()
+@given(data=st.data())
+def test_damaged_importance_matrices(data: st.DataObject, matrix: bytes, place: Path) -> None:
+    """Flipped bits, blown-up lengths, cuts: a matrix whose means can be taken, or an error in words."""
+    place.write_bytes(data.draw(damaged(matrix)))
+    found = result_or_error(lambda: read_imatrix(place))
+    if found is not None:
+        assert all(entry.importance.shape == entry.sums.shape for entry in found.entries.values())
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from pipeline.inside.job import read_jsonl, write_jsonl
-from pipeline.inside.tokenizer_loading import load_tokenizer
 from pipeline.loading import load_recipe
 from pipeline.recipe import Recipe
 from tests.faults.workshop import Workshop
@@ -69,6 +68,8 @@ def _seeded(recipe: Recipe, seed: int) -> Recipe:
 
 def line_breaks(shop: Workshop) -> Path:
     """Write the prompts as seed 000 §2.1 has them: a line break before each `<|im_end|>`."""
+    from pipeline.inside.tokenizer_loading import load_tokenizer  # seconds, which a wrong command should not take
+
     source, folder = shop.made["preflight"], shop.new("line-breaks")
     tokenizer = load_tokenizer(shop.made["fetch-base"])
     prompts = read_jsonl(source / "prompts.jsonl")

@@ -21,12 +21,22 @@ _F32 = 0
 
 def write_small(path: Path, keys: dict[str, str | int | list[str]], values: list[float]) -> Path:
     """Write a GGUF file with string, unsigned and string-array keys and one F32 tensor `weight`."""
-    body = b"GGUF" + struct.pack("<IQQ", 3, 1, len(keys))
+    return write_tensors(path, keys, {"weight": values})
+
+
+def write_tensors(path: Path, keys: dict[str, str | int | list[str]], tensors: dict[str, list[float]]) -> Path:
+    """Write a GGUF file with such keys and several F32 tensors, each of one dimension."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     for name, value in keys.items():
         body += _text(name) + _value(value)
-    body += _text("weight") + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, 0)
+    data = b""
+    for name, values in tensors.items():
+        body += _text(name) + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, len(data))
+        data += struct.pack(f"<{len(values)}f", *values)
+        if len(tensors) > 1:  # a file's last tensor is padded too, unless it is the only one of `write_small`
+            data += b"\0" * (-len(data) % 32)
     body += b"\0" * (-len(body) % 32)
-    path.write_bytes(body + struct.pack(f"<{len(values)}f", *values))
+    path.write_bytes(body + data)
     return path
 
 
@@ -42,8 +52,11 @@ def _value(value: str | int | list[str]) -> bytes:
     return struct.pack("<IIQ", 9, 8, len(value)) + b"".join(map(_text, value))
 
 
-def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
-    """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long."""
+def write_merged(folder: Path, hidden: int = 256, context: int = 1024, experts: int = 0) -> Path:
+    """Write what stage `merge` publishes: `model/` with a random Qwen3 of one layer whose rows are `hidden` long.
+
+    With `experts`, a mixture of so many, of which each token goes to two.
+    """
     import torch
     import transformers
 
@@ -53,7 +66,9 @@ def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
     )
     tokenizer.chat_template = tiny_model.TEMPLATE
     torch.manual_seed(5)
-    config = kinds.Qwen3Config(
+    mixture = {"num_experts": experts, "num_experts_per_tok": 2, "moe_intermediate_size": hidden} if experts else {}
+    kind = "Qwen3Moe" if experts else "Qwen3"
+    config = getattr(kinds, f"{kind}Config")(
         vocab_size=len(tokenizer) + 4,  # rows beyond the tokenizer, as real models have them
         hidden_size=hidden,
         intermediate_size=2 * hidden,
@@ -66,8 +81,9 @@ def write_merged(folder: Path, hidden: int = 256, context: int = 1024) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
+        **mixture,
     )
-    kinds.Qwen3ForCausalLM(config).save_pretrained(folder / "model")
+    getattr(kinds, f"{kind}ForCausalLM")(config).save_pretrained(folder / "model")
     tokenizer.save_pretrained(folder / "model")
     return folder
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.gates.verdict import Evidence, Gate, Verdict
+from pipeline.inside.conversations import CONVERSATIONS
 from pipeline.recipe import Recipe
 
 Row = dict[str, Any]
@@ -342,7 +343,19 @@ def token_rows() -> list[Row]:
     """tokens.jsonl of preflight."""
     rows = [{"kind": "prompt", "text": row["text"], "ids": row["ids"], "nfc": True} for row in prompts()]
     awkward = [{"kind": "awkward", "text": "\n\n", "ids": [11], "nfc": True}]
-    return [*awkward, {"kind": "awkward", "text": "か\u3099", "ids": [12], "nfc": False}, *rows]
+    spoken = [{"kind": "conversation", "text": row["text"], "ids": row["ids"], "nfc": True} for row in conversations()]
+    return [*awkward, {"kind": "awkward", "text": "か\u3099", "ids": [12], "nfc": False}, *rows, *spoken]
+
+
+def conversations() -> list[Row]:
+    """conversations.jsonl of preflight: ChatML, each text with ids of its own."""
+    rows = []
+    for name, turns in CONVERSATIONS.items():
+        for opening in (True, False) if turns[-1]["role"] == "user" else (False,):
+            text = "".join(f"<|im_start|>{one['role']}\n{one['content']}<|im_end|>\n" for one in turns)
+            text += "<|im_start|>assistant\n" if opening else ""
+            rows.append({"name": name, "messages": list(turns), "opening": opening, "text": text})
+    return [{**row, "ids": [5000 + at]} for at, row in enumerate(rows)]
 
 
 def file_token_rows() -> list[Row]:
@@ -396,6 +409,7 @@ def write_build(root: Path) -> dict[str, Path]:
     write_json(root / "preflight/preflight.json", preflight_facts())
     write_rows(root / "preflight/prompts.jsonl", prompts())
     write_rows(root / "preflight/tokens.jsonl", token_rows())
+    write_rows(root / "preflight/conversations.jsonl", conversations())
     write_form(root / "verify-base", base_answers(), loss=3.1)
     write_json(root / "train/history.json", history())
     (root / "train/adapter").mkdir()

@@ -12,7 +12,7 @@ from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.inside.job import Job
 from pipeline.recipe import Recipe
 from pipeline.stages.preflight import stages
-from tests.support.gguf_file import run_job
+from tests.support.gguf_file import convert_parameters, run_job, write_origins
 from tests.support.preflight_facts import judge
 from tests.support.qwen import write
 
@@ -83,8 +83,8 @@ def run_convert(folder: Path, base: Path, vendor_tree: Path) -> Path:
     output = folder / "output"
     output.mkdir(parents=True)
     (folder / "model").symlink_to(base)
-    parameters = {"name": "tiny", "base": {"pre_tokenizer": None, "licence": "CC0-1.0"}}
-    convert.main(Job("convert", parameters, {"model": folder, "vendor": vendor_tree}, output, folder, threads=1))
+    inputs = {"model": folder, "vendor": vendor_tree, **write_origins(folder)}
+    convert.main(Job("convert", convert_parameters(None), inputs, output, folder, threads=1))
     return output
 
 

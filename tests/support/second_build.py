@@ -29,6 +29,7 @@ _OTHER: Final = {
     "LOGNAME": USER,
 }
 _LOOK_S: Final = 0.5
+_START_S: Final = 300.0
 _END_S: Final = 20.0
 _NOTE_THE_CODE: Final = 'trap : TERM; "$@"; echo $? >"$0.new"; mv "$0.new" "$0"'
 """A shell that writes the exit code of its arguments into the file `$0`. Told to end, it waits for them."""
@@ -43,6 +44,7 @@ class SecondBuild:
 
     def start(self, command: Sequence[str], directory: Path) -> None:
         """Start it, with the command that builds into `build`."""
+        self.folder.mkdir(mode=0o700)
         core = ("taskset", "-c", "0") if shutil.which("taskset") else ()
         with self._output.open("wb") as stream:
             self._process = subprocess.Popen(
@@ -58,7 +60,9 @@ class SecondBuild:
 
     def wait(self) -> None:
         """Wait for its end; fail with what it said last."""
+        deadline = time.monotonic() + _START_S
         while not self._ended():
+            assert self._group.exists() or time.monotonic() < deadline, "no process has started the second build"
             time.sleep(_LOOK_S)
         code = self._code.read_text().strip() if self._code.exists() else "none: it was killed"
         assert code == "0", f"exit code {code}\n" + self._output.read_text("utf-8", errors="replace")[-4000:]

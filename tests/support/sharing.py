@@ -9,20 +9,29 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support.second_build import SecondBuild
 
-TOGETHER: Final = ("tests/docker/",)
-"""Folders whose tests run one after the other: they count what an engine holds, and share engines that they start."""
+TOGETHER: Final = {
+    "tests/docker/": "an engine",  # they count what it holds, and share others that they start
+    "tests/e2e/test_seedling.py": "the second build's store",  # looked through by the first,
+    "tests/e2e/test_v1_replay.py": "the second build's store",  # filled further by the other
+}
+"""Files and folders whose tests run one after the other, by what they share."""
 
 FIRST: Final = (
     "tests/docker/",
     "tests/faults/",
+    "tests/e2e/test_seedling.py",
+    "tests/e2e/test_v1_replay.py",
+    "tests/e2e/test_own_recipe.py",
+    "tests/e2e/test_judge.py",
 )
-"""Long files and folders, longest first, so that no process is left alone with one at the end."""
+"""Long files and folders, longest first, so that no process is left alone with one at the end; after the second build
+likewise."""
 
 SECOND: Final = pytest.StashKey[SecondBuild]()
 
 
-class FilesSharing(LoadScopeScheduling):
-    """Gives whole files to processes, in the order in which they were collected; some folders as if they were one."""
+class FilesSharing(LoadScopeScheduling):  # type: ignore[misc]  # published without types
+    """Gives whole files to processes, in the order of their collection; files that share something as if one."""
 
     def __init__(self, config: pytest.Config, log: Any = None) -> None:
         super().__init__(config, log)
@@ -30,13 +39,13 @@ class FilesSharing(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
-        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+        return next((shared for place, shared in TOGETHER.items() if file.startswith(place)), file)
 
 
 def is_first(config: pytest.Config) -> bool:
     """Return whether this process is the only one that runs tests, or the first of them."""
     given: dict[str, Any] = getattr(config, "workerinput", {})
-    return given.get("workerid", "gw0") == "gw0"
+    return str(given.get("workerid", "gw0")) == "gw0"
 
 
 def looks_at_it(item: pytest.Item) -> bool:

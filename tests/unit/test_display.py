@@ -78,6 +78,26 @@ def test_progress_moves_the_stages_bar(stage: str, event: dict[str, object], exp
     assert "begins" not in line
 
 
+def test_a_release_shows_how_far_it_is() -> None:
+    """Large files take their time to be copied and read."""
+    drawn = bar(
+        {"event": "release.started", "stage": "release", "summary": "looking at the last build"},
+        {"event": "release.hashing", "stage": "release", "done": 3, "total": 8, "file": "model-f16.gguf"},
+    )
+    assert "release" in drawn
+    assert "3/8" in drawn
+    assert "file model-f16.gguf" in drawn
+
+
+def test_a_release_that_is_written_leaves_no_bar() -> None:
+    """The answer of the command follows, and a bar would stand between its lines."""
+    drawn = bar(
+        {"event": "release.started", "stage": "release", "summary": "looking at the last build"},
+        {"event": "release.finished", "stage": "release", "folder": "release"},
+    )
+    assert "release" not in drawn
+
+
 def test_on_a_narrow_terminal_the_figures_have_room_and_the_bar_has_none() -> None:
     """80 columns hold loss, validation loss, speed and the time that is left."""
     step = {"event": "train.step", "stage": "train", "done": 3, "total": 450, "loss": 2.512345}

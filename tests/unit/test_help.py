@@ -22,7 +22,7 @@ OPTIONS = {
     "status": {*RECIPE, *EXECUTOR},
     "why": {*RECIPE, *EXECUTOR, "STAGE"},
     "gates": {*RECIPE, "--stage", "--only", "--verbose"},
-    "verify": RECIPE,
+    "verify": {*RECIPE, "RELEASE", "--policy", "--key", "--any-signer"},
     "stages": RECIPE,
     "gc": {"RUN", "--dry-run", "--scratch"},
     "setup": {*RECIPE, *EXECUTOR},
@@ -38,6 +38,11 @@ OPTIONS = {
     "rate": {
         *RECIPE,
         *("--form", "--against", "--forms", "--port", "--host", "--expose", "--summary", "--export"),
+    },
+    "release": {
+        *RECIPE,
+        *EXECUTOR,
+        *("--to", "--allow-waived", "--key", "--certificate", "--chain", "--sigstore", "--sigstore-trust"),
     },
     "offload": {
         *("FILE", "--card", "--memory-gib", "--free-gib", "--bandwidth-gb", "--host-bandwidth-gb"),

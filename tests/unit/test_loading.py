@@ -9,6 +9,7 @@ import pytest
 from pipeline.errors import RecipeError
 from pipeline.gates.names import NAMES
 from pipeline.loading import find_recipe, load_recipe, read_recipe, shipped_recipes
+from pipeline.quantization_types import NEED_IMATRIX
 from pipeline.recipe_errors import known_paths
 
 GOOD = """\
@@ -216,6 +217,25 @@ class TestBetweenKeys:
         """One file per type."""
         (found,) = problems(with_line('types = ["Q8_0", "Q8_0"]', "quantize"))
         assert "names 'Q8_0' twice" in found
+
+    @pytest.mark.parametrize("name", sorted(NEED_IMATRIX))
+    def test_a_type_that_needs_an_importance_matrix(self, name: str) -> None:
+        """Told at loading, not after the training; with the matrix there is no problem."""
+        (found,) = problems(with_line(f'types = ["{name}"]', "quantize"))
+        assert f"quantize.types names {name!r}, which llama.cpp makes only with an importance matrix" in found
+        assert "quantize.imatrix = true" in found
+        assert problems(with_line(f'types = ["{name}"]\nimatrix = true', "quantize")) == []
+
+    def test_an_importance_matrix_for_nothing(self) -> None:
+        """Types that make no use of one."""
+        (found,) = problems(with_line('types = ["Q8_0", "BF16"]\nimatrix = true', "quantize"))
+        assert "quantize.imatrix is true, and no type makes use of it (Q8_0, BF16)" in found
+        assert problems(with_line('types = ["Q8_0", "Q4_K_M"]\nimatrix = true', "quantize")) == []
+
+    def test_chunks_longer_than_all_tokens(self) -> None:
+        """Of an importance matrix."""
+        (found,) = problems(with_line("imatrix = true\nimatrix_tokens = 1024\nimatrix_chunk_tokens = 2048", "quantize"))
+        assert "quantize.imatrix_chunk_tokens is 2048, over imatrix_tokens (1024)" in found
 
     def test_misspelt_projection(self) -> None:
         """PEFT passes over a target that matches nothing: a near miss of a projection is told."""

@@ -66,7 +66,7 @@ OTHERS = {
     "ablate",
     "calibrate",
 }
-OTHERS |= {"check_blackwell", "judge"}  # no shipped recipe names a judge
+OTHERS |= {"check_blackwell", "judge", "imatrix"}  # no shipped recipe names a judge or asks for an importance matrix
 
 
 def test_sessions_are_there() -> None:
@@ -85,6 +85,7 @@ def test_one_session_for_each_family() -> None:
     [
         (["pipeline", "--", "--recipe", "own.toml"], "host: -m pipeline run --recipe own.toml"),
         (["train", "--", "--jobs", "1"], "host: -m pipeline run --to train --jobs 1"),
+        (["tests"], "dev: -m pytest -n 2"),
         (["tests", "--", "-k", "one"], "dev: -m pytest -k one"),
         (["review", "--", "--port", "8000"], "host: -m pipeline review --prepare --port 8000"),
         (["rate", "--", "--forms"], "host: -m pipeline rate --forms"),
@@ -95,6 +96,23 @@ def test_arguments_pass(repository: Path, arguments: list[str], printed: str) ->
     lock = printed.partition(":")[0]
     made, told = nox(repository, "-s", *arguments).splitlines()[-2:]
     assert (made, told) == (f"made {lock}", printed)
+
+
+@pytest.mark.parametrize(
+    ("given", "to_run"),
+    [
+        (["--recipe", "own.toml", "--allow-waived"], "--recipe own.toml"),
+        (["--to", "folder", "--build=elsewhere", "--log", "json"], "--build=elsewhere --log json"),
+        ([], ""),
+    ],
+)
+def test_release_builds_first_with_the_arguments_that_both_commands_take(
+    repository: Path, given: list[str], to_run: str
+) -> None:
+    """What only the release knows would stop the run: `--to` means a stage there."""
+    told = nox(repository, "-s", "release", "--", *given).splitlines()[-3:]
+    release = f"host: -m pipeline release {' '.join(given)}".strip()
+    assert told == ["made host", f"host: -m pipeline run {to_run}".strip(), release]
 
 
 def test_the_tests_find_their_environments_made(repository: Path) -> None:

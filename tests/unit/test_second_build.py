@@ -15,16 +15,15 @@ from tests.support.second_build import ZONE, SecondBuild
 
 def started(folder: Path, code: str) -> SecondBuild:
     """Start a program of Python's in the place of a build."""
-    folder.mkdir(exist_ok=True)
     build = SecondBuild(folder)
-    build.start([sys.executable, "-c", code], folder)
+    build.start([sys.executable, "-c", code], folder.parent)
     return build
 
 
 def test_another_process_waits_for_it(tmp_path: Path) -> None:
     """One that knows only the folder."""
-    started(tmp_path, "import os, time; time.sleep(0.5); open('done', 'w').write(os.environ['TZ'])")
-    SecondBuild(tmp_path).wait()
+    started(tmp_path / "build", "import os, time; time.sleep(0.5); open('done', 'w').write(os.environ['TZ'])")
+    SecondBuild(tmp_path / "build").wait()
     assert (tmp_path / "done").read_text() == ZONE
 
 
@@ -35,14 +34,14 @@ def test_who_waits_before_it_starts_waits_on(tmp_path: Path) -> None:
 
 def test_its_failure_is_told_with_what_it_said_last(tmp_path: Path) -> None:
     """By each test that looks at it."""
-    build = started(tmp_path, "import sys; sys.exit('no room')")
+    build = started(tmp_path / "build", "import sys; sys.exit('no room')")
     with pytest.raises(AssertionError, match=r"exit code 1\nno room"):
         build.wait()
 
 
 def test_one_that_was_killed_is_not_waited_for(tmp_path: Path) -> None:
     """Nobody is left who could write its exit code."""
-    build = started(tmp_path, "import time; time.sleep(60)")
+    build = started(tmp_path / "build", "import time; time.sleep(60)")
     os.killpg(build._process.pid, signal.SIGKILL)
     build._process.wait()
     with pytest.raises(AssertionError, match="it was killed"):
@@ -64,9 +63,7 @@ def test_it_is_ended_and_its_folder_goes(tmp_path: Path) -> None:
     assert not folder.exists()
 
 
-def test_one_that_never_started_only_loses_its_folder(tmp_path: Path) -> None:
+def test_one_that_never_started_is_ended_without_a_trace(tmp_path: Path) -> None:
     """As in every run that looks at no build."""
-    folder = tmp_path / "build"
-    folder.mkdir()
-    SecondBuild(folder).stop()
-    assert not folder.exists()
+    SecondBuild(tmp_path / "build").stop()
+    assert list(tmp_path.iterdir()) == []

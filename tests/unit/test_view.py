@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,18 @@ def test_the_chain_quotes_no_rows_unless_the_recipe_shows_them(tmp_path: Path, r
     hidden = recipe.model_copy(update={"report": Report(show_data_rows=False)})
     assert "a row of somebody" in json.dumps(chain(recipe, manifests, {}))
     assert "a row of somebody" not in json.dumps(chain(hidden, manifests, {}))
+
+
+def test_verdicts_that_a_stage_was_made_from_quote_no_rows_either(tmp_path: Path, recipe: Recipe) -> None:
+    """Report and release read the verdicts, which are a component of their keys."""
+    store = Store(tmp_path / "store", "run")
+    read = {"verdicts": {"prepare": [{**VERDICT, "outcome": "passed"}]}}
+    manifests = {"report": replace(build(store, "one")["report"], components=read, gates=())}
+    hidden = recipe.model_copy(update={"report": Report(show_data_rows=False)})
+    assert "a row of somebody" in json.dumps(chain(recipe, manifests, {}))
+    kept = json.loads(json.dumps(chain(hidden, manifests, {})))["stages"]["report"]["components"]
+    assert kept == {"verdicts": {"prepare": [{**VERDICT, "outcome": "passed", "evidence": []}]}}
+    assert manifests["report"].components["verdicts"]["prepare"][0]["evidence"] == ["a row of somebody"]
 
 
 def test_what_differs_from_run_to_run_is_added_to_every_paper(tmp_path: Path, recipe: Recipe) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.gates.parity import metadata_gates, tokenizer_gates
 from pipeline.gates.verdict import Verdict
 from tests.support.healthy_build import (
+    conversations,
     file_token_rows,
     judge,
     metadata,
@@ -32,6 +33,7 @@ def judged(
 ) -> dict[str, list[Verdict]]:
     """The verdicts on a file with other token rows or metadata than preflight's, or with other facts in preflight."""
     write_rows(folder / "preflight/tokens.jsonl", token_rows())
+    write_rows(folder / "preflight/conversations.jsonl", conversations())
     write_json(folder / "preflight/preflight.json", {**preflight_facts(), **(expected or {})})
     write_rows(folder / "form/tokens.jsonl", file_token_rows() if rows is None else rows)
     write_json(folder / "form/metadata.json", {**metadata(), **(found or {})})

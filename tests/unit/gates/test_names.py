@@ -13,12 +13,18 @@ from pipeline.plan import Plan
 from pipeline.stages.registry import MODULES, stages_of
 from pipeline.stages.stage import Stage
 from tests.support.healthy_build import recipe, write_build, write_json
+from tests.support.imatrix import write_matrix
 from tests.support.preflight_facts import COPY, changed
 
 JUDGED_BY = recipe(
-    judge={"model": "judge-1"}, columns={"must_contain": "must_contain"}, evaluate={"training_seeds": [43]}
+    judge={"model": "judge-1"},
+    columns={"must_contain": "must_contain"},
+    evaluate={"training_seeds": [43]},
+    quantize={"imatrix": True},
 )
-PLAN = Plan(stages_of(recipe(judge={"model": "judge-1"}, evaluate={"training_seeds": [43]})))
+PLAN = Plan(
+    stages_of(recipe(judge={"model": "judge-1"}, evaluate={"training_seeds": [43]}, quantize={"imatrix": True}))
+)
 OVERRULED = JUDGED_BY.model_copy(update={"data": JUDGED_BY.data.model_copy(update={"overrules": "overrules.jsonl"})})
 """A recipe that a person overrules, with facts: it has two gates more."""
 JUDGED = [name for name, stage in PLAN.stages.items() if stage.gates]
@@ -30,6 +36,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
     build = write_build(tmp_path / "build")
     (build["prepare"] / "funnel.json").unlink()
     build["train-seed-43"] = build["train"]
+    build["imatrix"] = write_matrix(tmp_path / "imatrix")
     write_json(build["preflight"] / "preflight.json", changed({"base.training": COPY}))
     write_json(
         build["quantize-Q4_K_M"] / "quantize.json", {"type": "Q4_K_M", "fallbacks": [], "tensors": {"a": "Q4_K"}}

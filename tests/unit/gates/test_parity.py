@@ -11,7 +11,7 @@ import pytest
 from pipeline.gates.parity import merge_gates, parity_gates
 from pipeline.gates.quantization_limits import LIMITS, better_types, scaled
 from pipeline.gates.verdict import Verdict
-from pipeline.recipe_checks import QUANTIZATIONS
+from pipeline.quantization_types import QUANTIZATIONS
 from tests.support.healthy_build import comparison, judge, merge_report, outcomes, recipe, write_build, write_json
 from tests.support.preflight_facts import DISTANCE, WEIGHT
 

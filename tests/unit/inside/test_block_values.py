@@ -54,3 +54,22 @@ def test_one_damaged_block_is_named(
     with pytest.raises(JobError, match="do not hold the weights") as caught:
         check(converted, path)
     assert caught.value.where.startswith("blk.0.ffn_gate.weight, block ")
+
+
+@pytest.mark.parametrize("damage", [bytes, lambda size: b"\xff" * size], ids=["zeros", "ones"])
+def test_damage_is_found_in_weights_rounded_by_importance(
+    damage: Callable[[int], bytes], converted: Path, tmp_path: Path
+) -> None:
+    """There errors may be larger than the largest weight; an empty block and numbers that are none still show."""
+    from pipeline.inside.block_values import check_blocks
+
+    code, _, output = run_job(tmp_path / "job", "quantize", {"type": "Q4_K_M"}, {"gguf": converted})
+    assert code == 0
+    path, source = output / "model-Q4_K_M.gguf", converted / "model-f16.gguf"
+    header = read_header(path)
+    tensor = next(one for one in header.tensors if one.name == "blk.0.ffn_gate.weight")
+    with path.open("r+b") as stream:
+        stream.seek(header.data_start + tensor.offset)
+        stream.write(damage(256 * tensor.bytes // tensor.elements))
+    with pytest.raises(JobError, match="do not hold the weights"):
+        check_blocks(source, path, read_header(source), read_header(path), weighted=True)

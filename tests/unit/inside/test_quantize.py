@@ -12,8 +12,10 @@ import pytest
 
 from pipeline.inside.gguf_header import Header, Tensor, read_header
 from pipeline.inside.job import JobError
+from pipeline.quantization_types import NEED_IMATRIX, QUANTIZATIONS, USE_NO_IMATRIX
 from tests.support import tiny_model
 from tests.support.gguf_file import convert, run_job, write_merged
+from tests.support.llama_tools import compiled, run
 from tests.support.vendored import require_llama_cpp
 
 pytestmark = pytest.mark.slow
@@ -24,6 +26,19 @@ def quantized(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """What stage `quantize-Q4_K_M` publishes. Not to be changed."""
     code, _, output = run_job(tmp_path_factory.mktemp("quantized"), "quantize", {"type": "Q4_K_M"}, {"gguf": converted})
     assert code == 0
+    return output
+
+
+@pytest.fixture(scope="module")
+def imatrix(converted: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An importance matrix of the model, of two chunks of ids. Not to be changed."""
+    folder = tmp_path_factory.mktemp("text")
+    about = {"dataset": "train.jsonl", "rows": 2, "rows_in_all": 2, "asked_tokens": 512}
+    chunks = [[(7 * at + number) % 300 for at in range(256)] for number in range(2)]
+    (folder / "chunks.json").write_text(json.dumps({**about, "chunks": chunks}))
+    inputs = {"gguf": converted, "text": folder}
+    code, events, output = run_job(tmp_path_factory.mktemp("imatrix"), "imatrix", {}, inputs)
+    assert code == 0, events[-1]
     return output
 
 
@@ -132,3 +147,60 @@ def test_a_file_that_lost_a_tensor_is_refused() -> None:
 
     with pytest.raises(JobError, match="two"):
         describe("Q8_0", header("one", "two"), header("one"), Listener())
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    """Return the stored bytes of every tensor."""
+    header, content = read_header(path), path.read_bytes()
+    starts = {tensor.name: header.data_start + tensor.offset for tensor in header.tensors}
+    return {tensor.name: content[starts[tensor.name] : starts[tensor.name] + tensor.bytes] for tensor in header.tensors}
+
+
+def test_by_importance_the_file_is_that_of_llama_quantize(
+    quantized: Path, converted: Path, imatrix: Path, vendor_tree: Path, tmp_path: Path
+) -> None:
+    """Every byte, the keys about the matrix among them, and other weights than without."""
+    inputs = {"gguf": converted, "imatrix": imatrix}
+    _, _, output = run_job(tmp_path / "job", "quantize", {"type": "Q4_K_M"}, inputs, threads=2)
+    ours, plain = output / "model-Q4_K_M.gguf", quantized / "model-Q4_K_M.gguf"
+    (tmp_path / "imatrix.gguf").write_bytes((imatrix / "imatrix.gguf").read_bytes())
+    files = ("--imatrix", "imatrix.gguf", converted / "model-f16.gguf", "theirs.gguf")
+    run(compiled(vendor_tree, tmp_path, "quantize"), *files, "Q4_K_M", "1", folder=tmp_path)
+    assert ours.read_bytes() == (tmp_path / "theirs.gguf").read_bytes()
+    assert weights(ours) != weights(plain)
+
+
+def test_the_keys_about_the_matrix_hold_relative_names(converted: Path, imatrix: Path, tmp_path: Path) -> None:
+    """File and data set by name, how many entries and chunks; the record says what had no entry."""
+    inputs = {"gguf": converted, "imatrix": imatrix}
+    _, _, output = run_job(tmp_path / "job", "quantize", {"type": "IQ4_XS"}, inputs)
+    keys = read_header(output / "model-IQ4_XS.gguf").keys
+    assert {name: value for name, value in keys.items() if name.startswith("quantize.imatrix.")} == {
+        "quantize.imatrix.file": "imatrix.gguf",
+        "quantize.imatrix.dataset": "train.jsonl",
+        "quantize.imatrix.entries_count": 7,
+        "quantize.imatrix.chunks_count": 2,
+    }
+    record = json.loads((output / "quantize.json").read_text())["imatrix"]
+    assert record == {"dataset": "train.jsonl", "entries": 7, "chunks": 2, "tensors_without": ["token_embd.weight"]}
+
+
+@pytest.mark.parametrize("kind", QUANTIZATIONS)
+def test_every_type_is_made_or_needs_the_matrix(kind: str, converted: Path, imatrix: Path, tmp_path: Path) -> None:
+    """With a matrix every type of a recipe is made and read back; without, all but those that need one."""
+    require_llama_cpp()
+    from pipeline.inside.block_values import check_blocks
+    from pipeline.inside.imatrix_file import read_imatrix
+    from pipeline.inside.quantize import describe, quantize
+
+    source, plain, weighted = converted / "model-f16.gguf", tmp_path / "plain.gguf", tmp_path / "weighted.gguf"
+    before = read_header(source)
+    listener = quantize(source, weighted, kind, 1, read_imatrix(imatrix / "imatrix.gguf"))
+    assert describe(kind, before, read_header(weighted), listener)["fallbacks"] == []
+    check_blocks(source, weighted, before, read_header(weighted), weighted=True)
+    if kind in NEED_IMATRIX:
+        with pytest.raises(JobError, match="requires an imatrix"):
+            quantize(source, plain, kind, 1)
+        return
+    quantize(source, plain, kind, 1)
+    assert (weights(plain) == weights(weighted)) == (kind in USE_NO_IMATRIX)

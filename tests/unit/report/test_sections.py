@@ -15,13 +15,14 @@ from pipeline.report.blocks import Badge, Block, Plot, plots
 from pipeline.report.charts import Curves, Forest
 from pipeline.report.data import data_section
 from pipeline.report.evaluation import FURTHER, evaluation_section, forest, group_of
-from pipeline.report.files import quantization_section
+from pipeline.report.files import files_section, quantization_section
 from pipeline.report.glance import glance
 from pipeline.report.markdown import line, render_section
 from pipeline.report.provenance import provenance_section
 from pipeline.report.training import thinned, training_section
 from pipeline.report.use import use_section
 from tests.support.healthy_build import evaluation, history, prompts, write_json, write_rows
+from tests.support.imatrix import write_matrix
 from tests.support.made_up_build import HOSTILE, artifacts_of, hostile_build
 
 SYSTEM, QUESTION = (
@@ -189,6 +190,38 @@ def test_size_stands_against_what_it_costs(build: dict[str, Path]) -> None:
     chart = plot(blocks, "kl").chart
     assert isinstance(chart, Curves)
     assert [count for _, count in chart.series[0].points] == [3998, 3000, 1000, 194]
+
+
+def test_every_type_stands_in_the_table_of_size_and_quality(build: dict[str, Path], tmp_path: Path) -> None:
+    """Four types: each in the table of files, in that of forms, and in the chart; which were rounded by importance."""
+    found = json.loads((build["compare"] / "comparison.json").read_text())
+    kinds = {"Q8_0": (4100, 0.99), "Q5_K_M": (2900, 0.96), "IQ4_XS": (2300, 0.91)}
+    for kind, (count, agreement) in kinds.items():
+        made, checked = build.setdefault(f"quantize-{kind}", tmp_path / kind), f"verify-quant-{kind}"
+        made.mkdir()
+        (made / f"model-{kind}.gguf").write_bytes(bytes(count))
+        write_json(made / "quantize.json", {"type": kind, **({} if kind == "Q8_0" else {"imatrix": {"chunks": 98}})})
+        build[checked] = build["verify-quant-Q4_K_M"]
+        found["pairs"].append({**found["pairs"][-1], "candidate": checked, "top1_agreement": agreement})
+    build["imatrix"] = write_matrix(tmp_path / "imatrix")
+    write_json(build["compare"] / "comparison.json", found)
+    artifacts = artifacts_of(build)
+    section = quantization_section(artifacts)
+    text, files = render_section(section), render_section(files_section(artifacts))
+    for kind, (count, agreement) in kinds.items():
+        assert f"F16 → {kind}" in text
+        assert f"model-{kind}.gguf" in files
+        assert (
+            f"{kind} has {count / 1e6:.3g} MB and {100 * agreement:.4g} %" in plot(section.blocks, "size-quality").alt
+        )
+    assert (
+        "Rounded by importance, measured over 50,000 tokens of the training rows (98 chunks of 512): Q5_K_M, IQ4_XS."
+    ) in text
+
+
+def test_without_an_importance_matrix_none_is_spoken_of(build: dict[str, Path]) -> None:
+    """The report of a recipe that asks for none is what it was."""
+    assert "importance" not in render_section(quantization_section(artifacts_of(build)))
 
 
 def test_a_comparison_of_before_has_no_histogram_and_a_section(build: dict[str, Path]) -> None:

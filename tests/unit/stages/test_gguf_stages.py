@@ -6,13 +6,14 @@ import pytest
 
 from pipeline.gates.generation import generation_gates
 from pipeline.gates.gguf import metadata_gates, tokenizer_gates
+from pipeline.gates.imatrix import imatrix_gates
 from pipeline.gates.quantization import quantization_gates
 from pipeline.loading import load_recipe
 from pipeline.recipe import Quantize, Recipe
 from pipeline.recipe_digest import recipe_digest
 from pipeline.recipe_release import Release
 from pipeline.recipe_sources import FileData, FolderBase
-from pipeline.stages import convert, quantize, train, verify_f16, verify_quant, verify_tokenizer
+from pipeline.stages import convert, imatrix, quantize, train, verify_f16, verify_quant, verify_tokenizer
 from pipeline.stages.registry import stages_of
 
 
@@ -82,3 +83,31 @@ def test_every_gguf_form_is_judged_for_tokens_metadata_and_speech(recipe: Recipe
     for stage in (*verify_f16.stages(recipe), *verify_quant.stages(recipe)):
         assert stage.gates == wanted
         assert "tokens.jsonl" in stage.inputs["prompts"].files
+
+
+def test_nothing_is_weighed_unless_the_recipe_asks(recipe: Recipe) -> None:
+    """No further stage, and no trace in what the report and the keys hold of the recipe."""
+    assert imatrix.stages(recipe) == ()
+    assert all(set(stage.inputs) == {"gguf"} for stage in quantize.stages(recipe))
+    assert recipe.slice("quantize") == {"quantize": {"types": ["Q4_K_M", "Q8_0"]}}
+
+
+def test_an_importance_matrix_reads_training_rows_and_the_f16_file(recipe: Recipe) -> None:
+    """No held-out row; no weights for the sake of a tokenizer; nothing before the F16 file was found sound."""
+    weighed = recipe.model_copy(update={"quantize": Quantize(types=("Q4_K_M", "Q8_0"), imatrix=True)})
+    text, made = imatrix.stages(weighed)
+    assert text.inputs["data"].files == ("train.jsonl",)
+    assert not [name for name in text.inputs["base"].files if "safetensors" in name]
+    assert (text.parameters["tokens"], text.parameters["chunk_tokens"]) == (65_536, 512)
+    assert {item.stage for item in made.inputs.values()} == {"convert", "imatrix-text"}
+    assert made.after == ("verify-f16",)
+    assert made.gates == imatrix_gates
+    assert weighed.slice("quantize")["quantize"]["imatrix_tokens"] == 65_536
+
+
+def test_only_types_that_make_use_of_it_read_the_importance_matrix(recipe: Recipe) -> None:
+    """Q8_0 has the same weights either way, so its file says nothing of a matrix."""
+    weighed = recipe.model_copy(update={"quantize": Quantize(types=("Q4_K_M", "Q8_0"), imatrix=True)})
+    by_importance, plain = quantize.stages(weighed)
+    assert by_importance.inputs["imatrix"].files == ("imatrix.gguf",)
+    assert set(plain.inputs) == {"gguf"}

@@ -153,10 +153,11 @@ def test_the_chain_shows_evidence_where_the_recipe_shows_rows(build: dict[str, P
 
 
 def test_every_stage_but_the_release_is_an_input() -> None:
-    """Also one quantized file and its check for each type, and the 4-bit copy that training loads."""
+    """Also one quantized file and its check for each type, its importance matrix, and the 4-bit copy for training."""
     copy = {"source": "hub", "repo": "somebody/model", "training": {"repo": "somebody/model-4bit"}}
     four_bit = {"trainer": "unsloth", "load_in_4bit": True}
-    for one in (recipe(), recipe(base=copy, train=four_bit, quantize={"types": ["Q4_K_M", "Q8_0"]})):
+    weighed = {"types": ["Q4_K_M", "Q8_0"], "imatrix": True}
+    for one in (recipe(), recipe(base=copy, train=four_bit, quantize=weighed)):
         (stage,) = release.stages(one)
         others = {other.name for other in stages_of(one)} - {"release"}
         assert set(stage.inputs) == {item.stage for item in stage.inputs.values()} == others

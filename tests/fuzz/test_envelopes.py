@@ -1,0 +1,113 @@
+"""Hostile envelopes and signatures: `provenance.intoto.jsonl` and `model.sig`. None but the signer's verifies."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.releasing.layout import PROVENANCE, SIGNATURE
+from pipeline.signing.certificate_signer import CertificateSigner
+from pipeline.signing.envelope import open_envelope
+from pipeline.signing.keys import read_private_key
+from pipeline.verifying.bundle import read_bundle
+from pipeline.verifying.folder import Opened, names_in, open_release
+from pipeline.verifying.signature import check_envelopes, check_signature
+from pipeline.verifying.trust import Signer, Trust
+from tests.fuzz.hostile import DEPTH, VALUES, damaged_json
+from tests.fuzz.profile import fuzzed
+from tests.fuzz.property import result_or_error
+from tests.support.authority import Authority
+from tests.support.released import Release, write_key, write_release
+
+
+def opened(folder: Path) -> Opened:
+    """Read a release."""
+    return open_release(folder, names_in(folder)[0], lambda *_: None, absent=frozenset())
+
+
+@pytest.fixture(scope="module")
+def by_key(tmp_path_factory: pytest.TempPathFactory) -> tuple[Opened, Trust]:
+    """A release that a key signed, and who trusts it."""
+    folder = tmp_path_factory.mktemp("envelopes")
+    key = write_key(folder / "key.pem")
+    trust = Trust(keys=(read_private_key(key).public_key(),))
+    return opened(write_release(folder / "release", key)), trust
+
+
+@pytest.fixture(scope="module")
+def by_certificate(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    """A release that a certificate signed."""
+    folder = tmp_path_factory.mktemp("certificates")
+    authority = Authority(folder / "authority")
+    key, certificate = authority.signer("CN=releases")
+    signer = CertificateSigner(key, certificate, (authority.intermediate,))
+    return opened(Release(folder / "release").write(signer))
+
+
+def verify(release: Opened, trust: Trust, content: bytes) -> Any:
+    """Verify a signature over a release; return what is said of it."""
+
+    def verified() -> str:
+        bundle = read_bundle(content)
+        return check_signature(release, bundle, trust.signer(bundle, release))
+
+    return result_or_error(verified)
+
+
+def payload_of(content: bytes) -> bytes:
+    """Return what a signature is over."""
+    return base64.b64decode(json.loads(content)["dsseEnvelope"]["payload"])
+
+
+@fuzzed()
+@given(data=st.data())
+@example(data=None)
+def test_signatures_of_keys(data: st.DataObject | None, by_key: tuple[Opened, Trust]) -> None:
+    """A damaged one is refused; where it is not, the signed bytes are those that were signed."""
+    release, trust = by_key
+    valid = release.contents[SIGNATURE]
+    content = b"[" * DEPTH if data is None else data.draw(damaged_json(json.loads(valid)))
+    if verify(release, trust, content):
+        assert payload_of(content) == payload_of(valid)
+
+
+@fuzzed()
+@given(data=st.data())
+@example(data=None)
+def test_signatures_of_certificates(data: st.DataObject | None, by_certificate: Opened) -> None:
+    """The same where the signature brings certificates, and anybody is believed."""
+    valid = by_certificate.contents[SIGNATURE]
+    content = b"{" if data is None else data.draw(damaged_json(json.loads(valid)))
+    if verify(by_certificate, Trust(any_signer=True), content):
+        assert payload_of(content) == payload_of(valid)
+
+
+@fuzzed()
+@given(data=st.data(), at=st.sampled_from([0, 1]))
+@example(data=None, at=0)
+def test_envelopes_of_a_release(data: st.DataObject | None, at: int, by_key: tuple[Opened, Trust]) -> None:
+    """Either is damaged: refused, or as it was signed."""
+    release, trust = by_key
+    lines = release.contents[PROVENANCE].splitlines()
+    valid = json.loads(lines[at])
+    lines[at] = b"[" * DEPTH if data is None else data.draw(damaged_json(valid)).replace(b"\n", b" ")
+    changed = replace(release, contents={**release.contents, PROVENANCE: b"\n".join(lines) + b"\n"})
+    signer = Signer("a key", trust.keys[0])
+    bundle = read_bundle(release.contents[SIGNATURE])
+    if result_or_error(lambda: check_envelopes(changed, bundle, signer)):
+        assert open_envelope(changed.envelopes[at], "here")[0] == open_envelope(valid, "here")[0]
+
+
+@fuzzed()
+@given(value=VALUES)
+def test_what_is_no_envelope(value: Any) -> None:
+    """A value of any type."""
+    result_or_error(lambda: open_envelope(value, "here"))
+    result_or_error(lambda: open_envelope({"payloadType": value, "payload": value, "signatures": value}, "here"))
