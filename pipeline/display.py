@@ -105,6 +105,7 @@ class TerminalDisplay:
                 self._start(stage, event)
             case "verify.read" | "release.finished":
                 self._finish(stage)
+                self._progress.refresh()  # lines that follow at once would carry the bar with them
             case "stage.finished" | "stage.failed":
                 self._end(stage, event)
             case "cache.hit":

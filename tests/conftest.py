@@ -49,8 +49,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """End the second build in the process that a user started, however the tests ended."""
-    if not hasattr(config, "workerinput"):
-        config.stash[SECOND].stop()
+    second = config.stash.get(SECOND, None)
+    if second is not None and not hasattr(config, "workerinput"):
+        second.stop()
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,7 @@ def conversation_rows(tokenizer: Any, prompt: Mapping[str, Any]) -> list[dict[st
     rows = []
     for name, turns in CONVERSATIONS.items():
         for opening in (True, False) if turns[-1]["role"] == "user" else (False,):
-            line = {"name": name, "messages": list(turns), "opening": opening}
+            line: dict[str, Any] = {"name": name, "messages": list(turns), "opening": opening}
             if dated:
                 rows.append({**line, "problem": DATED})
                 continue

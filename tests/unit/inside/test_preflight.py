@@ -159,6 +159,7 @@ def test_the_same_inputs_give_the_same_bytes_elsewhere(run: Run, tiny: Path, dat
     second = run(base, recipe(), again)
     names = sorted(path.name for path in first.iterdir())
     assert names == [
+        "conversations.jsonl",
         "neutral.json",
         "parity.json",
         "preflight.json",

@@ -220,6 +220,16 @@ def test_a_llama_file_passes_with_one_beginning(llama_run: Run) -> None:
 
 @pytest.mark.slow
 @KINDS
+def test_ollamas_template_gives_the_ids_of_the_chat_template(kind: str, request: pytest.FixtureRequest) -> None:
+    """One turn and several, with a system message and without: Hugging Face's ids, and llama.cpp's of Ollama's text."""
+    whole: Run = request.getfixturevalue(f"{kind}_run")
+    (verdict,) = [one for one in whole.of_the_file() if one.gate == "tokenizer.modelfile"]
+    assert (verdict.outcome, verdict.value) == ("passed", 0)
+    assert verdict.evidence[0] == "6 conversations"
+
+
+@pytest.mark.slow
+@KINDS
 def test_the_vocabulary_alone_tells_what_the_whole_file_tells(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
@@ -12,12 +13,18 @@ from pipeline.releasing.model_card import model_card
 from tests.support.healthy_build import write_rows
 from tests.support.release_facts import release_facts
 
+
+def read(text: str) -> Any:
+    """Return the metadata of a card by the hub's own parser, whose class has no types."""
+    return ModelCard(text).data
+
+
 HUB = {"source": "hub", "repo": "Qwen/Qwen3-0.6B", "revision": "a" * 40, "licence": "Apache-2.0"}
 
 
 def test_the_hub_reads_its_front_matter(tmp_path: Path) -> None:
     """By the hub's own parser: licence, language, tags, and results with their values."""
-    data = ModelCard(model_card(release_facts(tmp_path))).data
+    data = read(model_card(release_facts(tmp_path)))
     assert (data.license, data.language, data.pipeline_tag) == ("apache-2.0", ["ja"], "text-generation")
     assert "gguf" in data.tags
     assert data.model_name == "Titles"
@@ -27,19 +34,19 @@ def test_the_hub_reads_its_front_matter(tmp_path: Path) -> None:
 
 def test_a_base_from_the_hub_is_named(tmp_path: Path) -> None:
     """As what this model is a fine-tune of."""
-    data = ModelCard(model_card(release_facts(tmp_path, base=HUB))).data.to_dict()
+    data = read(model_card(release_facts(tmp_path, base=HUB))).to_dict()
     assert (data["base_model"], data["base_model_relation"]) == ("Qwen/Qwen3-0.6B", "finetune")
 
 
 def test_a_base_that_is_not_on_the_hub_is_not(tmp_path: Path) -> None:
     """A folder's name means nothing there."""
-    assert "base_model" not in ModelCard(model_card(release_facts(tmp_path))).data.to_dict()
+    assert "base_model" not in read(model_card(release_facts(tmp_path))).to_dict()
 
 
 @pytest.mark.parametrize("licence", ["LicenseRef-House", "Apache-2.0 AND CC-BY-4.0"])
 def test_a_licence_that_the_hub_does_not_list_is_other(licence: str, tmp_path: Path) -> None:
     """With its name beside it."""
-    data = ModelCard(model_card(release_facts(tmp_path, release={"licence": licence}))).data.to_dict()
+    data = read(model_card(release_facts(tmp_path, release={"licence": licence}))).to_dict()
     assert data["license"] == "other"
     assert data["license_name"] in ("house", "apache-2.0-and-cc-by-4.0")
 
@@ -91,7 +98,7 @@ def test_it_depends_on_nothing_but_the_release(tmp_path: Path) -> None:
 def test_a_title_cannot_break_out(tmp_path: Path) -> None:
     """Neither of the front matter nor of its heading."""
     text = model_card(release_facts(tmp_path, release={"title": 'x"\n---\n# <script>', "licence": "MIT"}))
-    assert ModelCard(text).data.model_name == 'x"\n---\n# <script>'
+    assert read(text).model_name == 'x"\n---\n# <script>'
     assert "\n# <script>" not in text
 
 
@@ -100,5 +107,5 @@ def test_without_an_evaluation_there_are_no_results(tmp_path: Path) -> None:
     release = release_facts(tmp_path)
     folders = {name: path for name, path in release.artifacts.folders.items() if name != "evaluate"}
     text = model_card(replace(release, artifacts=replace(release.artifacts, folders=folders)))
-    assert ModelCard(text).data.eval_results is None
+    assert read(text).eval_results is None
     assert "Not evaluated." in text

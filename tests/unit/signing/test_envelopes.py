@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined] # its types do not name what it offers
 
 from pipeline.errors import ReleaseError
 from pipeline.signing.envelope import is_signed_by, open_envelope, pre_authentication_encoding, signed_envelope
@@ -54,7 +54,7 @@ def test_openssl_verifies_it(key: Path, tmp_path: Path) -> None:
     (tmp_path / "signature").write_bytes(base64.b64decode(envelope["signatures"][0]["sig"]))
     (tmp_path / "signed").write_bytes(pre_authentication_encoding(PAYLOAD, envelope["payloadType"]))
     public = write_public(key, tmp_path / "key.pub")
-    command = [
+    command: list[str | Path] = [
         "openssl",
         "dgst",
         "-sha256",
@@ -74,7 +74,7 @@ def test_the_same_payload_gives_the_same_bytes(key: Path) -> None:
 
 def test_we_verify_what_securesystemslib_signs(key: Path) -> None:
     """The other way round."""
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # as above
 
     private = read_private_key(key)
     signer = CryptoSigner(private, SSlibKey.from_crypto(private.public_key()))

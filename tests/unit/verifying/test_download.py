@@ -56,7 +56,7 @@ def test_a_transfer_that_breaks_each_time_is_told(
     server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a few tries."""
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     server.cut = {MODELS[1]: [1] * 20}
     with pytest.raises(FetchError, match="not fetched whole in 5 tries"):
         download(server.address, target, silent)
@@ -96,8 +96,8 @@ def test_a_model_larger_than_the_disk_is_refused_before_it_comes(
     """By the length that the server tells."""
     free = sum(path.stat().st_size for path in server.folder.iterdir() if path.suffix != ".gguf") + 200
     assert (server.folder / MODELS[0]).stat().st_size > 200
-    usage = shutil._ntuple_diskusage(1 << 40, 0, module._RESERVE + free)  # type: ignore[attr-defined]
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    usage = shutil._ntuple_diskusage(1 << 40, 0, module._RESERVE + free)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(FetchError, match=r"model-Q4_K_M\.gguf is larger than may be fetched here \(\d+ bytes\)"):
         download(server.address, target, silent)
 

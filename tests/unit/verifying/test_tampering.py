@@ -299,9 +299,9 @@ def test_waivers_are_shown_and_need_a_policy(sound: Sound) -> None:
     assert found["waivers"].outcome == "noted"
     assert "a small base copies; looked at by hand" in found["waivers"].what
     keys = trust(sound).keys
-    named = {"key_files": (str(sound.public),)}
-    assert "does not accept" in wrong(sound.folder, Trust(Policy(**named), keys))["waivers"]
-    accepting = Policy(**named, accepted_waivers=("generation.copies",))
+    named = (str(sound.public),)
+    assert "does not accept" in wrong(sound.folder, Trust(Policy(key_files=named), keys))["waivers"]
+    accepting = Policy(key_files=named, accepted_waivers=("generation.copies",))
     assert not wrong(sound.folder, Trust(accepting, keys))
 
 
