@@ -171,6 +171,13 @@ def lock(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "pipeline.locks", *session.posargs)
 
 
+@nox.session(default=False)
+def audit(session: nox.Session) -> None:
+    """Look up known vulnerabilities of all locked packages; `-- --required` fails where the source does not answer."""
+    python_of(session, "checks")
+    session.run(sys.executable, "-m", "pipeline.audit", *session.posargs)
+
+
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure, print tables, write docs/benchmarks.md."""
@@ -208,6 +215,16 @@ def faults(session: nox.Session) -> None:
 def fuzz(session: nox.Session) -> None:
     """Give hostile input to every reader; `-- --minutes N KIND ...` sets the time of each kind (10)."""
     run_patiently(session, python_of(session, "dev"), "-m", "tests.fuzz", *session.posargs)
+
+
+@nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Kill a whole build by chance, 200 times, and see that nothing is hurt; `-- --short` for a minute of it."""
+    if "--short" in session.posargs:
+        run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
+    else:  # at each system call on files, where the tests take those that change something
+        session.run(python_of(session, "dev"), "-m", "pytest", "-q", "-m", "long", "tests/chaos")
+    run_patiently(session, python_of(session, "dev"), "-m", "tests.chaos", *session.posargs)
 
 
 @nox.session

@@ -14,8 +14,8 @@ OUTCOMES = ("failed", "waived", "warned", "not measured", "passed")
 _EPILOG = """\
 exit codes: 0 done, 2 wrong command line, 20 recipe, 21 run settings, 30 fetch, 31 judge's endpoint,
 40 environment, 41 llama.cpp archive, 42 container image, 50 job crashed, 51 stage failed, 52 container engine,
-60 gate failed, 61 artifacts differ, 62 release refused or not verified, 63 not published, 70-73 store,
-130 interrupted. Everything else is a bug.
+53 no memory or processes left, 60 gate failed, 61 artifacts differ, 62 release refused or not verified,
+63 not published, 70-73 store, 130 interrupted. Everything else is a bug.
 """
 
 _EXAMPLES = {

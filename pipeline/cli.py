@@ -9,11 +9,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pipeline.commands import collect, diagnose, diff, gates, pin, run, setup, stages, status, verify, why
 from pipeline.display import TerminalDisplay
-from pipeline.errors import InterruptedRunError, NoSpaceError, PipelineError
+from pipeline.errors import SHORTAGE_ADVICE, InterruptedRunError, NoSpaceError, PipelineError, ShortageError
+from pipeline.files import explanation
 from pipeline.log import Sink, json_sink
 
 
@@ -110,30 +112,55 @@ def dispatch(options: argparse.Namespace) -> int:
         with _shown(options) as sinks:
             return COMMANDS[options.command](options, sinks)
     except PipelineError as error:
-        print(f"{error}\n(exit code {error.exit_code})", file=sys.stderr)
-        return error.exit_code
+        return _told(error)
     except KeyboardInterrupt:
         print("stopped by the user", file=sys.stderr)
         return InterruptedRunError.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: not an error of ours
         return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (told := _of_the_machine(error)) is None:
             raise
-        return _full(error)
+        return _told(told)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _full(error: OSError) -> int:
-    """Tell of a full disk that no command told of itself: most often where the output is sent to. Return the code."""
+_REFUSED = {errno.EMFILE, errno.ENFILE, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE}
+_REFUSED |= {errno.ENOMEM, errno.EAGAIN, errno.ENODEV, errno.ENOTCONN}
+"""What the system refuses for reasons outside this program, wherever that is."""
+_NO_THREAD = "can't start new thread"
+"""What the interpreter says where the system refuses one."""
+
+
+def _of_the_machine(error: Exception) -> PipelineError | None:
+    """Return what to tell of an error that no command told of itself, and that is the machine's; None for a bug."""
+    where = f"process {os.getpid()}"
+    if isinstance(error, MemoryError):
+        return ShortageError("no memory left for this process", where=where, advice=SHORTAGE_ADVICE)
+    if str(error) == _NO_THREAD:
+        return ShortageError(
+            "no thread could be started: the system refused one more", where=where, advice=SHORTAGE_ADVICE
+        )
+    if not isinstance(error, OSError):
+        return None
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _full(error)
+    return explanation(error, Path.cwd()) if error.errno in _REFUSED else None
+
+
+def _told(error: PipelineError) -> int:
+    print(f"{error}\n(exit code {error.exit_code})", file=sys.stderr)
+    return error.exit_code
+
+
+def _full(error: OSError) -> NoSpaceError:
+    """Tell of a full disk: most often where the output is sent to."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left of the output has no place either
     where = str(error.filename or "standard output")
-    told = NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
-    print(f"{told}\n(exit code {told.exit_code})", file=sys.stderr)
-    return told.exit_code
+    return NoSpaceError("no space left on the disk", where=where, advice="free space, or send the output elsewhere")
 
 
 def _interrupt(_number: int, _frame: Any) -> None:

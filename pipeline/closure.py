@@ -7,6 +7,7 @@ where the stage's program runs, so an import that is not seen here fails at once
 from __future__ import annotations
 
 import ast
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from pipeline.digest import digest_file
 
 PACKAGE = Path(__file__).parent
 INSIDE = PACKAGE / "inside"
+
+_PARSING = threading.Lock()
+"""Python 3.11 counts the depth of a tree for all threads together: two that parse at once can get a SystemError."""
 
 
 def _module_file(root: Path, parts: tuple[str, ...]) -> list[Path]:
@@ -30,7 +34,9 @@ def _imports(file: Path, root: Path, name: str) -> list[Path]:
     """Return the files of the package `name` at `root` that one file imports, directly."""
     package = file.parent.relative_to(root).parts
     found: list[Path] = []
-    for node in ast.walk(ast.parse(file.read_bytes(), str(file))):
+    with _PARSING:
+        tree = ast.parse(file.read_bytes(), str(file))
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = package[: len(package) - node.level + 1] + tuple(
                 (node.module or "").split(".") if node.module else ()

@@ -104,6 +104,17 @@ class EngineError(PipelineError):
     exit_code = 52
 
 
+SHORTAGE_ADVICE = (
+    "end other programs, or raise the limits on memory and processes (`ulimit -a` shows them); then run again"
+)
+
+
+class ShortageError(PipelineError):
+    """The machine, or a limit that was set, gave this process no memory, thread or process."""
+
+    exit_code = 53
+
+
 class GateError(PipelineError):
     """A gate failed: nothing downstream is built."""
 

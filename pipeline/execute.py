@@ -243,16 +243,25 @@ class Run:
         manifest = self.store.manifest(key)
         if manifest is None or not self.store.folder(manifest).is_dir():  # gone, or set aside a moment ago
             return None
-        problems = self.store.damage(manifest, rehash=self.settings.verify)
-        if problems:
-            aside = self.store.set_aside_if_damaged(manifest)
-            self.log("artifact.corrupt", stage=stage.name, problems=problems, set_aside=str(aside))
+        if self._set_aside(stage.name, manifest, rehash=self.settings.verify) is not None:
             return None
         verdicts = judge(stage, self.recipe, self.store.folder(manifest), self._input_folders(stage))
         judged = manifest.judged([verdict.to_json() for verdict in verdicts])
         if judged.gates != manifest.gates:
+            # Rotten bytes, of which no time tells, may be why: they are no reason to believe another verdict.
+            if self._set_aside(stage.name, manifest, rehash=True) is not None:
+                return None
             self.store.write_manifest(judged)
         return judged
+
+    def _set_aside(self, name: str, manifest: Manifest, *, rehash: bool) -> DamagedInputError | None:
+        """Set an artifact aside if its bytes are not those of its manifest; return what is wrong with it."""
+        problems = self.store.damage(manifest, rehash=rehash)
+        if not problems:
+            return None
+        aside = self.store.set_aside_if_damaged(manifest)
+        self.log("artifact.corrupt", stage=name, problems=problems, set_aside=str(aside))
+        return DamagedInputError(name, problems, aside)
 
     def _build(self, stage: Stage, key: str, parts: Mapping[str, Any], *, alone: bool) -> Outcome:
         """Run a stage in a slot's thread and publish what it made."""
@@ -314,16 +323,13 @@ class Run:
         return differences(old, parts) if old is not None else []
 
     def _check_inputs(self, stage: Stage) -> None:
-        """Hash the inputs again before they are used. Raises DamagedInputError."""
-        for item in stage.inputs.values():
-            manifest = self.outcomes[item.stage].manifest
+        """Hash what the stage and its gates read again before it is used. Raises DamagedInputError."""
+        for name in dict.fromkeys(stage.read_by_gates.values()):
+            manifest = self.outcomes[name].manifest
             if manifest.content in self._verified:
                 continue
-            problems = self.store.damage(manifest, rehash=True)
-            if problems:
-                aside = self.store.set_aside_if_damaged(manifest)
-                self.log("artifact.corrupt", stage=item.stage, problems=problems, set_aside=str(aside))
-                raise DamagedInputError(item.stage, problems, aside)
+            if (error := self._set_aside(name, manifest, rehash=True)) is not None:
+                raise error
             self._verified.add(manifest.content)
 
     def _make(self, stage: Stage, key: str, measured: list[dict[str, Any]], *, alone: bool) -> Path:

@@ -13,34 +13,55 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import NoSpaceError, StoreBusyError, StoreError
+from pipeline.errors import SHORTAGE_ADVICE, NoSpaceError, PipelineError, ShortageError, StoreBusyError, StoreError
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn an OSError from the block into a StoreError that says what to do."""
+    """Turn an OSError from the block into a StoreError, or a ShortageError, that says what to do."""
     try:
         yield
     except OSError as error:
-        where = str(error.filename or path)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = "no space left on the disk"
-            raise NoSpaceError(message, where=where, advice="free space, or run `python -m pipeline gc`") from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            message = f"cannot write: {error.strerror}"
-            raise StoreError(
-                message, where=where, advice="make the folder writable, or choose another with --build"
-            ) from error
-        if error.errno in (errno.EMFILE, errno.ENFILE):
-            message = "too many open files"
-            raise StoreError(
-                message, where=where, advice="raise the limit (`ulimit -n 4096`) or lower --jobs"
-            ) from error
-        if error.errno in (errno.ENOTDIR, errno.EEXIST):
-            message = f"a folder is needed here: {error.strerror}"
-            raise StoreError(message, where=where, advice="name another folder with --build") from error
-        message = f"{error.strerror or error}"
-        raise StoreError(message, where=where, advice="check the disk, then run again") from error
+        raise explanation(error, path) from error
+
+
+_GONE = {errno.ENOENT, errno.ESTALE, errno.ENODEV, errno.ENOTCONN}
+
+
+def explanation(error: OSError, path: Path) -> PipelineError:
+    """Return what to tell of an error of the system on `path`, or on the file that it names itself."""
+    where, reason = str(error.filename or path), error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "free space, or run `python -m pipeline gc`"
+        return NoSpaceError("no space left on the disk", where=where, advice=advice)
+    if error.errno in (errno.ENOMEM, errno.EAGAIN):
+        return ShortageError(f"this machine is at a limit: {reason}", where=where, advice=SHORTAGE_ADVICE)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        message = f"cannot write: {reason}{_whose(Path(where))}"
+        advice = "make the folder writable, or choose another with --build"
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        message, advice = "too many open files", "raise the limit (`ulimit -n 4096`) or lower --jobs"
+    elif error.errno in _GONE and not path.exists():
+        message = f"the folder has gone while it was used: {reason}"
+        advice = "bring it back (mount it again) and run again: what was published before is still in it"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+        message, advice = f"a folder is needed here: {reason}", "name another folder with --build"
+    else:
+        message, advice = reason, "check the disk, then run again"
+    return StoreError(message, where=where, advice=advice)
+
+
+def _whose(path: Path) -> str:
+    """Say whose a path is, where it is another user's: several may use one store, if all of them may write to it."""
+    for there in (path, *path.parents):
+        try:
+            owner = there.stat().st_uid
+        except OSError:
+            continue
+        if owner in (0, os.geteuid()):
+            return ""
+        return f" ({there} belongs to user {owner}; how to share a store: docs/running.md)"
+    return ""
 
 
 _SYNCS = 8
@@ -132,10 +153,10 @@ def drop_leftovers(folder: Path) -> None:
 def try_lock(path: Path, *, shared: bool = False) -> int | None:
     """Take the advisory lock of a file without waiting; return its handle, or None when it is held.
 
-    The kernel frees it when the process ends, however it ends.
+    The kernel frees it when the process ends, however it ends. The umask says who else may take it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

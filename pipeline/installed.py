@@ -115,6 +115,6 @@ def _record_digest(path: Path) -> str | None:
     try:
         with path.open("rb") as stream:
             raw = hashlib.file_digest(stream, "sha256").digest()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return "sha256=" + base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

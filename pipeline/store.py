@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,8 +34,8 @@ def signature(path: Path) -> Signature:
 
     A flipped byte with the modification time put back still moves the ctime.
     """
-    stat = path.lstat()
-    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    found = path.lstat()
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 class Store:
@@ -168,11 +169,22 @@ class Store:
         return folder
 
     def scratch(self, key: str) -> Path:
-        """Return the folder that a stage may go on from after an interruption."""
-        folder = self._path("scratch", key)
+        """Return the folder that a stage may go on from after an interruption; of this user, if several share a store.
+
+        Work in progress has no digests, and its files are their owner's alone.
+        """
+        folder = self._scratch(key)
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def _scratch(self, key: str) -> Path:
+        folder = self._path("scratch", key)
+        try:
+            is_mine = folder.stat().st_uid == os.geteuid()
+        except OSError:
+            is_mine = True
+        return folder if is_mine else folder.with_name(f"{key}-{os.geteuid()}")
 
     def publish(self, manifest: Manifest, output: Path, record: Mapping[str, Any]) -> None:
         """Move `output` into the store and make it exist under its key: bytes first, manifest last.
@@ -182,8 +194,8 @@ class Store:
         """
         target = self.folder(manifest)
         with explained(target):
-            self._settle(output)
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._settle(output, target.parent)
             with locked(self._path("locks", manifest.content), waiting=lambda: True):
                 if target.exists() and self.damage(manifest, rehash=True):
                     self.quarantine(manifest)
@@ -192,12 +204,18 @@ class Store:
                     sync_folder(target.parent)
             write_json_atomic(self._path("records", f"{manifest.key}.json"), record)
             self.write_manifest(manifest)
-            shutil.rmtree(self._path("scratch", manifest.key), ignore_errors=True)
+            shutil.rmtree(self._scratch(manifest.key), ignore_errors=True)
             # Last: a file that was hard-linked from scratch gets a new ctime when scratch goes.
             self._write_signatures(manifest, {e.path: signature(target / e.path) for e in manifest.files})
 
-    def _settle(self, output: Path) -> None:
-        """Make a finished folder durable and its files read-only."""
+    def _settle(self, output: Path, parent: Path) -> None:
+        """Make a finished folder durable, and its files read-only.
+
+        Who may write to the store's own folder may move this one: a job made it, by rules that know of no group.
+        """
+        mode = stat.S_IMODE(parent.stat().st_mode)
+        for folder, _, _ in os.walk(output):
+            Path(folder).chmod(mode)
         for path in list_files(output):
             path.chmod(0o444)
         sync_tree(output)
@@ -247,7 +265,7 @@ class Store:
         Takes the store for itself: StoreBusyError while a run uses it. What is kept is asked only then,
         when no run can be about to name more. Interrupted work in `scratch/` stays unless `scratch` is set.
         """
-        with locked(self._path("locks", "store")):
+        with explained(self.root), locked(self._path("locks", "store")):
             keep = find_keep()
             kept = sum(path.stem in keep for path in self._entries("manifests"))
             contents = {manifest.content for key in keep if (manifest := self.manifest(key)) is not None}

@@ -87,6 +87,8 @@ class JobOutput:
                 )
             what = f"{self._stage}: {self.failure.get('what', 'failed')}"
             where, advice = (str(self.failure.get(name) or "") for name in ("where", "advice"))
+            if not advice and self.failure.get("errno"):
+                advice = "check that the folder is still there and can be read and written, then run again"
             raise StageError(what, where=where, advice=advice)
         tail = "\n".join(f"    {line}" for line in self._tail)
         if exit_code in (-9, 137):

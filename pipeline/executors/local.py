@@ -25,6 +25,8 @@ from pipeline.executors.patience import POLL_S, Patience
 from pipeline.files import explained
 
 _PASSED_ON = ("CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
+_OF_SHELLS = ("PWD", "OLDPWD", "SHLVL", "_")
+"""Variables that shells add."""
 _GRACE_S = 5.0
 """Seconds between asking a job to stop and killing it."""
 _DYING_S = 1.0
@@ -44,6 +46,21 @@ def network_prefix() -> tuple[str, ...]:
     return ()
 
 
+def mortal_prefix() -> tuple[str, ...]:
+    """Return the command prefix that starts a program which the kernel kills when this process dies.
+
+    A job asks for that itself, but only when its interpreter is there: a host that was killed before would leave it
+    running. First comes the request to the kernel, then the look whether the host is still the parent, so that there is
+    no moment between them. Empty where there is no `setpriv` (util-linux).
+    """
+    setpriv, shell, env = map(shutil.which, ("setpriv", "sh", "env"))
+    if setpriv is None or shell is None or env is None:
+        return ()
+    without = [part for name in _OF_SHELLS for part in ("-u", name)]
+    look = ("-c", '[ "$PPID" = "$0" ] && exec "$@"', str(os.getpid()))
+    return (setpriv, "--pdeathsig", "KILL", shell, *look, env, *without)
+
+
 class LocalExecutor:
     """Runs jobs with the interpreters of `environments`: environment name → its Python."""
 
@@ -59,7 +76,8 @@ class LocalExecutor:
         with explained(request.work):
             output = _lay_out(request)
         python = self._interpreter(request.environment)
-        command = [*network_prefix(), str(python), "-B", "-m", "inside", str(request.work / "request.json")]
+        command = [*network_prefix(), *mortal_prefix()]
+        command += [str(python), "-B", "-m", "inside", str(request.work / "request.json")]
         variables = _variables(request, python)
         process = _start(command, request, variables)
         patience = Patience(request.stage, cancelled, request.timeout_s)
@@ -67,13 +85,14 @@ class LocalExecutor:
         reader = threading.Thread(
             target=job_output.read, args=(whole_lines(process.stdout) if process.stdout else (),), daemon=True
         )
-        reader.start()
         try:
+            reader.start()
             sink("job.started", stage=request.stage, pid=process.pid, network=not network_prefix())
             _wait(process, reader, patience)
         finally:
             _end(process)
-            reader.join(timeout=_GRACE_S)
+            if reader.ident is not None:  # where no thread could be started there is nothing to wait for
+                reader.join(timeout=_GRACE_S)
         job_output.judge(process.returncode)
         return output
 

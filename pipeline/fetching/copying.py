@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import FetchError
+from pipeline.files import explanation
 
 _CHUNK = 64 * 1024 * 1024
 _EVENT_INTERVAL_S = 0.2
@@ -49,6 +50,8 @@ def explained(path: Path) -> Iterator[None]:
             raise FetchError(
                 message, where=where, advice="free space, or run `python -m pipeline gc`; what was fetched is kept"
             ) from error
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+            raise explanation(error, path) from error
         message = f"cannot read or write: {error.strerror or error}"
         raise FetchError(message, where=where, advice="check that the file exists and that you may read it") from error
 

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from tests.support.sharing import SECOND, is_first, looks_at_it
+from tests.support.users import User, shared_folder
+from tests.support.workplace import RECIPE, TITLES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -126,3 +128,23 @@ def own_rows(tmp_path: Path) -> Path:
         '[data]\nsource = "files"\nfiles = ["rows.jsonl"]\n[prompt]\nuser = "{theme}"\n'
     )
     return path
+
+
+@pytest.fixture
+def shared() -> Iterator[Path]:
+    """A folder with a recipe and a build folder that two users may write to."""
+    rows = [{"theme": title[:2], "title": title} for title in TITLES]
+    with shared_folder(RECIPE, rows) as folder:
+        yield folder
+
+
+@pytest.fixture
+def user(shared: Path) -> User:
+    """One of them."""
+    return User(54321, shared)
+
+
+@pytest.fixture
+def colleague(shared: Path) -> User:
+    """The other."""
+    return User(54322, shared)

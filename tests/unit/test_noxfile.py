@@ -55,6 +55,8 @@ OTHERS = {
     "docs",
     "faults",
     "fuzz",
+    "chaos",
+    "audit",
     "golden",
     "clean",
     "images",
