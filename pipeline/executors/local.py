@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -150,13 +151,31 @@ def _variables(request: Request, python: Path) -> dict[str, str]:
 
 
 def _wait(process: subprocess.Popen[str], reader: threading.Thread, patience: Patience) -> None:
-    """Wait for the end: the reader ends when the job closes its output, so a quick job costs no polling delay."""
-    while True:
+    """Wait for the end: the reader ends when the job closes its output, so a quick job costs no polling delay.
+
+    A job can close its output long before it ends, and is not left alone then.
+    """
+    while reader.is_alive() and process.poll() is None:
         reader.join(timeout=POLL_S)
-        if not reader.is_alive() or process.poll() is not None:
-            process.wait()
-            return
+        if reader.is_alive():
+            patience.check()
+    while not _ended(process):
         patience.check()
+
+
+def _ended(process: subprocess.Popen[str]) -> bool:
+    """Wait a moment for the end of a process; the kernel tells of it at once, where `Popen.wait` looks now and then."""
+    try:
+        told = os.pidfd_open(process.pid)
+    except (AttributeError, OSError):  # an old kernel, or already gone
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=POLL_S)
+    else:
+        try:
+            select.select([told], [], [], POLL_S)
+        finally:
+            os.close(told)
+    return process.poll() is not None
 
 
 def _end(process: subprocess.Popen[str]) -> None:

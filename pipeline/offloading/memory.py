@@ -78,7 +78,7 @@ def read_model(paths: Sequence[Path]) -> Model:
         raise UsageError(f"it cannot be read: {error.strerror}", where=str(error.filename), advice=advice) from error
     try:
         return _model(paths[0].name, headers[0].keys, [tensor for header in headers for tensor in header.tensors])
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, ArithmeticError) as error:
         message = f"its header has not what a text model's has ({type(error).__name__}: {error})"
         advice = "name a model with ordinary attention that llama.cpp runs"
         raise UsageError(message, where=str(paths[0]), advice=advice) from error
@@ -91,6 +91,9 @@ def _model(name: str, keys: Mapping[str, Any], tensors: Sequence[Tensor]) -> Mod
         return keys[f"{architecture}.{part}"]
 
     count = int(key("block_count"))
+    if not 0 < count <= len(tensors):
+        message = f"{count} layers in {len(tensors)} tensors"
+        raise ValueError(message)
     layers, rest = [0] * count, {}
     for tensor in tensors:
         found = _LAYER.match(tensor.name)
@@ -108,7 +111,7 @@ def _model(name: str, keys: Mapping[str, Any], tensors: Sequence[Tensor]) -> Mod
         keys.get(f"{architecture}.attention.value_length", width)
     )
     per_layer = tuple(int(one) * per_head for one in (heads if isinstance(heads, list) else [heads] * count))
-    if len(per_layer) != count or not count:
+    if len(per_layer) != count:
         message = f"{len(per_layer)} numbers of heads for {count} layers"
         raise ValueError(message)
     return Model(

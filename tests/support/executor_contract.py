@@ -145,6 +145,12 @@ class Contract:
             bench.run("hang", timeout_s=1.5)
         assert bench.left_over() == []
 
+    def test_a_job_that_has_closed_its_output_is_ended_as_well(self, bench: Bench) -> None:
+        """Nothing can be heard of it any more; the time limit holds all the same."""
+        with pytest.raises(ExecutorError, match="no end after"):
+            bench.run("close and hang", timeout_s=1.5)
+        assert bench.left_over() == []
+
     def test_cancelling_ends_a_job_with_its_children(self, bench: Bench) -> None:
         """Ctrl-C reaches the job, which would hang for ten minutes."""
         threading.Timer(1.0, bench.cancelled.set).start()

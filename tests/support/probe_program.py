@@ -46,6 +46,11 @@ def main(job: Job) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per test
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             emit("probe.pids", own=os.getpid(), child=child.pid)
             time.sleep(600)
+        case "close and hang":
+            emit("probe.pids", own=os.getpid())
+            os.close(1)
+            os.close(2)
+            time.sleep(600)
         case "killed":
             os.kill(os.getpid(), 9)
         case "scratch":

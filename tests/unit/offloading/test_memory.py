@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,6 +74,10 @@ def _buffers(path: Path, context: int) -> dict[str, float]:
     }
 
 
+def _key(name: str, value: int) -> bytes:
+    return name.encode() + struct.pack("<II", 4, value)
+
+
 def test_a_context_is_padded_as_llama_cpp_pads_it() -> None:
     """To the next multiple of its cells."""
     assert [padded(1), padded(CELLS), padded(CELLS + 1)] == [CELLS, CELLS, 2 * CELLS]
@@ -83,7 +90,7 @@ def test_a_quantized_cache_takes_less(tmp_path: Path) -> None:
     assert (eight * 64, four * 64) == (plain * 34, plain * 18)
 
 
-@pytest.mark.parametrize("kind", ["no gguf", "no model", "missing"])
+@pytest.mark.parametrize("kind", ["no gguf", "no model", "missing", "a billion layers", "no heads"])
 def test_what_is_no_model_is_refused(kind: str, tmp_path: Path) -> None:
     """With the file's name, and what to do."""
     path = tmp_path / "x.gguf"
@@ -91,6 +98,12 @@ def test_what_is_no_model_is_refused(kind: str, tmp_path: Path) -> None:
         path.write_text("hello")
     elif kind == "no model":
         write_small(path, {"general.architecture": "qwen3"}, [1.0])
+    elif kind == "a billion layers":
+        write(path, replace(QWEN3_0_6B, layers=2), quantized=True)
+        path.write_bytes(path.read_bytes()[:4096].replace(_key("block_count", 2), _key("block_count", 10**9)))
+        os.truncate(path, 1 << 30)
+    elif kind == "no heads":
+        write(path, replace(QWEN3_0_6B, heads=0), quantized=True)
     with pytest.raises(UsageError) as caught:
         read_model([path])
     assert str(path) in str(caught.value)
