@@ -18,6 +18,8 @@ from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.support.clones import Clone
 from tests.support.releasable import payloads
 
+pytestmark = pytest.mark.timeout(2700)  # waits for a whole build on one core, which a busy machine may share
+
 SIGNED_ANEW = {layout.SIGNATURE, layout.PROVENANCE, layout.CHECKSUMS}
 """Files that hold signatures, or digests of such files."""
 

@@ -47,7 +47,7 @@ def main(job: Job) -> None:  # noqa: C901, PLR0912, PLR0915 - one case per test
             emit("probe.pids", own=os.getpid(), child=child.pid)
             time.sleep(600)
         case "close and hang":
-            emit("probe.pids", own=os.getpid())
+            emit("probe.pids", own=os.getpid(), child=os.getpid())
             os.close(1)
             os.close(2)
             time.sleep(600)
