@@ -26,6 +26,7 @@ from pipeline.releasing.papers import papers
 from pipeline.releasing.provenance import PAYLOAD_TYPE, provenance
 from pipeline.releasing.refusals import STAGE, Refusal, tell_and_refuse
 from pipeline.releasing.staging import replaced
+from pipeline.releasing.target import target_refusals
 from pipeline.releasing.work import Work
 from pipeline.report.artifacts import Artifacts
 from pipeline.runs import new_run_id
@@ -51,13 +52,14 @@ def write_release(
     with store.opened():
         build, checkout = last_build(context, backend_of(options, emit).environments), checkout_of(repository)
         images = read_lock(repository / "lockfiles" / "images.lock")
-        found = [*_refusals(context, options, build, checkout, images, repository), *refusals.target_refusals(target)]
+        found = [*_refusals(context, options, build, checkout, images, repository), *target_refusals(target)]
         tell_and_refuse(found, context.recipe.name, emit)
         signer = signer_of(options)
         emit("release.signing", stage=STAGE, **signer.describe())
         with replaced(target) as staging:
             work = Work(context, store, build.manifests, staging, emit)
             _fill(work, signer, checkout.commit, images_used(build.manifests, images), repository)
+            tell_and_refuse(target_refusals(target), context.recipe.name, emit)  # minutes have passed
     emit("release.finished", stage=STAGE, folder=str(target))
     return target
 
@@ -99,7 +101,8 @@ def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: P
         work.write(name, data)
     lines = [f"{work.sums[name]}  {name}\n" for name in sorted(work.sums)]
     work.write(layout.CHECKSUMS, "".join(lines).encode())
-    signer.seal(work.staging)
+    work.refuse_changed()
+    signer.seal(work.staging, work.sums)
 
 
 def _facts(work: Work, files: tuple[ReleasedFile, ...], commit: str) -> ReleaseFacts:
@@ -114,7 +117,7 @@ def _facts(work: Work, files: tuple[ReleasedFile, ...], commit: str) -> ReleaseF
     )
     return ReleaseFacts(
         recipe=recipe,
-        recipe_text=work.context.path.read_bytes(),
+        recipe_text=work.context.source,
         manifests=manifests,
         chain=chain(recipe, manifests, tools),
         artifacts=artifacts,
