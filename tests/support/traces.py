@@ -46,19 +46,27 @@ class Span:
         return found
 
 
-def traces(folder: Path, words: Iterable[str], span: Span) -> list[str]:
-    """Return what was found, each with its file; empty for a folder that tells nothing."""
-    wanted, days = [word.encode() for word in words], span.days()
-    found = set()
-    for path in sorted(folder.iterdir()):
+def traces(folder: Path, words: Iterable[str], span: Span | None = None) -> list[str]:
+    """Return what was found, each with its file; empty for a folder that tells nothing. Without a span no times."""
+    return sorted({*_words(folder, words), *(_times(folder, span) if span is not None else ())})
+
+
+def _words(folder: Path, words: Iterable[str]) -> Iterator[str]:
+    wanted = list(words)
+    for path in folder.iterdir():
         for data in _layers(path.read_bytes()):
-            found |= {f"{path.name}: {word.decode()}" for word in wanted if word in data}
-            found |= {f"{path.name}: {day.decode()}" for day in days if _stands_alone(day, data)}
-            found |= {f"{path.name}: {told.decode()}" for told in _NUMBER.findall(data) if span.holds(int(told))}
+            yield from (f"{path.name}: {word}" for word in wanted if word.encode() in data)
+
+
+def _times(folder: Path, span: Span) -> Iterator[str]:
+    days = span.days()
+    for path in folder.iterdir():
+        for data in _layers(path.read_bytes()):
+            yield from (f"{path.name}: {day.decode()}" for day in days if _stands_alone(day, data))
+            yield from (f"{path.name}: {told.decode()}" for told in _NUMBER.findall(data) if span.holds(int(told)))
         if path.suffix == ".gguf":
             keys = read_header(path).keys
-            found |= {f"{path.name}: {name}" for name in keys if any(map(span.holds, _numbers(keys[name])))}
-    return sorted(found)
+            yield from (f"{path.name}: {name}" for name in keys if any(map(span.holds, _numbers(keys[name]))))
 
 
 def _layers(data: bytes) -> Iterator[bytes]:
