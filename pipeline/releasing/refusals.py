@@ -63,7 +63,7 @@ def build_refusals(build: LastBuild, recipe: str, argument: str) -> Iterator[Ref
     run = f"python -m pipeline run --recipe {shlex.quote(argument)}"
     if build.problem is not None:
         what, where = f"the build cannot be looked at: {build.problem.what}", build.problem.where
-        yield Refusal(what, where, f"{build.problem.advice}; then {run}")
+        yield Refusal(what, where, f"{build.problem.advice}; then run the recipe")
         return
     wanting = [item for item in build.found if item.state not in {"up to date", "gate failed"}]
     if not wanting:
