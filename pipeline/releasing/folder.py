@@ -59,7 +59,7 @@ def write_release(
         with replaced(target) as staging:
             work = Work(context, store, build.manifests, staging, emit)
             _fill(work, signer, checkout.commit, images_used(build.manifests, images), repository)
-            tell_and_refuse(target_refusals(target), context.recipe.name, emit)  # minutes have passed
+            tell_and_refuse(_since(checkout, repository, target), context.recipe.name, emit)
     emit("release.finished", stage=STAGE, folder=str(target))
     return target
 
@@ -82,6 +82,16 @@ def _refusals(
     yield from refusals.dependency_refusals(build.manifests, recipe, file)
     yield from refusals.image_refusals(used, repository / "lockfiles" / "images.lock")
     yield from refusals.build_refusals(build, recipe.name, options.recipe)
+
+
+def _since(checkout: Checkout, repository: Path, target: Path) -> Iterator[Refusal]:
+    """Look again at what the release stands on and what it replaces: minutes have passed since the first look."""
+    now = checkout_of(repository)
+    if now.commit and now.commit != checkout.commit:
+        what = f"another commit was checked out meanwhile: {now.commit[:12]}, not {checkout.commit[:12]}"
+        yield Refusal(what, str(repository), "leave the clone as it is until the release is written")
+    yield from refusals.checkout_refusals(now, repository)
+    yield from target_refusals(target)
 
 
 def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: Path) -> None:

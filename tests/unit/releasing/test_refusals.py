@@ -94,6 +94,21 @@ def test_uncommitted_changes_of_the_project(place: ReleasePlace) -> None:
     assert "lockfiles/host.txt" in said
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_lock_that_is_edited_meanwhile(place: ReleasePlace, *, committed: bool) -> None:
+    """Papers name the locks by their bytes, and the commit that they are of: neither is another at the end."""
+
+    def edits(event: Mapping[str, Any]) -> None:
+        if event["event"] == "release.hashing":
+            place.clone.write("lockfiles/host.txt", "edited")
+            if committed and place.clone.git("status", "--porcelain"):
+                place.clone.commit()
+
+    place.sinks.append(edits)
+    said = refused(place)
+    assert ("another commit was checked out meanwhile" if committed else "lockfiles/host.txt") in said
+
+
 def test_no_git_checkout(place: ReleasePlace) -> None:
     """An unpacked archive of the project has no commit that the papers could name."""
     (place.clone.folder / ".git").rename(place.clone.folder / "gone")

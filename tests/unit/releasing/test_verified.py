@@ -55,25 +55,6 @@ def test_a_release_verifies(place: ReleasePlace, trust: Trust) -> None:
     assert "1 not measured, 1 passed" in found["gates"].what or "1 passed, 1 not measured" in found["gates"].what
 
 
-def test_a_release_without_evidence_verifies_and_says_what_cannot_be_made_anew(
-    place: ReleasePlace, trust: Trust
-) -> None:
-    """Evidence quotes people's rows and is left out: two keys rest on it, which is no fault and no proof."""
-
-    def quotes(_: Evidence) -> list[Verdict]:
-        return [Verdict("data.quotes", "rows", "passed", 1, "rows", "any", "test", evidence=("a row of somebody",))]
-
-    place.gates["prepare"] = (quotes,)
-    place.run()
-    folder = place.release()
-    assert not wrong(folder, trust)
-    told = findings(folder, trust)["manifest"]
-    assert told.outcome == "noted"
-    assert "report" in told.what
-    assert "release" in told.what
-    assert "evidence" in told.what
-
-
 @pytest.mark.parametrize("name", ["Modelfile", "report.html"])
 def test_a_flipped_bit_is_found(name: str, place: ReleasePlace, trust: Trust) -> None:
     """Also where the checksums are written anew."""
