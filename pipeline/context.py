@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.executors.contract import Environments
-from pipeline.loading import find_recipe, load_recipe
+from pipeline.loading import find_recipe, read_source, recipe_of
 from pipeline.log import RunLog, Sink
 from pipeline.pins import gather
 from pipeline.plan import Pins, Plan
@@ -24,16 +24,19 @@ from pipeline.vendor import vendor_identity
 
 @dataclass(frozen=True)
 class Context:
-    """One recipe in one build folder."""
+    """One recipe in one build folder. `source` is what the recipe's file, `path`, held when it was read."""
 
     recipe: Recipe
     path: Path
     build: Path
+    source: bytes
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Context:
         """Read what the command line names. Raises RecipeError."""
-        return cls(load_recipe(options.recipe), find_recipe(options.recipe), options.build)
+        path = find_recipe(options.recipe)
+        source = read_source(path)
+        return cls(recipe_of(source, path, str(options.recipe)), path, options.build, source)
 
     @cached_property
     def plan(self) -> Plan:

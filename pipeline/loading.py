@@ -71,7 +71,16 @@ def _nearest_recipe(path: Path) -> str:
 def load_recipe(argument: str | Path) -> Recipe:
     """Read a recipe: a path or the name of a shipped one. Raises RecipeError with all its problems."""
     path = find_recipe(argument)
-    recipe, problems = read_recipe(_read_text(path), path.name if path.parent == SHIPPED else str(argument))
+    return recipe_of(read_source(path), path, str(argument))
+
+
+def recipe_of(source: bytes, path: Path, argument: str) -> Recipe:
+    """Return the recipe whose file, `path`, holds `source`; `argument` is how the user calls it.
+
+    Raises RecipeError with all its problems.
+    """
+    text = _text(source, path)
+    recipe, problems = read_recipe(text, path.name if path.parent == SHIPPED else argument)
     if recipe is None or problems:
         raise _error(path, problems)
     return recipe.in_folder(path.resolve().parent)
@@ -98,20 +107,26 @@ def read_recipe(text: str, file: str) -> tuple[Recipe | None, list[Problem]]:
     return recipe, sorted(located, key=lambda problem: (problem.line or 0, problem.name))
 
 
-def _read_text(path: Path) -> str:
-    """Read a recipe file; a byte order mark is accepted, another encoding is not."""
+def read_source(path: Path) -> bytes:
+    """Return the bytes of a recipe's file. Raises RecipeError."""
     try:
         if path.stat().st_size > MAX_BYTES:
             message = f"the recipe has more than {MAX_BYTES:,} bytes"
             raise RecipeError(message, where=str(path), advice="a recipe names data, it does not hold them")
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        message = f"the recipe is not UTF-8: byte 0x{error.object[error.start]:02x} on line {line}"
-        raise RecipeError(message, where=f"{path}:{line}", advice="save the file as UTF-8") from error
+        return path.read_bytes()
     except OSError as error:
         message = f"the recipe cannot be read: {error.strerror}"
         raise RecipeError(message, where=str(path), advice="check the file's permissions") from error
+
+
+def _text(source: bytes, path: Path) -> str:
+    """Decode a recipe; a byte order mark is accepted, another encoding is not."""
+    try:
+        return source.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = source[: error.start].count(b"\n") + 1
+        message = f"the recipe is not UTF-8: byte 0x{source[error.start]:02x} on line {line}"
+        raise RecipeError(message, where=f"{path}:{line}", advice="save the file as UTF-8") from error
 
 
 _SYNTAX = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)

@@ -26,10 +26,10 @@ class ReleasedFile:
 class ReleaseFacts:
     """One release.
 
-    `recipe_text` is the recipe's file as it is. `manifests` are those of all stages, in the order of the work, `chain`
-    the same as JSON (view.chain: without evidence where rows are not shown). `artifacts` finds the stages' small files.
-    `files` are the GGUF files, F16 first, the parts of one in order. `tools` has `python`, `llama_cpp_commit` and
-    `llama_cpp_archive_sha256`. `commit` is the full commit of this project that built it.
+    `recipe_text` is the recipe's file as it was when it was judged. `manifests` are those of all stages, in the order
+    of the work, `chain` the same as JSON (view.chain: without evidence where rows are not shown). `artifacts` finds the
+    stages' small files. `files` are the GGUF files, F16 first, the parts of one in order. `tools` has `python`,
+    `llama_cpp_commit` and `llama_cpp_archive_sha256`. `commit` is the full commit of this project that built it.
     """
 
     recipe: Recipe

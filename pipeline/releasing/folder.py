@@ -26,6 +26,7 @@ from pipeline.releasing.papers import papers
 from pipeline.releasing.provenance import PAYLOAD_TYPE, provenance
 from pipeline.releasing.refusals import STAGE, Refusal, tell_and_refuse
 from pipeline.releasing.staging import replaced
+from pipeline.releasing.target import target_refusals
 from pipeline.releasing.work import Work
 from pipeline.report.artifacts import Artifacts
 from pipeline.runs import new_run_id
@@ -51,13 +52,14 @@ def write_release(
     with store.opened():
         build, checkout = last_build(context, backend_of(options, emit).environments), checkout_of(repository)
         images = read_lock(repository / "lockfiles" / "images.lock")
-        found = [*_refusals(context, options, build, checkout, images, repository), *refusals.target_refusals(target)]
+        found = [*_refusals(context, options, build, checkout, images, repository), *target_refusals(target)]
         tell_and_refuse(found, context.recipe.name, emit)
         signer = signer_of(options)
         emit("release.signing", stage=STAGE, **signer.describe())
         with replaced(target) as staging:
             work = Work(context, store, build.manifests, staging, emit)
             _fill(work, signer, checkout.commit, images_used(build.manifests, images), repository)
+            tell_and_refuse(_since(checkout, repository, target), context.recipe.name, emit)
     emit("release.finished", stage=STAGE, folder=str(target))
     return target
 
@@ -82,6 +84,16 @@ def _refusals(
     yield from refusals.build_refusals(build, recipe.name, options.recipe)
 
 
+def _since(checkout: Checkout, repository: Path, target: Path) -> Iterator[Refusal]:
+    """Look again at what the release stands on and what it replaces: minutes have passed since the first look."""
+    now = checkout_of(repository)
+    if now.commit and now.commit != checkout.commit:
+        what = f"another commit was checked out meanwhile: {now.commit[:12]}, not {checkout.commit[:12]}"
+        yield Refusal(what, str(repository), "leave the clone as it is until the release is written")
+    yield from refusals.checkout_refusals(now, repository)
+    yield from target_refusals(target)
+
+
 def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: Path) -> None:
     """Write every file, and seal the folder."""
     facts = _facts(work, bring_models(work), commit)
@@ -99,7 +111,8 @@ def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: P
         work.write(name, data)
     lines = [f"{work.sums[name]}  {name}\n" for name in sorted(work.sums)]
     work.write(layout.CHECKSUMS, "".join(lines).encode())
-    signer.seal(work.staging)
+    work.refuse_changed()
+    signer.seal(work.staging, work.sums)
 
 
 def _facts(work: Work, files: tuple[ReleasedFile, ...], commit: str) -> ReleaseFacts:
@@ -114,7 +127,7 @@ def _facts(work: Work, files: tuple[ReleasedFile, ...], commit: str) -> ReleaseF
     )
     return ReleaseFacts(
         recipe=recipe,
-        recipe_text=work.context.path.read_bytes(),
+        recipe_text=work.context.source,
         manifests=manifests,
         chain=chain(recipe, manifests, tools),
         artifacts=artifacts,

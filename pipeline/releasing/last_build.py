@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.artifact import Manifest
 from pipeline.context import Context
+from pipeline.errors import FetchError
 from pipeline.executors.contract import Environments
 from pipeline.forecast import Forecast, forecast
 from pipeline.gate_table import Review, review
@@ -17,22 +18,27 @@ class LastBuild:
     """`found` is what a run would do with each stage, `reviews` what the gates say of what is there.
 
     `manifests` are those that are up to date, in the order of the work; those of a complete build hold the verdicts
-    that the release was made with.
+    that the release was made with. `problem` says why nothing could be looked at: a file that the recipe names is
+    missing.
     """
 
     found: tuple[Forecast, ...]
     reviews: tuple[Review, ...]
     manifests: Mapping[str, Manifest]
+    problem: FetchError | None = None
 
     @property
     def complete(self) -> bool:
         """Whether nothing is left to be built."""
-        return len(self.manifests) == len(self.found)
+        return self.problem is None and len(self.manifests) == len(self.found)
 
 
 def last_build(context: Context, environments: Environments) -> LastBuild:
-    """Look at every stage; nothing is built. Raises what planning raises, such as FetchError for missing rows."""
-    found = forecast(context, environments)
+    """Look at every stage; nothing is built."""
+    try:
+        found = forecast(context, environments)
+    except FetchError as error:
+        return LastBuild((), (), {}, error)
     store = context.store()
     there = {item.stage: store.manifest(item.key) for item in found if item.state in {"up to date", "gate failed"}}
     manifests = {name: manifest for name, manifest in there.items() if manifest is not None}

@@ -96,6 +96,7 @@ def bring_models(work: Work) -> tuple[ReleasedFile, ...]:
             source, target = work.store.folder(work.manifests[stage]) / entry.path, work.staging / entry.path
             if entry.size <= limit:
                 bring(source, target, copying)
+                work.look_at(target)
             if digest_of(target if entry.size <= limit else source, hashing) != entry.sha256:
                 damaged.append((stage, entry))
             else:
@@ -123,6 +124,8 @@ def _released(work: Work, path: Path, known: Mapping[str, FileEntry]) -> Release
     """Describe a model's file; a part has a digest of its own."""
     size = path.stat().st_size
     whole = known.get(path.name)
+    if whole is None:
+        work.look_at(path)
     sha256 = whole.sha256 if whole is not None else digest_of(path, work.progress("hashing", size))
     work.sums[path.name] = sha256
     return ReleasedFile(path.name, size, sha256, model_kind(path.name))

@@ -14,7 +14,6 @@ from pipeline.errors import ReleaseError
 from pipeline.forecast import Forecast
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import FolderBase, HubBase
-from pipeline.releasing import layout
 from pipeline.releasing.checkout import Checkout
 from pipeline.releasing.last_build import LastBuild
 
@@ -62,6 +61,10 @@ def checkout_refusals(checkout: Checkout, repository: Path) -> Iterator[Refusal]
 def build_refusals(build: LastBuild, recipe: str, argument: str) -> Iterator[Refusal]:
     """Refuse a build that is not there, not complete, damaged, or not what the recipe and the code would give now."""
     run = f"python -m pipeline run --recipe {shlex.quote(argument)}"
+    if build.problem is not None:
+        what, where = f"the build cannot be looked at: {build.problem.what}", build.problem.where
+        yield Refusal(what, where, f"{build.problem.advice}; then run the recipe")
+        return
     wanting = [item for item in build.found if item.state not in {"up to date", "gate failed"}]
     if not wanting:
         return
@@ -172,17 +175,6 @@ def path_refusals(recipe: Recipe, file: str) -> Iterator[Refusal]:
                     f"{file}, {key}",
                     "put the file beside the recipe, or below it, and name it relative to the recipe",
                 )
-
-
-def target_refusals(target: Path) -> Iterator[Refusal]:
-    """Refuse to replace what is no release."""
-    if target.exists() and not target.is_dir():
-        yield Refusal("there is a file where the release folder would be", str(target), "name another with --to DIR")
-    elif target.is_dir():
-        foreign = sorted(path.name for path in target.iterdir() if not layout.is_released(path.name))
-        if foreign:
-            what = f"the folder would be replaced, and it holds what no release wrote: {foreign[0]}"
-            yield Refusal(what, str(target), "name another with --to DIR, or move these files away")
 
 
 def tell_and_refuse(refusals: Iterable[Refusal], recipe: str, emit: Callable[..., None]) -> None:

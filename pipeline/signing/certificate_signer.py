@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ class CertificateSigner:
 
     def __init__(self, key: Path, certificate: Path, chain: tuple[Path, ...]) -> None:
         """Read key and certificates. Raises ReleaseError, also where they do not belong together."""
-        self._paths = (key, certificate, chain)
         self._key = read_private_key(key)
         found = read_certificates(certificate)
         self._certificate = found[0]
@@ -32,22 +32,18 @@ class CertificateSigner:
         if not may_sign(self._certificate):
             message = "the certificate's usage does not allow signatures"
             raise ReleaseError(message, where=where, advice="ask for one with digitalSignature or codeSigning")
-        for path in chain:
-            read_certificates(path)
+        self._chain = [one for path in chain for one in read_certificates(path)]
 
     def envelope(self, payload: bytes, payload_type: str = IN_TOTO) -> dict[str, Any]:
         """Return a DSSE envelope round `payload`; the same bytes each time. Its certificate stands in `model.sig`."""
         return signed_envelope(payload, payload_type, self._key)
 
-    def seal(self, folder: Path) -> None:
-        """Write `model.sig` over every file of `folder`. Raises ReleaseError."""
-        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
+        """Write `model.sig` over every file of `folder`, with the key of the envelopes. Raises ReleaseError."""
+        from pipeline.signing.held_keys import HeldCertificate  # noqa: PLC0415 - loads Sigstore: 0.7 s
+        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415
 
-        key, certificate, chain = self._paths
-        configured = configuration().use_certificate_signer(
-            private_key=key, signing_certificate=certificate, certificate_chain=chain
-        )
-        seal(folder, configured)
+        seal(folder, configuration(HeldCertificate(self._key, self._certificate, self._chain)), known)
 
     def public_files(self) -> dict[str, bytes]:
         """Nothing: the signature holds the certificates."""

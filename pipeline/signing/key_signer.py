@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +16,18 @@ class KeySigner:
 
     def __init__(self, path: Path) -> None:
         """Read the key. Raises ReleaseError."""
-        self._path = path
         self._key = read_private_key(path)
 
     def envelope(self, payload: bytes, payload_type: str = IN_TOTO) -> dict[str, Any]:
         """Return a DSSE envelope round `payload`; the same bytes each time."""
         return signed_envelope(payload, payload_type, self._key)
 
-    def seal(self, folder: Path) -> None:
-        """Write `model.sig` over every file of `folder`. Raises ReleaseError."""
-        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
+        """Write `model.sig` over every file of `folder`, with the key of the envelopes. Raises ReleaseError."""
+        from pipeline.signing.held_keys import HeldKey  # noqa: PLC0415 - loads Sigstore: 0.7 s
+        from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415
 
-        seal(folder, configuration().use_elliptic_key_signer(private_key=self._path))
+        seal(folder, configuration(HeldKey(self._key)), known)
 
     def public_files(self) -> dict[str, bytes]:
         """Return the public key, under its name in the folder."""

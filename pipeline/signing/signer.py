@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,8 +18,8 @@ class Signer(Protocol):
         """Return a DSSE envelope round `payload`, as JSON values."""
         ...
 
-    def seal(self, folder: Path) -> None:
-        """Write `model.sig` over every file that lies in `folder`."""
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
+        """Write `model.sig` over every file that lies in `folder`; `known` is name → sha256 of each, if it is known."""
         ...
 
     def public_files(self) -> dict[str, bytes]:

@@ -7,6 +7,7 @@ envelope, and the folder, is signed with a key that lives minutes; certificate a
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +41,13 @@ class SigstoreSigner:
             raise _not_signed(error) from error
         return {**bundle["dsseEnvelope"], "verificationMaterial": bundle["verificationMaterial"]}
 
-    def seal(self, folder: Path) -> None:
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
         """Write `model.sig` over every file of `folder`. Raises ReleaseError as `envelope` does."""
         from pipeline.signing.sealing import configuration, seal  # noqa: PLC0415 - loads Sigstore: 0.7 s
 
         try:
             configured = configuration().use_sigstore_signer(use_ambient_credentials=True, trust_config=self._trust)
-            seal(folder, configured)
+            seal(folder, configured, known)
         except ReleaseError:
             raise
         except Exception as error:

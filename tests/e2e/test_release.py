@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,16 @@ from in_toto_attestation.v1.statement import Statement
 from pipeline.releasing import layout
 from tests.e2e.conftest import REPOSITORY, Workplace, events
 from tests.support.clones import Clone
+from tests.support.elsewhere import HOST, USER, on_another_host
 from tests.support.releasable import payloads
+from tests.support.traces import Span, traces
 
 pytestmark = pytest.mark.timeout(2700)  # waits for a whole build on one core, which a busy machine may share
 
 SIGNED_ANEW = {layout.SIGNATURE, layout.PROVENANCE, layout.CHECKSUMS}
 """Files that hold signatures, or digests of such files."""
+LONGEST_S = 6 * 3600.0
+"""Longer than any run of the tests: what was built, was built since."""
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +48,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def release(clone: Clone, built: Workplace, target: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Release the seedling that the session built, as a user of the clone does, with a key of the test's own."""
     command = [sys.executable, "-m", "pipeline", "release", "--build", str(built.build), "--log", "json"]
-    variables = {**os.environ, "XDG_CONFIG_HOME": str(target.parent / "config")}
+    variables = {**os.environ, "XDG_CONFIG_HOME": str(target.parent / "config"), "USER": USER, "LOGNAME": USER}
     return subprocess.run(
-        [*command, "--to", str(target), *options],
+        [*on_another_host(), *command, "--to", str(target), *options],
         cwd=clone.folder,
         env=variables,
         capture_output=True,
@@ -119,11 +124,15 @@ def test_a_second_release_has_the_same_bytes_but_for_signatures(
 
 
 def test_nothing_tells_of_the_machine(released: Path, built: Workplace, clone: Clone) -> None:
-    """No folder of the build, of the clone or of the user stands in any file."""
-    for path in released.iterdir():
-        data = path.read_bytes()
-        for word in (str(built.build), str(clone.folder), str(REPOSITORY), str(Path.home())):
-            assert word.encode() not in data, path.name
+    """No folder of the build, of the clone or of the user stands in any file; no user, and no hour of the making."""
+    folders = [*(str(path) for path in (built.build, clone.folder, REPOSITORY, Path.home())), "other folder"]
+    assert traces(released, [*folders, USER], Span(time.time() - LONGEST_S, time.time())) == []
+
+
+@pytest.mark.skipif(not on_another_host(), reason="the system lets nobody give a host another name for one program")
+def test_nothing_tells_of_the_host(released: Path) -> None:
+    """Built and released on a host of a name that nobody would write by chance."""
+    assert traces(released, [HOST]) == []
 
 
 def test_an_edited_project_is_not_released(clone: Clone, built: Workplace, tmp_path: Path) -> None:

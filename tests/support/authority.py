@@ -30,13 +30,16 @@ class Authority:
         self.root = self._write("root.pem", root)
         self.intermediate = self._write("intermediate.pem", between)
 
-    def signer(self, subject: str, *, days: tuple[int, int] = (-10, 10), may_sign: bool = True) -> tuple[Path, Path]:
+    def signer(
+        self, subject: str, *, days: tuple[int, int] = (-10, 10), may_sign: bool = True, by_root: bool = False
+    ) -> tuple[Path, Path]:
         """Return key and certificate of a signer; `days` from now between which it is valid."""
         now = dt.datetime.now(dt.UTC)
         path = write_key(self._folder / "signer-key.pem")
         span = (now + days[0] * _DAY, now + days[1] * _DAY)
         key = read_private_key(path)
-        issued = self._issue(subject, key, "CN=intermediate", self._between_key, span, may_sign=may_sign)
+        by = ("CN=root", self._root_key) if by_root else ("CN=intermediate", self._between_key)
+        issued = self._issue(subject, key, *by, span, may_sign=may_sign)
         return path, self._write("signer.pem", issued)
 
     def _write(self, name: str, certificate: x509.Certificate) -> Path:

@@ -12,6 +12,7 @@ from typing import Final
 
 ZONE, USER = "Pacific/Kiritimati", "somebody-else"
 """Where and by whom a build is made there, as its environment says."""
+HOST: Final = "the-machine-of-somebody-else"
 DATE: Final = "2033-05-18 23:59:30"
 """When it is made there: seconds before midnight, with files in the clone that are years older."""
 USER_ID: Final = "4321"
@@ -39,6 +40,16 @@ def elsewhere() -> Conditions:
     prefix = ("taskset", "-c", "0") if shutil.which("taskset") else ()
     other = {"LC_ALL": "C", "LANG": "C", "TZ": ZONE, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     return Conditions(prefix, {**other, "USER": USER, "LOGNAME": USER}, 0o077)
+
+
+def on_another_host() -> tuple[str, ...]:
+    """Return a prefix under which the machine is called `HOST`; empty where the system gives no such namespace."""
+    unshare = shutil.which("unshare")
+    if unshare is None:
+        return ()
+    name = f'echo {HOST} > /proc/sys/kernel/hostname && exec "$@"'
+    prefix = (unshare, "--uts", "sh", "-c", name, "sh")
+    return prefix if subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0 else ()
 
 
 def at_another_time_and_by_another_user(before: Conditions, folder: Path) -> Conditions:

@@ -22,6 +22,7 @@ from pipeline.executors.local import LocalExecutor
 from pipeline.executors.table import BACKENDS
 from pipeline.gates.verdict import Gate
 from pipeline.judge import judge
+from pipeline.log import Sink
 from pipeline.plan import components, input_digests, key_of
 from pipeline.recipe import Recipe
 from pipeline.releasing import folder as release_folder
@@ -87,10 +88,9 @@ class FakeSigner:
         signatures = [{"keyid": "fake", "sig": base64.b64encode(str(self.count).encode()).decode()}]
         return {"payload": base64.b64encode(payload).decode(), "payloadType": payload_type, "signatures": signatures}
 
-    def seal(self, folder: Path) -> None:
-        """Name every file that lies there."""
-        names = sorted(path.name for path in folder.iterdir())
-        (folder / "model.sig").write_text(json.dumps(names))
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
+        """Write down what was given to be signed."""
+        (folder / "model.sig").write_text(json.dumps(known))
 
     def public_files(self) -> dict[str, bytes]:
         """Give a key."""
@@ -120,6 +120,7 @@ class ReleasePlace:
         self._parts = folder / "parts"
         self.clone = Clone(folder / "clone")
         self.events: list[Mapping[str, Any]] = []
+        self.sinks: list[Sink] = [self.events.append]
         if self.recipe.exists():
             return
         self.recipe.write_text(RECIPE, encoding="utf-8")
@@ -214,4 +215,4 @@ class ReleasePlace:
     def release(self, *options: str) -> Path:
         """Write the release folder."""
         arguments = ["release", "--recipe", str(self.recipe), "--build", str(self.build), *options]
-        return write_release(self.context(), parse(arguments), [self.events.append], repository=self.clone.folder)
+        return write_release(self.context(), parse(arguments), self.sinks, repository=self.clone.folder)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from tests.support.elsewhere import elsewhere
+from tests.support.elsewhere import elsewhere, on_another_host
 
 _LOOK_S: Final = 0.5
 _START_S: Final = 300.0
@@ -26,7 +26,7 @@ _NOTE_THE_CODE: Final = 'trap : TERM; "$@"; echo $? >"$0.new"; mv "$0.new" "$0"'
 
 
 class SecondBuild:
-    """A complete seedling from an empty store: one core, another folder, locale, time zone, umask and user."""
+    """A complete seedling from an empty store: one core, another folder, locale, time zone, umask, user and host."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -38,7 +38,7 @@ class SecondBuild:
         there = elsewhere()
         with self._output.open("wb") as stream:
             self._process = subprocess.Popen(
-                ["sh", "-c", _NOTE_THE_CODE, str(self._code), *there.prefix, *command],
+                ["sh", "-c", _NOTE_THE_CODE, str(self._code), *on_another_host(), *there.prefix, *command],
                 cwd=directory,
                 env={**os.environ, **there.variables},
                 stdout=stream,

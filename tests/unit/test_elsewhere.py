@@ -10,7 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.elsewhere import DATE, USER_ID, Conditions, at_another_time_and_by_another_user, jobs_at_another_time
+from tests.support.elsewhere import (
+    DATE,
+    HOST,
+    USER_ID,
+    Conditions,
+    at_another_time_and_by_another_user,
+    jobs_at_another_time,
+    on_another_host,
+)
+
+
+@pytest.mark.skipif(not on_another_host(), reason="the system lets nobody give a host another name for one program")
+def test_a_program_sees_the_other_host() -> None:
+    """It alone: the host keeps its name."""
+    before = os.uname().nodename
+    done = subprocess.run([*on_another_host(), "uname", "-n"], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == HOST
+    assert os.uname().nodename == before != HOST
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import subprocess
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,8 @@ from pipeline.releasing import layout
 from pipeline.releasing.splitting import merged_bytes
 from pipeline.store import signature
 from tests.support.gguf_file import write_tensors
-from tests.support.releasable import ReleasePlace, payloads
+from tests.support.releasable import FakeSigner, ReleasePlace, payloads
+from tests.support.released import write_checksums
 
 FILES = {
     *(layout.CHAIN, layout.MANIFEST, *layout.REPORTS, layout.MODEL_CARD, layout.MODELFILE, layout.RECIPE),
@@ -53,14 +58,17 @@ def test_two_releases_differ_in_their_signatures_alone(place: ReleasePlace, tmp_
     """Statements too: only what is signed anew, or is a digest of it, has other bytes."""
     first, second = (place.release("--to", str(tmp_path / name)) for name in ("first", "second"))
     one, other = contents(first), contents(second)
-    assert {name for name in FILES if one[name] != other[name]} == {layout.PROVENANCE, layout.CHECKSUMS}
+    assert {name for name in FILES if one[name] != other[name]} == layout.SIGNED - {layout.PUBLIC_KEY}
     assert payloads(first) == payloads(second)
 
 
 def test_the_signature_is_over_every_other_file(place: ReleasePlace) -> None:
-    """It is made last, when all of them lie there."""
+    """It is made last, of the digests that are known: no model is read once more."""
     folder = place.release()
-    assert json.loads((folder / layout.SIGNATURE).read_text()) == sorted(FILES - {layout.SIGNATURE})
+    sums = {name: hashlib.sha256(data).hexdigest() for name, data in contents(folder).items()}
+    assert json.loads((folder / layout.SIGNATURE).read_text()) == {
+        name: sums[name] for name in FILES - {layout.SIGNATURE}
+    }
 
 
 def test_models_and_papers_are_what_the_stages_published(place: ReleasePlace) -> None:
@@ -86,6 +94,77 @@ def test_the_recipe_is_the_file_as_it_was(place: ReleasePlace) -> None:
     """Comments and all."""
     place.append("# a remark\n")
     assert (place.release() / layout.RECIPE).read_bytes() == place.recipe.read_bytes()
+
+
+@pytest.mark.parametrize("edit", [b'\n[evaluate]\nneutral = "/home/somebody/text"\n', b"\xff"])
+def test_a_recipe_that_is_edited_meanwhile_goes_out_as_it_was_judged(place: ReleasePlace, edit: bytes) -> None:
+    """Models are copied for minutes. What is written into the recipe then has passed no check; it need not be text."""
+    judged = place.recipe.read_bytes()
+
+    def edits(event: Mapping[str, Any]) -> None:
+        if event["event"] == "release.hashing":
+            place.recipe.write_bytes(judged + edit)
+
+    place.sinks.append(edits)
+    folder = place.release()
+    assert place.recipe.read_bytes() == judged + edit
+    assert (folder / layout.RECIPE).read_bytes() == judged
+    given = payloads(folder)[0]["predicate"]["buildDefinition"]["externalParameters"]["recipe"]
+    assert (given["text"].encode(), given["sha256"]) == (judged, hashlib.sha256(judged).hexdigest())
+
+
+class Meddling(FakeSigner):
+    """A signer in whose minutes somebody changes the folder that is being written."""
+
+    def __init__(self, meddle: Callable[[Path], object], parent: Path) -> None:
+        super().__init__()
+        self._meddle, self._parent = meddle, parent
+
+    def public_files(self) -> dict[str, bytes]:
+        """Change it once the models are hashed and most papers written."""
+        (staging,) = self._parent.glob(".release.new-*")
+        self._meddle(staging)
+        return super().public_files()
+
+
+def overwrite(path: Path) -> None:
+    """Put other bytes of the same length into a read-only file, its time of writing put back."""
+    before = path.stat()
+    path.chmod(0o644)
+    with path.open("r+b") as stream:
+        first = stream.read(1)
+        stream.seek(0)
+        stream.write(bytes([first[0] ^ 1]))
+    path.chmod(0o444)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("meddle", "said"),
+    [
+        (lambda staging: overwrite(staging / "model-f16.gguf"), "model-f16.gguf was changed after it had been hashed"),
+        (lambda staging: overwrite(staging / layout.REPORTS[0]), "report.html was changed after it had been hashed"),
+        (lambda staging: (staging / layout.MODEL_CARD).unlink(), "README.md was removed after it had been hashed"),
+        (lambda staging: (staging / "notes").write_text("x"), "notes was added while the release was written"),
+        (lambda staging: (staging / "folder").mkdir(), "folder was added while the release was written"),
+    ],
+)
+def test_what_is_changed_before_it_is_signed_is_not_signed(
+    place: ReleasePlace, meddle: Callable[[Path], object], said: str
+) -> None:
+    """Neither as it was nor as it now is: the old release stays."""
+    before = contents(place.release())
+    place.signer = Meddling(meddle, place.build / "ready")
+    with pytest.raises(ReleaseError, match=f"for 1 reason(.|\n)*{re.escape(said)}"):
+        place.release()
+    assert contents(place.build / "ready" / "release") == before
+
+
+def test_a_file_that_was_only_touched_is_signed(place: ReleasePlace) -> None:
+    """A second name of the store's file gets another time whenever that one is linked again: it is read once more."""
+    place.signer = Meddling(lambda staging: os.utime(staging / "model-f16.gguf", ns=(1, 1)), place.build / "ready")
+    folder = place.release()
+    assert "model-f16.gguf" in json.loads((folder / layout.SIGNATURE).read_text())
 
 
 def test_rows_of_people_are_in_no_file(place: ReleasePlace) -> None:
@@ -150,6 +229,8 @@ def test_an_old_release_is_replaced(place: ReleasePlace) -> None:
     """By the build as it is now; a file that only the old one had is gone."""
     old = place.release()
     (old / layout.LICENCE_TEXT).write_text("terms")
+    (old / layout.CHECKSUMS).chmod(0o644)
+    write_checksums(old)
     place.append("# later\n")
     assert (place.release() / layout.RECIPE).read_text().endswith("# later\n")
     assert not (old / layout.LICENCE_TEXT).exists()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pipeline.recipe import Recipe
 from pipeline.releasing.refusals import dependency_refusals, licence_refusals, path_refusals
 from tests.support.healthy_build import recipe
 from tests.support.releasable import ReleasePlace
+from tests.support.released import write_checksums
 
 WAIVER = """
 [[waivers]]
@@ -90,6 +92,21 @@ def test_uncommitted_changes_of_the_project(place: ReleasePlace) -> None:
     said = refused(place)
     assert "are not those of commit" in said
     assert "lockfiles/host.txt" in said
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_lock_that_is_edited_meanwhile(place: ReleasePlace, *, committed: bool) -> None:
+    """Papers name the locks by their bytes, and the commit that they are of: neither is another at the end."""
+
+    def edits(event: Mapping[str, Any]) -> None:
+        if event["event"] == "release.hashing":
+            place.clone.write("lockfiles/host.txt", "edited")
+            if committed and place.clone.git("status", "--porcelain"):
+                place.clone.commit()
+
+    place.sinks.append(edits)
+    said = refused(place)
+    assert ("another commit was checked out meanwhile" if committed else "lockfiles/host.txt") in said
 
 
 def test_no_git_checkout(place: ReleasePlace) -> None:
@@ -217,6 +234,89 @@ def test_a_folder_that_holds_something_else(place: ReleasePlace) -> None:
     said = refused(place, "--to", str(folder))
     assert "it holds what no release wrote: letter.txt" in said
     assert (folder / "letter.txt").read_text() == "dear"
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["README.md", "recipe.toml", "LICENSE.txt", "Modelfile"], "it holds no SHA256SUMS"),
+        (["README.md", "SHA256SUMS"], "it holds no model.sig"),
+        (["README.md", "model-f16.gguf", "SHA256SUMS", "model.sig"], "SHA256SUMS does not name chain.json"),
+    ],
+)
+def test_files_of_somebody_under_names_of_a_release(place: ReleasePlace, names: list[str], said: str) -> None:
+    """A model's project has such names; so has a folder that another program signed."""
+    folder = place.recipe.parent / "project"
+    folder.mkdir()
+    for name in names:
+        (folder / name).write_text("mine")
+    if "SHA256SUMS" in names:
+        write_checksums(folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert said in refused(place, "--to", str(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["LICENSE.txt", "model-Q8_0.gguf"])
+def test_a_file_that_somebody_put_into_a_release(place: ReleasePlace, name: str) -> None:
+    """Under a name that a release might have: its list does not have it."""
+    (place.release() / name).write_text("mine")
+    with pytest.raises(ReleaseError, match=re.escape(f"it holds what no release wrote: {name}")):
+        place.release()
+    assert (place.build / "ready" / "release" / name).read_text() == "mine"
+
+
+def test_a_folder_under_the_name_of_a_released_file(place: ReleasePlace) -> None:
+    """A release is flat: whatever is in there is somebody's."""
+    folder = place.release()
+    (folder / "README.md").unlink()
+    (folder / "README.md").mkdir()
+    with pytest.raises(ReleaseError, match=r"it holds what no release wrote: README\.md"):
+        place.release()
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"no list\n", b""])
+def test_a_list_that_is_none(place: ReleasePlace, text: bytes) -> None:
+    """Nobody can say then what a release wrote; it is said, not raised."""
+    sums = place.release() / "SHA256SUMS"
+    sums.chmod(0o644)
+    sums.write_bytes(text)
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS does not name chain\.json"):
+        place.release()
+
+
+def test_an_empty_folder(place: ReleasePlace) -> None:
+    """Nothing is lost."""
+    folder = place.recipe.parent / "empty"
+    folder.mkdir()
+    assert place.release("--to", str(folder)) == folder.resolve()
+
+
+def test_a_letter_that_is_put_into_the_folder_meanwhile(place: ReleasePlace) -> None:
+    """Models are copied for minutes; the folder is looked at once more before it is replaced."""
+    folder = place.recipe.parent / "empty"
+    folder.mkdir()
+
+    def writes(event: Mapping[str, Any]) -> None:
+        if event["event"] == "release.hashing":
+            (folder / "letter.txt").write_text("dear")
+
+    place.sinks.append(writes)
+    assert "it holds what no release wrote: letter.txt" in refused(place, "--to", str(folder))
+    assert (folder / "letter.txt").read_text() == "dear"
+
+
+def test_missing_rows_are_one_reason_among_others(place: ReleasePlace) -> None:
+    """A shipped recipe names rows that are not shipped; what else stands against it is told with them."""
+    place.change('[data]\nsource = "seedling"', '[data]\nsource = "files"\nfiles = ["rows.jsonl"]\nlicence = "unknown"')
+    place.change('licence = "CC0-1.0"', "")
+    place.clone.write("lockfiles/host.txt", "edited")
+    said = refused(place)
+    assert "for 4 reasons" in said
+    for part in ("lockfiles/host.txt", "the released model has no licence", "the licence of the training data"):
+        assert part in said
+    assert "the build cannot be looked at: " in said
+    assert "rows.jsonl" in said
 
 
 def test_a_file_in_the_place_of_the_folder(place: ReleasePlace) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.digest import digest_file
 from pipeline.errors import ReleaseError
 from pipeline.signing.certificate_signer import CertificateSigner
 from pipeline.signing.key_signer import KeySigner
@@ -29,6 +30,11 @@ def folder(tmp_path: Path) -> Path:
     (found / "model-f16.gguf").write_bytes(b"model" * 1000)
     (found / "README.md").write_text("a model\n")
     return found
+
+
+def digests_of(folder: Path) -> dict[str, str]:
+    """Return name → sha256 of every file."""
+    return {path.name: digest_file(path) for path in folder.iterdir()}
 
 
 def stock(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -96,18 +102,73 @@ def test_a_link_is_not_signed(folder: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to see what is read")
-def test_no_byte_is_hashed_by_the_package(folder: Path, tmp_path: Path) -> None:
-    """The package gets digests: each file of the folder is opened once."""
+@pytest.mark.parametrize("known", [False, True])
+def test_no_byte_is_hashed_twice(folder: Path, tmp_path: Path, *, known: bool) -> None:
+    """The package gets digests: each file of the folder is opened once, and not at all where its digest is known."""
     key = write_key(tmp_path / "key.pem")
+    digests = repr(digests_of(folder) if known else None)
     program = f"""
 from pathlib import Path
 from pipeline.signing.key_signer import KeySigner
-KeySigner(Path({str(key)!r})).seal(Path({str(folder)!r}))
+KeySigner(Path({str(key)!r})).seal(Path({str(folder)!r}), {digests})
 """
     trace = tmp_path / "trace"
     command = ["strace", "-f", "-e", "trace=openat", "-o", str(trace), sys.executable, "-c", program]
     subprocess.run(command, check=True, env={**os.environ})
-    assert trace.read_text().count("model-f16.gguf") == 1
+    assert trace.read_text().count("model-f16.gguf") == (0 if known else 1)
+
+
+def test_what_is_known_is_what_is_signed(folder: Path, tmp_path: Path) -> None:
+    """A file that was changed after it was hashed does not verify."""
+    key = write_key(tmp_path / "key.pem")
+    public = write_public(key, tmp_path / "key.pub")
+    known = digests_of(folder)
+    KeySigner(key).seal(folder, known)
+    arguments = ("key", folder, "--signature", folder / "model.sig", "--public_key", public)
+    assert stock(*arguments).returncode == 0
+    flip(folder / "README.md")
+    KeySigner(key).seal(folder, known)
+    assert stock(*arguments).returncode != 0
+
+
+@pytest.mark.parametrize("change", ["more", "less"])
+def test_digests_of_other_files_are_refused(folder: Path, tmp_path: Path, change: str) -> None:
+    """They are of this folder, or of none."""
+    known = digests_of(folder)
+    if change == "more":
+        (folder / "more.txt").write_text("more")
+    else:
+        (folder / "README.md").unlink()
+    with pytest.raises(ReleaseError, match="more.txt was added" if change == "more" else "README.md was removed"):
+        KeySigner(write_key(tmp_path / "key.pem")).seal(folder, known)
+    assert not (folder / "model.sig").exists()
+
+
+@pytest.mark.parametrize("certified", [False, True])
+def test_the_key_that_was_checked_is_the_one_that_seals(folder: Path, tmp_path: Path, *, certified: bool) -> None:
+    """Between envelopes and seal its file may become another, or one that others read: it is not opened again."""
+    authority = Authority(tmp_path)
+    key, certificate = authority.signer("CN=releases")
+    public = write_public(key, tmp_path / "key.pub")
+    signer = CertificateSigner(key, certificate, (authority.intermediate,)) if certified else KeySigner(key)
+    key.unlink()
+    write_key(key).chmod(0o644)
+    certificate.unlink()
+    authority.intermediate.unlink()
+    signer.seal(folder)
+    trusted = ("--certificate_chain", authority.root) if certified else ("--public_key", public)
+    kind = "certificate" if certified else "key"
+    done = stock(kind, folder, "--signature", folder / "model.sig", *trusted)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_certificate_of_the_root_itself_needs_no_chain(folder: Path, tmp_path: Path) -> None:
+    """What lies between is nothing."""
+    authority = Authority(tmp_path)
+    key, certificate = authority.signer("CN=releases", by_root=True)
+    CertificateSigner(key, certificate, ()).seal(folder)
+    done = stock("certificate", folder, "--signature", folder / "model.sig", "--certificate_chain", authority.root)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_certificate_of_another_key_is_refused(tmp_path: Path) -> None:

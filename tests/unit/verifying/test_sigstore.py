@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,9 @@ class LikeSigstore(KeySigner):
         """Return an envelope with the certificate beside it."""
         return {**super().envelope(payload, payload_type), "verificationMaterial": self._material}
 
-    def seal(self, folder: Path) -> None:
+    def seal(self, folder: Path, known: Mapping[str, str] | None = None) -> None:
         """Write a signature with the certificate in it."""
-        super().seal(folder)
+        super().seal(folder, known)
         rewrite(folder / SIGNATURE, lambda bundle: {**bundle, "verificationMaterial": self._material})
 
     def public_files(self) -> dict[str, bytes]:
