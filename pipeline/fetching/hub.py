@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
-from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+from huggingface_hub import (
+    HfFileMetadata,
+    constants,
+    get_hf_file_metadata,
+    get_token,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # its documented home
@@ -28,6 +35,7 @@ from pipeline.fetching.hub_errors import explain
 from pipeline.fetching.model_files import check_model
 from pipeline.fetching.pinned import check_pinned
 from pipeline.inside.job import write_json
+from pipeline.loopback import is_clear
 
 if TYPE_CHECKING:
     from pipeline.stages.stage import HostJob
@@ -61,8 +69,15 @@ class Repository:
 
 
 def endpoint() -> str | None:
-    """Return the hub that HF_ENDPOINT names, read now: the client reads it only when it is imported."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    """Return the hub that HF_ENDPOINT names, read now: the client reads it only when it is imported.
+
+    Raises FetchError for another machine without TLS where there is a login: it would travel in clear.
+    """
+    hub = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    if is_clear(hub) and get_token() is not None:
+        message = "the hub is reached over http://: anybody on the way could read the login"
+        raise FetchError(message, where="HF_ENDPOINT", advice="use https://, or fetch without a login")
+    return hub or None
 
 
 def fetch_hub(job: HostJob) -> None:
