@@ -16,14 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx
-from huggingface_hub import (
-    HfFileMetadata,
-    constants,
-    get_hf_file_metadata,
-    get_token,
-    hf_hub_url,
-    try_to_load_from_cache,
-)
+from huggingface_hub import HfFileMetadata, constants, get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
 from huggingface_hub import errors as hub_errors
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # its documented home
@@ -74,7 +67,7 @@ def endpoint() -> str | None:
     Raises FetchError for another machine without TLS where there is a login: it would travel in clear.
     """
     hub = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    if is_clear(hub) and get_token() is not None:
+    if is_clear(hub) and "authorization" in build_hf_headers():
         message = "the hub is reached over http://: anybody on the way could read the login"
         raise FetchError(message, where="HF_ENDPOINT", advice="use https://, or fetch without a login")
     return hub or None

@@ -19,7 +19,7 @@ from pipeline.publishing.release import Release
 from pipeline.publishing.shelf import ShelfPeer
 from pipeline.publishing.target import FolderTarget
 
-_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,10})\.(?P<system>[0-9a-f]{16})\.[0-9a-f]{8}")
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,7})\.(?P<system>[0-9a-f]{16})\.[0-9a-f]{8}")
 """Name of a file that is being written."""
 _ABANDONED_S = 3600.0
 """Age of a half file that nobody writes any more: one that is written is touched many times a second."""
@@ -93,15 +93,21 @@ class FolderShelf:
     def _is_half(self, path: Path) -> bool:
         """Tell whether a file is one that `write` makes for a file of this release, or made until it was killed."""
         made = _TEMPORARY.fullmatch(path.name)
-        return made is not None and made["name"] in self._names and path.is_file() and not path.is_symlink()
+        if made is None or made["name"] not in self._names or path.is_symlink():
+            return False
+        return path.is_file() or not path.exists()  # or it was renamed since the folder was read
 
     def _is_dead(self, path: Path) -> bool:
         """Tell whether nobody goes on with a half file. The processes of another machine are not seen from here."""
+        try:
+            age = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            return False
         made = _TEMPORARY.fullmatch(path.name)
-        if made is None or time.time() - path.stat().st_mtime > _ABANDONED_S:
+        if made is None or age > _ABANDONED_S:
             return True
         if made["system"] == this_system():
-            return not Path(f"/proc/{made['process']}").exists()
+            return not _is_running(int(made["process"]))
         message = f"another machine is publishing here, or was until it was stopped: {path.name}"
         advice = "wait until it ends. If none does, remove that file; after an hour that is done here"
         raise PublishError(message, where=self.where, advice=advice)
@@ -118,6 +124,17 @@ class FolderShelf:
         except StoreError as error:
             advice = "make the folder writable, or name another target"
             raise PublishError(error.what, where=error.where, advice=advice) from error
+
+
+def _is_running(process: int) -> bool:
+    """Tell whether there is a process of this number, of whomever."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def this_system() -> str:
