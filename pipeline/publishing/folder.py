@@ -16,7 +16,7 @@ from pipeline.errors import NoSpaceError, PublishError, StoreError, printable
 from pipeline.files import explained, sync_folder
 from pipeline.publishing.items import CHUNK, Emit, Item, Progress
 from pipeline.publishing.release import Release
-from pipeline.publishing.shelf import ShelfPeer
+from pipeline.publishing.shelf import REPLACED, ShelfPeer
 from pipeline.publishing.target import FolderTarget
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<process>\d{1,7})\.(?P<system>[0-9a-f]{16})\.[0-9a-f]{8}")
@@ -32,11 +32,11 @@ def folder_peer(target: FolderTarget, release: Release, emit: Emit) -> ShelfPeer
     if place.is_relative_to(source):
         message = "the release would be published " + ("onto itself" if place == source else "into itself")
         raise PublishError(message, where=str(path), advice="name another folder")
-    return ShelfPeer(FolderShelf(path, {item.name for item in release.items}), release, emit)
+    return ShelfPeer(FolderShelf(path, {REPLACED, *(item.name for item in release.items)}), release, emit)
 
 
 class FolderShelf:
-    """A folder: files come under a temporary name, are made durable, and are renamed. `names` are the release's."""
+    """A folder: files come under a temporary name, are made durable, and are renamed. `names`: all that is written."""
 
     def __init__(self, path: Path, names: set[str]) -> None:
         self.where = str(path)
@@ -91,7 +91,7 @@ class FolderShelf:
         return list(self._path.iterdir()) if self._path.exists() else []
 
     def _is_half(self, path: Path) -> bool:
-        """Tell whether a file is one that `write` makes for a file of this release, or made until it was killed."""
+        """Tell whether a file is one that `write` is making, or made until its process was killed."""
         made = _TEMPORARY.fullmatch(path.name)
         if made is None or made["name"] not in self._names or path.is_symlink():
             return False

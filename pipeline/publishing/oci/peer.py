@@ -62,11 +62,11 @@ class RegistryPeer:
             if manifest.item.sha256 in unsent:
                 self._send_manifest(manifest)
 
-    def point(self, survey: Survey) -> str:  # noqa: ARG002 - it holds what tags stood for by their conflicts only
+    def point(self, survey: Survey) -> str:  # noqa: ARG002 - what each tag stood for is kept here
         """Set the tags, and read each back. None is set where somebody else set one since the survey."""
         there = {tag: self._registry.manifest_digest(tag) for tag, _ in self._contents.tags}
         for tag, manifest in self._contents.tags:
-            if there[tag] not in {manifest.digest, self._tagged[tag]}:
+            if there[tag] not in {manifest.digest, self._tagged[tag], None}:
                 message = f"somebody else set the tag {tag} meanwhile: {there[tag]} is there"
                 advice = "run again: what would be overwritten is looked at anew"
                 raise PublishError(message, where=self.where, advice=advice)

@@ -142,9 +142,10 @@ class TestInterrupted:
         assert digests(place) == digests(folder)
         assert set(told.sent).isdisjoint(there)
 
-    def test_leftovers_of_a_killed_run_are_removed(self, folder: Path, target: Path, place: Path) -> None:
+    @pytest.mark.parametrize("name", ["model-f16.gguf", "SHA256SUMS.replaced"])
+    def test_leftovers_of_a_killed_run_are_removed(self, folder: Path, target: Path, place: Path, name: str) -> None:
         """A process is killed while it writes: its half file goes with the next run."""
-        half = half_written(place, folder / "model-f16.gguf")
+        half = half_written(place, folder / name)
         assert half.stat().st_size == CHUNK
         told = run(folder, str(target))
         assert told.survey.removals == (half.name,)

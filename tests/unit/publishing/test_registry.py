@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -338,6 +339,15 @@ class TestOthersRelease:
         reader = Reader(registry)
         assert reader.digest("1.2.0") == digest
         assert not {tag for tag in reader.tags() if tag.startswith("1.2.0-")}
+
+    def test_a_tag_that_goes_meanwhile_is_set(self, registry: FaultyProxy, folder: Path, tmp_path: Path) -> None:
+        """Nothing is overwritten by that."""
+        run(write_release(tmp_path / "other", release_files(salt=b"other")), target(registry))
+        data = tmp_path / "registry" / "data"
+        (tag,) = data.rglob("_manifests/tags/1.2.0")
+        registry.faults = [Fault("PUT", "/blobs/uploads/", then=lambda: shutil.rmtree(tag))]
+        run(folder, target(registry), replace=True)
+        assert Reader(registry).digest("1.2.0") == Reader(registry).digest("1.2.0-Q4_K_M")
 
 
 class TestLogin:
