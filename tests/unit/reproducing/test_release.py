@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.errors import ReleaseError
 from pipeline.reproducing.materials import read_materials
 from pipeline.reproducing.release import read_release
 from tests.support.releasable import ReleasePlace
-from tests.unit.reproducing.conftest import resum
+from tests.unit.reproducing.conftest import models, resum
 
 
 def rewrite(path: Path, change: Callable[[Any], None]) -> None:
@@ -39,11 +40,28 @@ def restate(folder: Path, change: Callable[[Any], None]) -> None:
     resum(folder)
 
 
-def test_a_sound_release_is_read(released: Path, place: ReleasePlace) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> ReleasePlace:
+    """A complete build and its release folder, of which each test gets a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        place = ReleasePlace(tmp_path_factory.mktemp("made"), patch)
+        models(place)
+        place.run()
+        place.release()
+    return place
+
+
+@pytest.fixture
+def released(made: ReleasePlace, tmp_path: Path) -> Path:
+    """The copy."""
+    return Path(shutil.copytree(made.build / "ready" / "release", tmp_path / "release"))
+
+
+def test_a_sound_release_is_read(released: Path, made: ReleasePlace) -> None:
     """What is refused below is refused for what was done to it."""
     release = read_release(released)
-    assert set(release.manifests) == set(place.run())
-    assert read_materials(release).commit == place.clone.git("rev-parse", "HEAD")
+    assert {"train", "convert", "report", "release"} < set(release.manifests)
+    assert read_materials(release).commit == made.clone.git("rev-parse", "HEAD")
 
 
 def test_a_model_whole_and_in_parts_is_refused(released: Path) -> None:
