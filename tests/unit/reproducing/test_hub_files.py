@@ -90,3 +90,13 @@ def test_what_is_no_pin_is_refused_and_nothing_is_written(changes: Any, data: Pa
     with pytest.raises(FetchError):
         hub_cache(release(tmp_path / "release", **changes), tmp_path / "work" / "a" / "hub", [data], ignore)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "release"]
+
+
+def test_a_link_in_the_work_folder_is_not_followed_out_of_it(data: Path, tmp_path: Path) -> None:
+    """What is written stays below the cache, wherever a link points."""
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "hub" / "models--owner--model").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FetchError, match="outside of the work folder"):
+        hub_cache(release(tmp_path / "release"), tmp_path / "hub", [data], ignore)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
