@@ -19,7 +19,7 @@ def check_pinned(parameters: Mapping[str, Any]) -> None:
 
     The parameters may come from somebody else's release: repository and revision name folders, so their form is held.
     """
-    name, files = parameters.get("repo"), parameters.get("files")
+    name = parameters.get("repo")
     if not isinstance(name, str) or not _REPOSITORY.fullmatch(name):
         message = f"{str(name)[:80]!r} is no repository of the hub"
         raise FetchError(message, where="repo", advice="name it as owner/name")
@@ -28,6 +28,7 @@ def check_pinned(parameters: Mapping[str, Any]) -> None:
         message = f"the recipe does not pin the {' and '.join(lacking)} of {name}"
         advice = "run `python -m pipeline pin --recipe FILE`, look at what it wrote, then run again"
         raise FetchError(message, where=name, advice=advice)
+    files = parameters["files"]
     _check_form(name, parameters["revision"], files)
     if unknown := sorted(set(files) - set(allowed(files))):
         message = f"the recipe lists files that are never fetched: {', '.join(unknown)}"
