@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 import tomllib
@@ -17,7 +16,8 @@ from pipeline.artifact import Manifest
 from pipeline.digest import digest_file
 from pipeline.errors import ReleaseError
 from pipeline.releasing.layout import CHAIN, CHECKSUMS, MANIFEST, PROVENANCE, RECIPE, REPORTS, UNLISTED, is_model
-from pipeline.releasing.splitting import merged_bytes
+from pipeline.releasing.statement_types import SLSA_PROVENANCE
+from pipeline.releasing.whole_models import differing_models, models_made
 from pipeline.reproducing.components import check_depth, check_manifest
 from pipeline.verifying.folder import names_in
 
@@ -26,10 +26,8 @@ _MAX_BYTES = 1 << 28
 """Largest paper that is read: the chain of a large recipe has some megabytes."""
 _RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 """As the recipe's model has it: it names a folder of the build."""
-_PART = re.compile(r"-\d{5}-of-\d{5}(?=\.gguf$)")
 _PUBLISHED = {CHAIN: "release", **dict.fromkeys(REPORTS, "report")}
 """Papers that a stage published as they lie in the folder → that stage."""
-_SLSA = "https://slsa.dev/provenance/v1"
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class Release:
     def statement(self) -> dict[str, Any]:
         """The in-toto statement that holds the SLSA provenance. Raises ReleaseError."""
         for statement in _statements(self.folder / PROVENANCE):
-            if statement.get("predicateType") == _SLSA:
+            if statement.get("predicateType") == SLSA_PROVENANCE:
                 return statement
-        raise _wrong(PROVENANCE, f"none of its statements has the type {_SLSA}", self.folder)
+        raise _wrong(PROVENANCE, f"none of its statements has the type {SLSA_PROVENANCE}", self.folder)
 
     @property
     def recipe(self) -> Path:
@@ -150,7 +148,8 @@ def _check_papers(release: Release) -> None:
     if subjects != release.models:
         raise _wrong(PROVENANCE, f"it is about other models than {CHECKSUMS} names", release.folder)
     _check_published(release, built)
-    _check_models(release, {path: sha256 for files in chain.values() for path, sha256 in files.items()})
+    if problem := next(differing_models(release.folder, release.models, models_made(chain)), None):
+        raise _wrong(CHAIN, problem, release.folder)
 
 
 def _check_published(release: Release, built: Mapping[str, Mapping[str, str]]) -> None:
@@ -160,41 +159,6 @@ def _check_published(release: Release, built: Mapping[str, Mapping[str, str]]) -
         if found and found != made:
             told = f"{name} in the folder is {_short(found)}, stage {stage!r} made {_short(made)}"
             raise _wrong(MANIFEST, told, release.folder)
-
-
-def _check_models(release: Release, chain: Mapping[str, str]) -> None:
-    """Hold the models against the chain, which is what a build is compared with; parts count joined."""
-    wholes = {path for path in chain if is_model(path)}
-    parts = _parts(release)
-    for path in sorted(wholes):
-        if path in release.sums and path in parts:
-            raise _wrong(CHECKSUMS, f"{path} lies there whole and in parts, and only one can be meant", release.folder)
-        found = release.sums.get(path) or _joined(parts.get(path, []))
-        if found != chain[path]:
-            told = f"{path} in the folder is {_short(found)}, the chain ends in {_short(chain[path])}"
-            raise _wrong(CHAIN, told, release.folder)
-    named = {_PART.sub("", name) for name in release.models}
-    if extra := sorted(named - wholes):
-        raise _wrong(CHAIN, f"no stage of it made {', '.join(extra)}", release.folder)
-
-
-def _parts(release: Release) -> dict[str, list[Path]]:
-    """Return whole model → its parts in the folder, in order."""
-    found: dict[str, list[Path]] = {}
-    for name in sorted(release.models):
-        if (whole := _PART.sub("", name)) != name:
-            found.setdefault(whole, []).append(release.folder / name)
-    return found
-
-
-def _joined(parts: list[Path]) -> str:
-    """Return the sha256 of the model that these are the parts of; empty where there are none."""
-    if not parts:
-        return ""
-    joined = hashlib.sha256()
-    for piece in merged_bytes(parts):
-        joined.update(piece)
-    return joined.hexdigest()
 
 
 def _short(sha256: str) -> str:

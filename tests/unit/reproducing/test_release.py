@@ -70,7 +70,7 @@ def test_a_model_whole_and_in_parts_is_refused(released: Path) -> None:
     part.write_bytes(b"anything")
     subject = {"name": part.name, "digest": {"sha256": digest_file(part)}}
     restate(released, lambda statement: statement["subject"].append(subject))
-    with pytest.raises(ReleaseError, match=r"model-f16\.gguf lies there whole and in parts"):
+    with pytest.raises(ReleaseError, match=r"model-f16\.gguf is there whole and in parts"):
         read_release(released)
 
 
