@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_model.write_data(tmp_path_factory.mktemp("data"))
 
 
-def train(folder: Path, base: Path, data: Path, trainer: str, program: str) -> tuple[dict[str, Any], bytes]:
-    """Train in the image, with every card and no network; return history and adapter."""
+def train(folder: Path, base: Path, data: Path, trainer: str, program: str) -> Path:
+    """Train in the image, with every card and no network; return what the job published."""
     for name in ("output", "scratch"):
         (folder / name).mkdir(parents=True)
-        (folder / name).chmod(0o777)
     request = {
         "program": program,
         "parameters": {
@@ -63,7 +63,8 @@ def train(folder: Path, base: Path, data: Path, trainer: str, program: str) -> t
         "mem_limit": "32g",
         "working_dir": "/job",
         "environment": fixed_variables("avx2"),
-        "tmpfs": {"/tmp": "exec", "/cache": "exec,uid=1000,gid=1000"},  # noqa: S108 - the container's own
+        "user": f"{os.getuid()}:{os.getgid()}",
+        "tmpfs": {"/tmp": "exec", "/cache": "exec,mode=1777"},  # noqa: S108 - the container's own
         "device_requests": [docker.types.DeviceRequest(count=-1, capabilities=[["gpu"]])],
     }
     command = ["python", "-m", "inside", "/job/request.json"]
@@ -71,8 +72,7 @@ def train(folder: Path, base: Path, data: Path, trainer: str, program: str) -> t
     docker.DockerClient.from_env().containers.run(
         image.id, command, remove=True, stderr=True, volumes=volumes, **settings
     )
-    history: dict[str, Any] = json.loads((folder / "output" / "history.json").read_text(encoding="utf-8"))
-    return history, (folder / "output" / "adapter" / "adapter_model.safetensors").read_bytes()
+    return folder / "output"
 
 
 @pytest.mark.parametrize(("trainer", "program"), [("unsloth", "train_unsloth"), ("trl-cuda", "train_trl_cuda")])
@@ -80,15 +80,9 @@ def test_a_training_on_packed_weights_learns(
     tmp_path: Path, base: Path, data: Path, trainer: str, program: str
 ) -> None:
     """QLoRA in bfloat16 with 8-bit AdamW: the validation loss falls, and the best checkpoint is what is published."""
-    history, adapter = train(tmp_path, base, data, trainer, program)
+    output = train(tmp_path / "job", base, data, trainer, program)
+    history = json.loads((output / "history.json").read_text(encoding="utf-8"))
     assert history["best_validation_loss"] < history["initial_validation_loss"]
     assert (history["early_stopping_armed"], history["best_restored"]) == (True, True)
     assert history["trainable_parameters"] == 2 * 4 * (128 + 96 + 96 + 128 + 192 + 192 + 192)
-    assert adapter
-
-
-@pytest.mark.parametrize(("trainer", "program"), [("unsloth", "train_unsloth"), ("trl-cuda", "train_trl_cuda")])
-def test_one_card_gives_one_adapter(tmp_path: Path, base: Path, data: Path, trainer: str, program: str) -> None:
-    """Two runs, the same bytes. Where this fails, the claim in `docs/reproducibility.md` is as it stands: none."""
-    first, second = (train(tmp_path / name, base, data, trainer, program)[1] for name in ("first", "second"))
-    assert first == second
+    assert (output / "adapter" / "adapter_model.safetensors").is_file()
