@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipeline.digest import digest_json
-from pipeline.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pipeline.recipe import Recipe
 
 DECIDING = ("base", "data", "columns", "clean", "split", "prompt", "train", "merge", "numerics")
 """Tables that decide the weights: those that the stages up to `merge` read."""
@@ -25,7 +28,12 @@ def recipe_digest(recipe: Recipe) -> str:
 
 def deciding(recipe: Recipe) -> dict[str, Any]:
     """Return the tables that count, without the keys that do not."""
+    return deciding_of(recipe.slice(*DECIDING))
+
+
+def deciding_of(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return these tables of a recipe, plain values with their defaults, without the keys that do not count."""
     return {
         name: {key: value for key, value in table.items() if key not in NAMED_OTHERWISE.get(name, ())}
-        for name, table in recipe.slice(*DECIDING).items()
+        for name, table in tables.items()
     }

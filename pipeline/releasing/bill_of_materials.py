@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 from pipeline.recipe_sources import HubBase, HubScorer, HubWeights
 from pipeline.releasing.facts import ReleaseFacts
+from pipeline.releasing.layout import FETCH_NOTES
 from pipeline.releasing.materials import Component, hashes, licences, llama_cpp, packages, properties
+from pipeline.releasing.statement_types import PROJECT
 from pipeline.report.evaluation import difference_of, metrics_of
 
 SPECIFICATION = "1.6"
 MODEL, BASE, DATA = "model", "base-model", "data"
 _BASE_FORM, _TUNED_FORM = "verify-base", "verify-hf"
-_MADE_HERE = {"base.json", "source.json"}
-"""Files in which a fetch stage writes down what it fetched."""
 
 
 def bill_of_materials(release: ReleaseFacts) -> str:
@@ -129,7 +129,7 @@ def _origins(release: ReleaseFacts) -> Iterator[Component]:
         files = [
             {"type": "file", "bom-ref": f"{stage}/{entry.path}", "name": entry.path, **hashes(entry.sha256)}
             for entry in manifest.files
-            if entry.path not in _MADE_HERE
+            if entry.path not in FETCH_NOTES
         ]
         yield {**_origin(release, stage), **({"components": files} if files else {})}
     if "fetch-data" not in release.manifests:
@@ -171,8 +171,8 @@ def _terms(release: ReleaseFacts, stage: str) -> Component:
 def _project(release: ReleaseFacts) -> Component:
     return {
         "type": "application",
-        "bom-ref": "fine-tune-pipeline",
-        "name": "fine-tune-pipeline",
+        "bom-ref": PROJECT,
+        "name": PROJECT,
         "version": release.commit,
     }
 

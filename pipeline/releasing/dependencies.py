@@ -14,13 +14,13 @@ from pipeline.images.lock import LLAMA_CPP, image_name
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import HubBase, HubScorer, HubWeights
 from pipeline.releasing.facts import ReleaseFacts
+from pipeline.releasing.layout import FETCH_NOTES
+from pipeline.releasing.statement_types import PROJECT
 from pipeline.settings import RunSettings
 
 Descriptor = dict[str, Any]
 """An in-toto ResourceDescriptor as JSON."""
 
-_ABOUT = {"base.json", "source.json"}
-"""Files in which a fetch stage writes down what it fetched: made here, so no dependencies."""
 _BUILD_LOCKS = ("host", "build")
 """Locks that every local build uses beside its environments' own: the pipeline's, and what compiles llama.cpp."""
 
@@ -30,7 +30,7 @@ def resolved_dependencies(
 ) -> list[Descriptor]:
     """Return every dependency, sorted by name. `images` are the lock's entries of the images that stages ran in."""
     found = [
-        {"name": "fine-tune-pipeline", "digest": {"gitCommit": release.commit}},
+        {"name": PROJECT, "digest": {"gitCommit": release.commit}},
         *_llama_cpp(),
         *_fetched(release),
         *_images(images),
@@ -78,7 +78,7 @@ def _fetched(release: ReleaseFacts) -> Iterator[Descriptor]:
             continue
         origin = _origin(release.recipe, stage)
         for entry in manifest.files:
-            if entry.path in _ABOUT:
+            if entry.path in FETCH_NOTES:
                 continue
             one: Descriptor = {"name": f"{stage}/{entry.path}", "digest": {"sha256": entry.sha256}}
             if isinstance(origin, HubBase | HubWeights | HubScorer):

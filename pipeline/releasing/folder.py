@@ -23,7 +23,7 @@ from pipeline.releasing.gate_results import gate_results
 from pipeline.releasing.last_build import LastBuild, last_build
 from pipeline.releasing.models import bring_models
 from pipeline.releasing.papers import papers
-from pipeline.releasing.provenance import PAYLOAD_TYPE, provenance
+from pipeline.releasing.provenance import provenance
 from pipeline.releasing.refusals import STAGE, Refusal, tell_and_refuse
 from pipeline.releasing.staging import replaced
 from pipeline.releasing.target import target_refusals
@@ -105,7 +105,7 @@ def _fill(work: Work, signer: Signer, commit: str, images: Images, repository: P
     }.items():
         work.write(name, data)
     statements = (provenance(facts, work.sums, repository, images), gate_results(facts))
-    envelopes = [signer.envelope(canonical_json(one), PAYLOAD_TYPE) for one in statements]
+    envelopes = [signer.envelope(canonical_json(one)) for one in statements]
     work.write(layout.PROVENANCE, b"".join(canonical_json(envelope) + b"\n" for envelope in envelopes))
     for name, data in signer.public_files().items():
         work.write(name, data)

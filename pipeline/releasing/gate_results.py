@@ -11,16 +11,13 @@ from typing import Any
 from pipeline.arguments import OUTCOMES
 from pipeline.releasing.facts import ReleaseFacts
 from pipeline.releasing.provenance import statement
-
-PREDICATE = "urn:fine-tune-pipeline:gate-results:v1"
-FIELDS = ("gate", "subject", "value", "unit", "limit", "outcome", "source", "cause", "waiver")
-"""What is told of a verdict. Evidence is not: it may quote rows."""
+from pipeline.releasing.statement_types import GATE_RESULTS, VERDICT_FIELDS
 
 
 def gate_results(release: ReleaseFacts) -> dict[str, Any]:
     """Return the statement: every verdict in the order of the work, how many of each, every waiver of the recipe."""
     results = [
-        {"stage": stage, **{name: verdict[name] for name in FIELDS}}
+        {"stage": stage, **{name: verdict[name] for name in VERDICT_FIELDS}}
         for stage, manifest in release.manifests.items()
         for verdict in manifest.gates
     ]
@@ -31,4 +28,4 @@ def gate_results(release: ReleaseFacts) -> dict[str, Any]:
         "counts": {outcome: counted[outcome] for outcome in OUTCOMES},
         "waivers": [{"gate": waiver.gate, "reason": waiver.reason} for waiver in release.recipe.waivers],
     }
-    return statement(release, PREDICATE, predicate)
+    return statement(release, GATE_RESULTS, predicate)

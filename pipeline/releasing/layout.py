@@ -17,6 +17,9 @@ CHECKSUMS = "SHA256SUMS"
 PUBLIC_KEY = "signer.pub"
 SIGNATURE = "model.sig"
 
+FETCH_NOTES = frozenset({"base.json", "source.json"})
+"""Files in which a fetch stage writes down what it fetched: made here, so no dependencies."""
+
 UNLISTED = frozenset({CHECKSUMS, SIGNATURE})
 """Files that `SHA256SUMS` does not name: itself, and the signature over it."""
 SIGNED = frozenset({PROVENANCE, CHECKSUMS, PUBLIC_KEY, SIGNATURE})

@@ -14,14 +14,12 @@ from pipeline.digest import digest_json
 from pipeline.releasing.dependencies import resolved_dependencies
 from pipeline.releasing.facts import ReleaseFacts
 from pipeline.releasing.layout import CHAIN, MANIFEST, RECIPE
+from pipeline.releasing.statement_types import SLSA_PROVENANCE, STATEMENT
 
-STATEMENT = "https://in-toto.io/Statement/v1"
-PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:fine-tune-pipeline:build:v1"
 """Documented in docs/provenance.md. A name and no address: it has to mean the same when a server is gone."""
 BUILDER = "urn:fine-tune-pipeline:builder"
 """Followed by where the stages ran: `:local` or `:docker`. Which machine that was is nobody's business."""
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 
 def provenance(
@@ -33,7 +31,7 @@ def provenance(
     """Return the statement. `papers` has the sha256 of `chain.json` and `manifest.json` as they lie in the folder."""
     return statement(
         release,
-        PREDICATE,
+        SLSA_PROVENANCE,
         {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,

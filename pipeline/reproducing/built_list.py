@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pipeline.artifact import Manifest
 from pipeline.errors import ReleaseError
-from pipeline.releasing.provenance import STATEMENT
+from pipeline.releasing.statement_types import STATEMENT
 from pipeline.signing.envelope import is_signed_by, open_envelope
 
 PREDICATE: Final = "urn:fine-tune-pipeline:built-files:v1"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -16,12 +15,12 @@ from pipeline.artifact import Manifest
 from pipeline.digest import digest_file
 from pipeline.errors import ReleaseError
 from pipeline.releasing.layout import CHAIN, CHECKSUMS, MANIFEST, PROVENANCE, RECIPE, is_model
-from pipeline.releasing.splitting import merged_bytes
+from pipeline.releasing.statement_types import SLSA_PROVENANCE
+from pipeline.releasing.whole_models import differing_models, models_made
 
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/\0]+)")
 _MAX_BYTES = 1 << 28
 """Largest paper that is read: the chain of a large recipe has some megabytes."""
-_SLSA = "https://slsa.dev/provenance/v1"
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Release:
     def statement(self) -> dict[str, Any]:
         """The in-toto statement that holds the SLSA provenance. Raises ReleaseError."""
         for statement in _statements(self.folder / PROVENANCE):
-            if statement.get("predicateType") == _SLSA:
+            if statement.get("predicateType") == SLSA_PROVENANCE:
                 return statement
-        raise _wrong(PROVENANCE, f"none of its statements has the type {_SLSA}", self.folder)
+        raise _wrong(PROVENANCE, f"none of its statements has the type {SLSA_PROVENANCE}", self.folder)
 
     @property
     def recipe(self) -> Path:
@@ -118,35 +117,8 @@ def _check_papers(release: Release) -> None:
             raise _wrong(MANIFEST, f"it names other files of stage {name!r} than {CHAIN} does", release.folder)
     if subjects != release.models:
         raise _wrong(PROVENANCE, f"it is about other models than {CHECKSUMS} names", release.folder)
-    _check_models(release, {path: sha256 for files in chain.values() for path, sha256 in files.items()})
-
-
-def _check_models(release: Release, chain: Mapping[str, str]) -> None:
-    """Hold the models against the chain, which is what a build is compared with; parts count joined."""
-    wholes = {path for path in chain if is_model(path)}
-    for path in sorted(wholes):
-        found = release.sums.get(path) or _joined(release.folder, path)
-        if found != chain[path]:
-            told = f"{path} in the folder is {_short(found)}, the chain ends in {_short(chain[path])}"
-            raise _wrong(CHAIN, told, release.folder)
-    named = {re.sub(r"-\d{5}-of-\d{5}(?=\.gguf$)", "", name) for name in release.models}
-    if extra := sorted(named - wholes):
-        raise _wrong(CHAIN, f"no stage of it made {', '.join(extra)}", release.folder)
-
-
-def _joined(folder: Path, path: str) -> str:
-    """Return the sha256 of a model whose parts lie in the folder; empty where none do."""
-    parts = sorted(folder.glob(f"{Path(path).stem}-*-of-*.gguf"))
-    if not parts:
-        return ""
-    joined = hashlib.sha256()
-    for piece in merged_bytes(parts):
-        joined.update(piece)
-    return joined.hexdigest()
-
-
-def _short(sha256: str) -> str:
-    return f"{sha256[:16]}…" if sha256 else "missing"
+    if problem := next(differing_models(release.folder, release.models, models_made(chain)), None):
+        raise _wrong(CHAIN, problem, release.folder)
 
 
 def _statements(path: Path) -> Iterator[dict[str, Any]]:

@@ -13,8 +13,14 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[A-Za-z0-9_][A-Za-z0-9._
 """A line as `sha256sum` writes it for a plain name: no path, no mark of another mode."""
 
 
+MAX_BYTES = 1 << 20
+"""Largest list that is read: some ten thousand names."""
+
+
 def read_checksums(content: bytes) -> dict[str, str]:
     """Return name → sha256. Raises ReleaseError for a line of any other form, and a name that stands twice."""
+    if len(content) > MAX_BYTES:
+        raise failed(f"{CHECKSUMS} has more than {MAX_BYTES:,} bytes", CHECKSUMS)
     found: dict[str, str] = {}
     for number, line in enumerate(content.decode("utf-8", "replace").removesuffix("\n").split("\n"), start=1):
         match = _LINE.fullmatch(line)

@@ -32,7 +32,8 @@ _ADVICE = "check the address; it names a release folder, or a GGUF file in one"
 
 def is_address(named: str) -> bool:
     """Tell whether something is an address, and no path."""
-    return urlsplit(named).scheme in _SCHEMES if "://" in named else False
+    scheme, mark, _ = named.partition("://")
+    return bool(mark) and scheme.lower() in _SCHEMES
 
 
 def download(address: str, folder: Path, emit: Callable[..., None]) -> Path:
@@ -40,7 +41,7 @@ def download(address: str, folder: Path, emit: Callable[..., None]) -> Path:
 
     Names come from `SHA256SUMS` and are plain. Raises FetchError, ReleaseError for a list that is none, UsageError.
     """
-    scheme = urlsplit(address).scheme
+    scheme = _checked(address)
     if scheme == "file":
         return _local(address)
     base, asked = _places(_hub(address) if scheme == "hf" else address)
@@ -57,6 +58,17 @@ def download(address: str, folder: Path, emit: Callable[..., None]) -> Path:
     return folder / asked if asked else folder
 
 
+def _checked(address: str) -> str:
+    """Return an address's scheme. Raises UsageError for what is none, and for a login, which would stand in the log."""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise UsageError("this is no address", where="RELEASE", advice=_ADVICE) from error
+    if "@" in parts.netloc:
+        raise UsageError("the address has a login", where=parts.hostname or "", advice=_ADVICE)
+    return parts.scheme
+
+
 def _local(address: str) -> Path:
     parts = urlsplit(address)
     path = Path(url2pathname(parts.path))
@@ -69,7 +81,7 @@ def _hub(address: str) -> str:
     """Return the address of a hub's files: `hf://owner/name[@revision]`, where wanted with a model's name after it."""
     import os  # noqa: PLC0415 - only here
 
-    path = address.removeprefix("hf://")
+    path = address.partition("://")[2]
     owner, _, rest = path.partition("/")
     name, _, file = rest.partition("/")
     found = _HUB_NAME.fullmatch(f"{owner}/{name}")
@@ -82,8 +94,8 @@ def _hub(address: str) -> str:
 def _places(address: str) -> tuple[str, str | None]:
     """Return the folder's address, with a slash at its end, and the model's name where one was asked for."""
     parts = urlsplit(address)
-    if parts.query or parts.fragment or parts.username:
-        raise UsageError("the address has a query, a fragment or a login", where=parts.hostname or "", advice=_ADVICE)
+    if parts.query or parts.fragment:
+        raise UsageError("the address has a query or a fragment", where=parts.hostname or "", advice=_ADVICE)
     base, _, last = address.rpartition("/")
     if last.endswith(".gguf"):
         return f"{base}/", unquote(last)
@@ -124,7 +136,9 @@ class _Fetch:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
         try:
             with (
-                httpx.Client(follow_redirects=True, timeout=_TIMEOUT_S, max_redirects=5) as client,
+                httpx.Client(
+                    follow_redirects=True, timeout=_TIMEOUT_S, max_redirects=5, event_hooks={"request": [self._asked]}
+                ) as client,
                 client.stream("GET", self.base + quote(name), headers=headers) as answer,
             ):
                 self._check(answer, name)
@@ -137,10 +151,13 @@ class _Fetch:
         except httpx.HTTPError as error:
             raise _BrokenError(str(error) or type(error).__name__) from error
 
+    def _asked(self, request: Any) -> None:
+        """Refuse a way from https to http before anything is sent on it, wherever it would lead from there."""
+        if request.url.scheme != "https" and urlsplit(self.base).scheme == "https":
+            raise FetchError("the server leads from https to http", where=self.base, advice=_ADVICE)
+
     def _check(self, answer: Any, name: str) -> None:
-        """Refuse what is no file, and a way from https to http."""
-        if answer.url.scheme == "http" and self.base.startswith("https:"):
-            raise FetchError(f"{name}: the server leads from https to http", where=self.base, advice=_ADVICE)
+        """Refuse what is no file."""
         if answer.status_code >= 500:  # noqa: PLR2004 - HTTP: the server's own fault, which may pass
             raise _BrokenError(f"status {answer.status_code}")
         if answer.status_code not in (200, 206):

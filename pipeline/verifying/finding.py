@@ -23,6 +23,13 @@ class Finding:
         return f"{MARKS[self.outcome]} {self.check:<11} {self.what}"
 
 
+@dataclass(frozen=True)
+class Note:
+    """What a check says that is no proof: it is told as `noted`, not as `passed`."""
+
+    words: str
+
+
 def listed(problems: list[str], most: int = 5) -> str:
     """Join problems; of very many the first are told."""
     more = len(problems) - most

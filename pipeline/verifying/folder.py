@@ -5,18 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pipeline.digest import FileEntry
 from pipeline.errors import ReleaseError
 from pipeline.releasing import layout
 from pipeline.verifying.papers import ADVICE, MAX_BYTES, UnreadableError, failed, read_json
+from pipeline.verifying.reading import open_regular, size_of, unreadable
+from pipeline.verifying.statements import LINES, Statements, read_statements
 
 Progress = Callable[[int, str], None]
 """Called with bytes just read and the file's name."""
@@ -84,9 +85,10 @@ class Opened:
             raise UnreadableError(message, where=layout.PROVENANCE, advice=ADVICE)
         return [read_json(line, f"{layout.PROVENANCE}:{at}") for at, line in enumerate(lines, start=1)]
 
-
-LINES = ("provenance", "gate results")
-"""What the two lines of the provenance hold."""
+    @cached_property
+    def statements(self) -> Statements:
+        """The two statements of the envelopes, decoded once. Raises ReleaseError."""
+        return read_statements(self.envelopes)
 
 
 def names_in(folder: Path) -> tuple[list[str], tuple[str, ...]]:
@@ -123,33 +125,43 @@ def open_release(
     def read(name: str) -> FileEntry:
         return _read(folder / name, contents, progress)
 
-    by_size = sorted(names, key=lambda name: -(folder / name).lstat().st_size)
+    by_size = sorted(names, key=lambda name: -size_of(folder / name))
     with ThreadPoolExecutor(max_workers=2) as pool:  # hashlib frees the interpreter lock
         entries = list(pool.map(read, by_size))
     return Opened(folder, {entry.path: entry for entry in entries}, contents, ignored, absent)
 
 
+def digest_of(path: Path, progress: Progress) -> FileEntry:
+    """Hash a file that the user himself named, also by a link. Raises ReleaseError for one that cannot be read."""
+    with open_regular(path, follow=True) as stream:
+        return _hashed(stream, path, None, progress)
+
+
 def _read(path: Path, contents: dict[str, bytes], progress: Progress) -> FileEntry:
     """Hash one file, and keep it where it is a paper of ordinary size."""
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as stream:
-            before = os.fstat(stream.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise failed(f"{path.name} is no file any more", path.name)
-            kept = bytearray() if path.name in _KEPT and before.st_size <= MAX_BYTES else None
-            digest, size = hashlib.sha256(), 0
-            buffer = memoryview(bytearray(_CHUNK))
-            while count := stream.readinto(buffer):
-                digest.update(buffer[:count])
-                size += count
-                if kept is not None and size <= MAX_BYTES:
-                    kept += buffer[:count]
-                progress(count, path.name)
-    except OSError as error:
-        message = f"{path.name} cannot be read: {error.strerror}"
-        raise ReleaseError(message, where=str(path), advice="check the disk and the file's permissions") from error
-    if size != before.st_size:
-        raise failed(f"{path.name} changed while it was read", path.name)
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        kept = bytearray() if path.name in _KEPT and size <= MAX_BYTES else None
+        entry = _hashed(stream, path, kept, progress)
     if kept is not None:
         contents[path.name] = bytes(kept)
+    return entry
+
+
+def _hashed(stream: BinaryIO, path: Path, kept: bytearray | None, progress: Progress) -> FileEntry:
+    """Hash what an open file holds, and add it to `kept`. Raises ReleaseError for a file that changes meanwhile."""
+    before = os.fstat(stream.fileno()).st_size
+    digest, size = hashlib.sha256(), 0
+    buffer = memoryview(bytearray(_CHUNK))
+    try:
+        while count := stream.readinto(buffer):  # type: ignore[attr-defined] # a buffered reader of `os.fdopen` has it
+            digest.update(buffer[:count])
+            size += count
+            if kept is not None and size <= MAX_BYTES:
+                kept += buffer[:count]
+            progress(count, path.name)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if size != before:
+        raise failed(f"{path.name} changed while it was read", path.name)
     return FileEntry(path.name, size, digest.hexdigest())

@@ -7,6 +7,7 @@ seven`, `at least 0 where the validation loss rises`), and how many could not be
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from typing import Any, Literal
 
 from pipeline.verifying.papers import failed
 
+_LONGEST = 500
+"""Most characters of a limit. The seedling's longest has 68."""
 _NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?"
 _SPLIT = re.compile(r"; |, (?!and )|: ")
 _COMPARED = re.compile(
@@ -46,19 +49,37 @@ class Part:
 
 
 def parts_of(limit: str) -> list[Part]:
-    """Return the comparisons of a limit, in order; what is words is left out."""
-    return list(_parts(limit[:500]))
+    """Return the comparisons of a limit, in order; what is words is left out.
+
+    Raises ReleaseError for a limit that is longer than any that a gate writes, or names a number that is not finite.
+    """
+    if len(limit) > _LONGEST:
+        raise failed(f"a limit of a gate has more than {_LONGEST} characters", "gate results")
+    return list(_parts(limit))
 
 
 def recomputed(outcome: str, value: Any, limit: str) -> bool | None:
     """Tell whether an outcome is possible for a value: False when a comparison says otherwise, None for words only."""
-    if type(value) not in (int, float):
+    number = _number(value)
+    if number is None:
         return None
     parts = parts_of(limit)
     if outcome == "warned":
         warns = any(part.verb == "warn" for part in parts)
         parts = [part for part in parts if part.verb == "fail" or (part.verb == "" and warns)]
-    return all(part.kept(value) for part in parts) if parts else None
+    if parts and isinstance(number, float) and not math.isfinite(number):
+        return False
+    return all(part.kept(number) for part in parts) if parts else None
+
+
+def _number(value: Any) -> float | int | None:
+    """Return a value as a number, also one that is written as text; None for words and truth values."""
+    if type(value) is str:
+        try:
+            return float(value.strip().removesuffix("%")) / (100 if value.strip().endswith("%") else 1)
+        except ValueError:
+            return None
+    return value if type(value) in (int, float) else None
 
 
 def _parts(limit: str) -> Iterator[Part]:
@@ -92,4 +113,7 @@ def _verb(word: str | None) -> Literal["", "warn", "fail"]:
 def _figure(text: str) -> float:
     if len(text) > 40:  # noqa: PLR2004 - no limit has so many digits
         raise failed("a limit of a gate has too many digits", "gate results")
-    return float(text)
+    number = float(text)
+    if not math.isfinite(number):
+        raise failed(f"a limit of a gate is no finite number: {text}", "gate results")
+    return number

@@ -7,15 +7,14 @@ from typing import Any
 
 from pipeline.arguments import OUTCOMES
 from pipeline.releasing.layout import CHAIN, MANIFEST, PROVENANCE
-from pipeline.verifying.finding import listed
+from pipeline.releasing.statement_types import VERDICT_FIELDS
+from pipeline.verifying.finding import Note, listed
 from pipeline.verifying.folder import Opened
 from pipeline.verifying.gate_limits import recomputed
 from pipeline.verifying.papers import failed, member, tables
 from pipeline.verifying.policy import Policy
-from pipeline.verifying.statements import read_statements
 
 _WHERE = f"{PROVENANCE}:2"
-_FIELDS = ("gate", "subject", "value", "unit", "limit", "outcome", "source", "cause", "waiver")
 
 
 def check_gates(release: Opened) -> str:
@@ -45,7 +44,7 @@ def check_told_alike(release: Opened) -> str:
     """Hold the gate results against manifest and chain, verdict by verdict. Raises ReleaseError."""
     told: dict[str, list[dict[str, Any]]] = {}
     for one in _results(release):
-        told.setdefault(member(one, "stage", str, _WHERE), []).append({name: one.get(name) for name in _FIELDS})
+        told.setdefault(member(one, "stage", str, _WHERE), []).append({name: one.get(name) for name in VERDICT_FIELDS})
     problems: list[str] = []
     for paper, value, key in ((MANIFEST, release.manifest, "gates"), (CHAIN, release.chain, "verdicts")):
         judged = {name: _verdicts(stage, key, paper) for name, stage in member(value, "stages", dict, paper).items()}
@@ -60,31 +59,34 @@ def check_told_alike(release: Opened) -> str:
     return f"gate results, {MANIFEST} and {CHAIN} tell the same verdicts of {len(told)} stages"
 
 
-def check_waivers(release: Opened, policy: Policy | None) -> tuple[str, bool]:
-    """Return what was waived, and whether anything was. Raises ReleaseError for one that a policy does not accept."""
+def check_waivers(release: Opened, policy: Policy | None) -> str | Note:
+    """Return what was waived: a note where no policy says whether that is acceptable.
+
+    Raises ReleaseError for one that a policy does not accept.
+    """
     waived = [one for one in _results(release) if one.get("outcome") == "waived"]
     shown = [
         f"{_name(one)}: {one.get('value')} {one.get('unit')} (limit {one.get('limit')}), waived: {one.get('waiver')}"
         for one in waived
     ]
     if not waived:
-        return "no gate was waived", False
+        return "no gate was waived"
     if policy is None:
-        return f"{listed(shown)}. No policy says whether that is acceptable", True
+        return Note(f"{listed(shown)}. No policy says whether that is acceptable")
     refused = [
         words for one, words in zip(waived, shown, strict=True) if one.get("gate") not in policy.accepted_waivers
     ]
     if refused:
         raise failed(f"the policy does not accept {listed(refused)}", _WHERE)
-    return f"{listed(shown)}. The policy accepts it", True
+    return f"{listed(shown)}. The policy accepts it"
 
 
 def _results(release: Opened) -> list[dict[str, Any]]:
-    return tables(read_statements(release).gate_results, "results", _WHERE)
+    return tables(release.statements.gate_results, "results", _WHERE)
 
 
 def _verdicts(stage: Any, key: str, paper: str) -> list[dict[str, Any]]:
-    return [{name: one.get(name) for name in _FIELDS} for one in tables(stage, key, paper)]
+    return [{name: one.get(name) for name in VERDICT_FIELDS} for one in tables(stage, key, paper)]
 
 
 def _wrong(one: dict[str, Any], outcome: str) -> list[str]:
@@ -101,7 +103,7 @@ def _wrong(one: dict[str, Any], outcome: str) -> list[str]:
 
 
 def _counts(release: Opened, results: list[dict[str, Any]]) -> list[str]:
-    told = member(read_statements(release).gate_results, "counts", dict, _WHERE)
+    told = member(release.statements.gate_results, "counts", dict, _WHERE)
     counted = Counter(one.get("outcome") for one in results)
     return [
         f"{told.get(name)} verdicts are said to be {name}, {counted[name]} are"

@@ -1,8 +1,9 @@
 """What a GGUF file says of itself, read by the host within bounds. Standard library only.
 
 `pipeline/inside/gguf_header.py` keeps whole vocabularies and every tensor, as it should for a file that the pipeline
-wrote. This one reads a stranger's: it keeps numbers and short texts, steps over arrays, and stops at a header that
-claims more than a header has. The format: ggml/docs/gguf.md (little endian, versions 2 and 3).
+wrote. This one reads a stranger's: of the keys in which a file says what it is it keeps numbers and short texts, steps
+over all others and over arrays, and stops at a header that claims more than a header has. The format:
+ggml/docs/gguf.md (little endian, versions 2 and 3).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipeline.verifying.papers import failed
+from pipeline.verifying.reading import open_regular, unreadable
 
 _MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -23,17 +25,27 @@ _MAX_NAME = (1 << 16) - 1  # ggml/docs/gguf.md: a key has at most 2^16-1 bytes
 _MAX_TEXT = 1 << 22
 """Longest text, a chat template for one."""
 _KEPT_TEXT = 1 << 12
+_KEPT_NAME = 1 << 8
+_MAX_KEPT = 1 << 10
+"""Most keys that are kept. A file of this pipeline has some thirty of them."""
+SAID = ("general.", "fine_tune_pipeline.")
+"""How the keys begin in which a file says what it is. Others are stepped over."""
 _MAX_ITEMS = 1 << 22
 """Most texts of an array. The largest vocabularies have 260,000 tokens and 510,000 merges."""
 _MAX_HEADER = 1 << 28
 """Where keys have to have ended. A vocabulary of 260,000 tokens with its merges takes 11 MB."""
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Return a file's keys whose values are numbers or texts of at most 4 KiB. Raises ReleaseError."""
-    with path.open("rb") as stream:
+def read_metadata(path: Path, *, follow: bool = False) -> dict[str, Any]:
+    """Return what a file says of itself: the keys of `SAID` whose values are numbers or texts of at most 4 KiB.
+
+    `follow`: also through a link. Raises ReleaseError.
+    """
+    with open_regular(path, follow=follow) as stream:
         try:
             return _read(stream)
+        except OSError as error:
+            raise unreadable(path, error) from error
         except (struct.error, ValueError, KeyError) as error:
             words = str(error).strip("'\"")[:120]
             raise failed(f"{path.name} is no GGUF file that can be read: {words}", path.name) from error
@@ -50,10 +62,13 @@ def _read(stream: BinaryIO) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for _ in range(count):
         name = _text(stream, _MAX_NAME)
-        if name in found:
-            message = f"the key {name[:60]!r} stands twice"
+        value = _value(stream)
+        if not name.startswith(SAID):
+            continue
+        if name in found or len(found) == _MAX_KEPT or len(name) > _KEPT_NAME:
+            message = f"a key stands twice, is too long, or is one of too many: {name[:40]!r}"
             raise ValueError(message)
-        found[name] = _value(stream)
+        found[name] = value
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -83,7 +98,7 @@ def _number(stream: BinaryIO, form: str) -> Any:
 
 def _text(stream: BinaryIO, most: int) -> str:
     length = _number(stream, "<Q")
-    if length > most:
+    if length > most or stream.tell() + length > _MAX_HEADER:
         message = f"a text of {length} bytes"
         raise ValueError(message)
     content = stream.read(length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,13 @@ from pipeline.verifying.finding import listed
 from pipeline.verifying.folder import Opened
 from pipeline.verifying.gguf_metadata import read_metadata
 from pipeline.verifying.papers import failed, member
-from pipeline.verifying.statements import read_statements
+from pipeline.verifying.recipe import resolved_digest, resolved_recipe
 
 NAME, VERSION, LICENCE = "general.name", "general.version", "general.license"
 IDENTITY = "general.uuid"
 RECIPE_DIGEST, ADAPTER_DIGEST = "fine_tune_pipeline.recipe.sha256", "fine_tune_pipeline.adapter.sha256"
 """Keys that the pipeline writes (docs/gguf-metadata.md)."""
 
-_SAID = ("general.", "fine_tune_pipeline.")
 _ADAPTER = "adapter/adapter_model.safetensors"
 _FIRST_PART = "-00001-of-"
 
@@ -44,8 +44,8 @@ def check_headers(release: Opened) -> str:
 
 
 def described(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """Return in words which release a file says it is of, and its keys. Raises ReleaseError."""
-    found = {key: one for key, one in read_metadata(path).items() if key.startswith(_SAID)}
+    """Return in words which release a file says it is of, and its keys, fit for JSON. Raises ReleaseError."""
+    found = {key: _plain(one) for key, one in read_metadata(path, follow=True).items()}
     words = f"{found.get(NAME, 'a model without a name')} {found.get(VERSION, '(no version)')}"
     words += f", licence {found.get(LICENCE, 'not told')}"
     digest = found.get(RECIPE_DIGEST)
@@ -61,10 +61,8 @@ def _says(name: str) -> bool:
 
 
 def _wanted(release: Opened) -> dict[str, Any]:
-    """Return key → what the papers say: the recipe in the provenance, and what `convert` was told."""
-    where = PROVENANCE
-    predicate = read_statements(release).provenance
-    recipe = member(predicate, "buildDefinition/externalParameters/recipe/resolved", dict, where)
+    """Return key → what the papers say: the recipe in the provenance, its digest made anew, and what `train` made."""
+    where, recipe = PROVENANCE, resolved_recipe(release)
     told = member(recipe, "release", dict, where)
     wanted = {
         NAME: told.get("title") or member(recipe, "name", str, where),
@@ -73,9 +71,8 @@ def _wanted(release: Opened) -> dict[str, Any]:
     licence = told.get("licence") or member(recipe, "base/licence", str, where)
     if licence != "unknown":
         wanted[LICENCE] = _as_written(str(licence))
-    stages = member(release.manifest, "stages", dict, MANIFEST)
-    wanted[RECIPE_DIGEST] = member(stages, "convert/components/parameters/recipe_sha256", str, MANIFEST)
-    for one in member(stages, "train/files", list, MANIFEST):
+    wanted[RECIPE_DIGEST] = resolved_digest(release)
+    for one in member(release.manifest, "stages/train/files", list, MANIFEST):
         if type(one) is dict and one.get("path") == _ADAPTER:
             wanted[ADAPTER_DIGEST] = member(one, "sha256", str, MANIFEST)
     return wanted
@@ -84,6 +81,11 @@ def _wanted(release: Opened) -> dict[str, Any]:
 def _as_written(licence: str) -> str:
     """Return a licence as the file has it: one SPDX identifier in small letters, an expression as it is."""
     return licence if " " in licence or licence.startswith("LicenseRef-") else licence.lower()
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it: numbers that are not finite as text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _shown(value: Any) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from pipeline.releasing.layout import BILL_OF_MATERIALS
+from pipeline.releasing.layout import BILL_OF_MATERIALS, PROVENANCE
+from pipeline.releasing.statement_types import PROJECT
 from pipeline.verifying.finding import listed
 from pipeline.verifying.folder import Opened
 from pipeline.verifying.papers import failed, member
+from pipeline.verifying.provenance import by_name
 
 _LONGEST = 5000
 """Most items of any list. A schema engine compares each with each where they have to differ."""
@@ -29,9 +31,18 @@ def check_materials(release: Opened) -> str:
     there = {name: release.entries[name].sha256 for name in release.models}
     problems = [f"it does not name {name} with a digest" for name in sorted(there) if name not in names]
     problems += [f"it names another {name}" for name, sha256 in told if there.get(name, sha256) != sha256]
+    problems += _project(components, release)
     if problems:
         raise failed(f"{BILL_OF_MATERIALS} is not of these files: {listed(problems)}", BILL_OF_MATERIALS)
     return f"{BILL_OF_MATERIALS} is CycloneDX {version} and names {len(components)} components, the models by digest"
+
+
+def _project(components: list[dict[str, Any]], release: Opened) -> list[str]:
+    """Hold the commit of this project in the bill against that of the provenance."""
+    built = by_name(release.statements.provenance, "buildDefinition/resolvedDependencies").get(PROJECT)
+    commit = member(built, "digest/gitCommit", str, PROVENANCE)
+    told = [one.get("version") for one in components if one.get("bom-ref") == PROJECT]
+    return [] if told == [commit] else ["it names another commit of the pipeline than the provenance"]
 
 
 def _check_schema(content: bytes, version: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -12,6 +14,9 @@ MAX_BYTES = 1 << 24
 """Largest paper that is read as JSON (16 MiB). The seedling's manifest has 0.4 MB."""
 
 ADVICE = "get the release again from where it was published; if that is no better, do not use it"
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of a half of a surrogate pair. In UTF-8 itself there is none."""
 
 Kind = TypeVar("Kind")
 
@@ -28,13 +33,20 @@ def failed(what: str, where: str) -> ReleaseError:
 
 
 def read_json(content: bytes, name: str) -> Any:
-    """Return the value of a JSON text. Raises UnreadableError, also for names that stand twice and NaN."""
+    """Return the value of a JSON text.
+
+    Raises UnreadableError, also for names that stand twice, numbers that are not finite, and halves of surrogate pairs.
+    """
     if len(content) > MAX_BYTES:
         raise UnreadableError(f"{name} has more than {MAX_BYTES:,} bytes", where=name, advice=ADVICE)
     try:
-        return json.loads(content.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = content.decode()
+        value = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()  # a half without its other half has no UTF-8: ValueError
     except (ValueError, RecursionError) as error:
         raise UnreadableError(f"{name} cannot be read: {_words(error)}", where=name, advice=ADVICE) from error
+    return value
 
 
 def member(value: Any, path: str, kind: type[Kind], where: str) -> Kind:
@@ -69,7 +81,17 @@ def _no_constant(text: str) -> Any:
     raise ValueError(message)
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        message = f"{text[:40]} is too large a number"
+        raise ValueError(message)
+    return number
+
+
 def _words(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "it nests too deep"
+    if isinstance(error, UnicodeEncodeError):
+        return "it holds half of a surrogate pair"
     return str(error)[:200]

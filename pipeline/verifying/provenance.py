@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Any
 
 from pipeline.digest import digest_json
-from pipeline.releasing.layout import CHAIN, MANIFEST, PROVENANCE, RECIPE
+from pipeline.releasing.layout import CHAIN, FETCH_NOTES, MANIFEST, PROVENANCE, RECIPE
+from pipeline.releasing.whole_models import differing_models, models_made
 from pipeline.verifying.finding import listed
 from pipeline.verifying.folder import Opened
 from pipeline.verifying.papers import failed, member, tables
-from pipeline.verifying.statements import read_statements
+from pipeline.verifying.recipe import recipe_problems, resolved_recipe
 
 _LLAMA_CPP = "llama.cpp"
 _FETCH = "fetch-"
@@ -28,12 +28,13 @@ def check_manifest(release: Opened) -> str:
     """
     stages = member(release.manifest, "stages", dict, MANIFEST)
     files = manifest_files(release)
+    made = {sha256 for one in files.values() for sha256 in one.values()}
     problems: list[str] = []
     for name, stage in stages.items():
         components = member(stage, "components", dict, MANIFEST)
         if digest_json(components) != member(stage, "key", str, MANIFEST):
             problems.append(f"{name}: its key is not made of what it says")
-        problems += list(_foreign_inputs(name, components, files))
+        problems += list(_foreign_inputs(name, components, made))
     if problems or _LAST not in stages:
         raise failed(listed(problems) or f"{MANIFEST} has no stage {_LAST!r}", MANIFEST)
     count = sum(len(one) for one in files.values())
@@ -44,31 +45,36 @@ def check_manifest(release: Opened) -> str:
 
 def check_provenance(release: Opened) -> str:
     """Compare the provenance with manifest, chain and recipe, digest by digest. Raises ReleaseError."""
-    predicate = read_statements(release).provenance
+    predicate = release.statements.provenance
+    byproducts = by_name(predicate, "runDetails/byproducts")
+    dependencies = by_name(predicate, "buildDefinition/resolvedDependencies")
     problems = [
-        *_papers(predicate, release),
-        *_stages(predicate, release),
-        *_dependencies(predicate, release),
-        *_recipe(predicate, release),
+        *_papers(byproducts, release),
+        *_stages(byproducts, release),
+        *_build(release),
+        *_llama_cpp(dependencies, release),
+        *_fetched(dependencies, release),
+        *recipe_problems(release),
     ]
     if problems:
         raise failed(listed(problems), PROVENANCE)
-    commit = _dependency(predicate, _LLAMA_CPP, "gitCommit")
+    commit = member(dependencies.get(_LLAMA_CPP), "digest/gitCommit", str, PROVENANCE)
     return f"provenance, {MANIFEST}, {CHAIN} and {RECIPE} agree, digest by digest; llama.cpp {commit[:12]}"
 
 
 def check_chain(release: Opened) -> str:
-    """Compare the chain's files with the manifest's. Raises ReleaseError."""
+    """Compare the chain's files with the manifest's, and the models with both. Raises ReleaseError."""
     chained = {
         name: dict(member(stage, "files", dict, CHAIN))
         for name, stage in member(release.chain, "stages", dict, CHAIN).items()
     }
-    files = {name: one for name, one in manifest_files(release).items() if name != _LAST}
+    made = manifest_files(release)
+    files = {name: one for name, one in made.items() if name != _LAST}
     problems = _differences(chained, files, CHAIN)
-    made = manifest_files(release).get(_LAST, {}).get(CHAIN)
-    if made != release.entries[CHAIN].sha256:
+    if CHAIN not in release.entries or made.get(_LAST, {}).get(CHAIN) != release.entries[CHAIN].sha256:
         problems.append(f"{CHAIN} is not the one that the stage {_LAST!r} made")
-    problems += _models(release)
+    there = {name: release.entries[name].sha256 for name in release.models}
+    problems += differing_models(release.folder, there, models_made(files), release.absent)
     if problems:
         raise failed(listed(problems), CHAIN)
     return f"{CHAIN} and {MANIFEST} name the same files of {len(chained)} stages, the models among them"
@@ -83,9 +89,19 @@ def manifest_files(release: Opened) -> Files:
     return found
 
 
-def _foreign_inputs(name: str, components: dict[str, Any], files: Files) -> Iterator[str]:
+def by_name(value: Any, path: str) -> dict[str, dict[str, Any]]:
+    """Return the tables of a list of the provenance by their names. Raises ReleaseError where one stands twice."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in tables(value, path, PROVENANCE):
+        name = member(one, "name", str, PROVENANCE)
+        if name in found:
+            raise failed(f"{PROVENANCE}: {path.replace('/', '.')} names {name[:80]!r} twice", PROVENANCE)
+        found[name] = one
+    return found
+
+
+def _foreign_inputs(name: str, components: dict[str, Any], made: set[str]) -> Iterator[str]:
     """Give each input whose bytes no stage of the manifest made."""
-    made = {sha256 for one in files.values() for sha256 in one.values()}
     for given in member(components, "inputs", dict, MANIFEST).values():
         if type(given) is not dict:
             yield f"{name}: an input is no table of files"
@@ -93,33 +109,44 @@ def _foreign_inputs(name: str, components: dict[str, Any], files: Files) -> Iter
             yield f"{name}: it was made of a file that no stage made"
 
 
-def _models(release: Opened) -> list[str]:
-    """Name each model that no stage made. Parts of a split file have digests of their own; their whole has not."""
-    made = {sha256 for one in manifest_files(release).values() for sha256 in one.values()}
-    whole = [name for name in release.models if "-of-" not in name]
-    return [f"{name} was made by no stage" for name in whole if release.entries[name].sha256 not in made]
-
-
-def _papers(predicate: Any, release: Opened) -> Iterator[str]:
+def _papers(byproducts: dict[str, dict[str, Any]], release: Opened) -> Iterator[str]:
     """Give each paper that the provenance names with another digest."""
-    named = {one.get("name"): one for one in tables(predicate, "runDetails/byproducts", PROVENANCE)}
     for paper in (CHAIN, MANIFEST):
-        told = member(named.get(paper), "digest/sha256", str, PROVENANCE)
+        told = member(byproducts.get(paper), "digest/sha256", str, PROVENANCE)
         if paper not in release.entries or release.entries[paper].sha256 != told:
             yield f"{paper} is another than the one that the provenance names"
+
+
+def _build(release: Opened) -> Iterator[str]:
+    """Give what the two statements, manifest and chain say of the build as a whole, and not alike."""
+    provenance, results = release.statements.provenance, release.statements.gate_results
     key = member(release.manifest, f"stages/{_LAST}/key", str, MANIFEST)
-    if member(predicate, "runDetails/metadata/invocationId", str, PROVENANCE) != key:
+    if member(provenance, "runDetails/metadata/invocationId", str, PROVENANCE) != key:
         yield "the provenance is of another build than the manifest"
+    if member(results, "release", str, f"{PROVENANCE}:2") != key:
+        yield "the gate results are of another build than the manifest"
+    waivers = tables(results, "waivers", f"{PROVENANCE}:2")
+    if waivers != tables(release.chain, "waivers", CHAIN):
+        yield f"the gate results and {CHAIN} tell other waivers"
+    if waivers != resolved_recipe(release).get("waivers", []):
+        yield "the gate results and the recipe tell other waivers"
 
 
-def _stages(predicate: Any, release: Opened) -> list[str]:
-    """Compare the by-products, `stage/path` each, with the manifest's files."""
+def _stages(byproducts: dict[str, dict[str, Any]], release: Opened) -> list[str]:
+    """Compare the by-products, `stage/path` each, with the manifest's files and keys."""
     told: Files = {}
-    for one in tables(predicate, "runDetails/byproducts", PROVENANCE):
-        stage, slash, path = member(one, "name", str, PROVENANCE).partition("/")
-        if slash:
-            told.setdefault(stage, {})[path] = member(one, "digest/sha256", str, PROVENANCE)
-    return _differences(told, {name: one for name, one in manifest_files(release).items() if one}, "the provenance")
+    problems: list[str] = []
+    stages = member(release.manifest, "stages", dict, MANIFEST)
+    for name, one in byproducts.items():
+        stage, slash, path = name.partition("/")
+        if not slash:
+            continue
+        told.setdefault(stage, {})[path] = member(one, "digest/sha256", str, PROVENANCE)
+        key = member(stages[stage], "key", str, MANIFEST) if stage in stages else None
+        if member(one, "annotations", dict, PROVENANCE) != {"stage": stage, "key": key}:
+            problems.append(f"the provenance says that {name[:80]} was made under another key")
+    files = {name: one for name, one in manifest_files(release).items() if one}
+    return _differences(told, files, "the provenance") + problems
 
 
 def _differences(told: Files, files: Files, who: str) -> list[str]:
@@ -128,51 +155,44 @@ def _differences(told: Files, files: Files, who: str) -> list[str]:
         f"{who} tells of the stage {name[:60]!r}, the manifest does not" for name in sorted(set(told) - set(files))
     ]
     for stage in sorted(set(files) & set(told)):
-        paths = {*files[stage], *told[stage]}
-        different = sorted(path for path in paths if files[stage].get(path) != told[stage].get(path))
-        problems += [f"{who} and the manifest differ in {stage}/{path}" for path in different]
+        problems += _different_files(told[stage], files[stage], stage, who)
     return problems
 
 
-def _dependencies(predicate: Any, release: Opened) -> Iterator[str]:
-    """Give each dependency that the manifest names otherwise: llama.cpp, its archive, what was fetched."""
+def _different_files(told: dict[str, str], files: dict[str, str], stage: str, who: str) -> list[str]:
+    different = sorted(path for path in {*files, *told} if files.get(path) != told.get(path))
+    return [f"{who} and the manifest differ in {stage}/{path}" for path in different]
+
+
+def _llama_cpp(dependencies: dict[str, dict[str, Any]], release: Opened) -> Iterator[str]:
+    """Give what the manifest names otherwise: llama.cpp and its archive."""
     tools = member(release.manifest, "tools", dict, MANIFEST)
-    if _dependency(predicate, _LLAMA_CPP, "gitCommit") != tools.get("llama_cpp_commit"):
+    if member(dependencies.get(_LLAMA_CPP), "digest/gitCommit", str, PROVENANCE) != tools.get("llama_cpp_commit"):
         yield "the provenance names another llama.cpp than the manifest"
     archives = [
         member(one, "digest/sha256", str, PROVENANCE)
-        for one in _dependencies_of(predicate)
+        for one in dependencies.values()
         if type(one.get("annotations")) is dict and one["annotations"].get("holds") == _LLAMA_CPP
     ]
     if archives != [tools.get("llama_cpp_archive_sha256")]:
         yield "the provenance names another archive of llama.cpp than the manifest"
-    files = manifest_files(release)
-    for one in _dependencies_of(predicate):
-        stage, slash, path = member(one, "name", str, PROVENANCE).partition("/")
+
+
+def _fetched(dependencies: dict[str, dict[str, Any]], release: Opened) -> list[str]:
+    """Compare what was fetched, both ways: what a fetch stage wrote about it is no dependency."""
+    told: Files = {}
+    for name, one in dependencies.items():
+        stage, slash, path = name.partition("/")
         if slash and stage.startswith(_FETCH):
-            made = files.get(stage, {}).get(path)
-            if made is None or made != member(one, "digest/sha256", str, PROVENANCE):
-                yield f"the provenance and the manifest differ in {stage}/{path}"
-
-
-def _dependencies_of(predicate: Any) -> list[dict[str, Any]]:
-    return tables(predicate, "buildDefinition/resolvedDependencies", PROVENANCE)
-
-
-def _dependency(predicate: Any, name: str, kind: str) -> str:
-    found = next((one for one in _dependencies_of(predicate) if one.get("name") == name), None)
-    return member(found, f"digest/{kind}", str, PROVENANCE)
-
-
-def _recipe(predicate: Any, release: Opened) -> Iterator[str]:
-    """Give what is wrong with the recipe: file, digest and text have to be one."""
-    told = member(predicate, "buildDefinition/externalParameters/recipe", dict, PROVENANCE)
-    text, sha256 = member(told, "text", str, PROVENANCE), member(told, "sha256", str, PROVENANCE)
-    try:
-        digest = hashlib.sha256(text.encode()).hexdigest()
-    except UnicodeEncodeError:
-        digest = ""
-    if digest != sha256:
-        yield "the recipe's text in the provenance is not the one of its digest"
-    if RECIPE not in release.entries or release.entries[RECIPE].sha256 != sha256:
-        yield f"{RECIPE} is another than the one that the provenance names"
+            told.setdefault(stage, {})[path] = member(one, "digest/sha256", str, PROVENANCE)
+    files = {
+        stage: {path: sha256 for path, sha256 in one.items() if path not in FETCH_NOTES}
+        for stage, one in manifest_files(release).items()
+        if stage.startswith(_FETCH)
+    }
+    stages = sorted({*told, *files})
+    return [
+        words
+        for stage in stages
+        for words in _different_files(told.get(stage, {}), files.get(stage, {}), stage, "the provenance")
+    ]

@@ -12,8 +12,9 @@ from pipeline.signing.envelope import is_signed_by, open_envelope
 from pipeline.signing.keys import pem, pem_digest, usable
 from pipeline.verifying.bundle import Bundle, certificate_of
 from pipeline.verifying.finding import listed
-from pipeline.verifying.folder import LINES, Opened
+from pipeline.verifying.folder import Opened
 from pipeline.verifying.papers import failed, member, read_json, tables
+from pipeline.verifying.statements import LINES
 from pipeline.verifying.trust import Signer
 
 _MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -31,9 +32,9 @@ def check_signature(release: Opened, bundle: Bundle, signer: Signer) -> str:
     digests = {name: entry.sha256 for name, entry in release.entries.items() if name != SIGNATURE}
     digests |= {name: sha256 for name, sha256 in _signed(bundle).items() if name in release.absent}
     with tempfile.TemporaryDirectory() as name:
-        configured, signature = _configured(_configuration(), bundle, signer, Path(name))
-        configured.set_hashing_config(KnownDigests(digests))
         try:
+            configured, signature = _configured(_configuration(), bundle, signer, Path(name))
+            configured.set_hashing_config(KnownDigests(digests))
             configured.verify(release.folder, signature)
         except Exception as error:  # the package and what stands under it raise of every family
             why = f" ({str(error)[:160]})" if str(error) else f" ({type(error).__name__})"

@@ -43,6 +43,8 @@ class Trust:
     policy: Policy | None = None
     keys: tuple[EllipticCurvePublicKey, ...] = ()
     any_signer: bool = False
+    unused: str = ""
+    """Why this user's own key is not believed, where there is one and it cannot be."""
     now: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
     @classmethod
@@ -54,15 +56,19 @@ class Trust:
         named = [*key_files, *(Path(name) for name in (policy.key_files if policy else ()))]
         keys = [read_public_key(path) for path in named]
         if policy is None and not named and not any_signer:
-            keys += _own_key()
+            own, unused = _own_key()
+            return cls(policy, tuple(own), any_signer, unused)
         return cls(policy, tuple(keys), any_signer)
 
-    def signer(self, bundle: Bundle, release: Opened) -> Signer:
-        """Return who has to have signed. Raises ReleaseError for somebody whom nobody vouches for."""
+    def signers(self, bundle: Bundle, release: Opened) -> list[Signer]:
+        """Return who may have signed, by what the signature says of itself: one or more, in the policy's order.
+
+        Which of several it was, the signature shows. Raises ReleaseError for somebody whom nobody vouches for.
+        """
         if self.any_signer:
-            return _anybody(bundle, release)
+            return [_anybody(bundle, release)]
         if bundle.kind == "key":
-            return self._by_key(bundle, release)
+            return [self._by_key(bundle, release)]
         if bundle.kind == "certificate":
             return self._by_certificate(bundle)
         return self._by_identity(bundle)
@@ -74,31 +80,46 @@ class Trust:
         beside = _key_beside(bundle, release)
         if beside is None:
             message = f"it was made with a key whose PEM has the sha256 {bundle.hint[:64]!r}: nobody vouches for it"
-            raise ReleaseError(message, where=SIGNATURE, advice=_VOUCH)
+            raise ReleaseError(message + self.unused, where=SIGNATURE, advice=_VOUCH)
         if self.policy and fingerprint(beside) in self.policy.keys:
             return Signer(f"key {fingerprint(beside)}, which the policy names", beside)
         message = f"it was made with the key {fingerprint(beside)}: nobody vouches for it"
-        raise ReleaseError(message, where=SIGNATURE, advice=_VOUCH)
+        raise ReleaseError(message + self.unused, where=SIGNATURE, advice=_VOUCH)
 
-    def _by_certificate(self, bundle: Bundle) -> Signer:
-        """Choose the authority. That its roots lead to the certificate is verified with the signature."""
+    def _by_certificate(self, bundle: Bundle) -> list[Signer]:
+        """Choose the authorities. That the roots of one lead to the certificate is verified with the signature."""
         if bundle.key in self.keys:
-            return Signer(f"key {fingerprint(bundle.key)}, which you trust, whatever its certificate says", bundle.key)
+            words = f"key {fingerprint(bundle.key)}, which you trust, whatever its certificate says"
+            return [Signer(words, bundle.key)]
         subject = bundle.chain[0].subject.rfc4514_string()
+        found: list[Signer] = []
+        refused: ReleaseError | None = None
         for authority in self.policy.certificates if self.policy else ():
             if authority.subject in (None, subject) and _issued(bundle.chain, authority):
-                if not authority.accept_expired:
+                try:
                     _check_dates(bundle.chain, authority, self.now)
-                return Signer(f"certificate of {subject}, whose authority the policy names", bundle.key, authority)
+                except ReleaseError as error:
+                    refused = error
+                else:
+                    words = f"certificate of {subject}, whose authority the policy names"
+                    found.append(Signer(words, bundle.key, authority))
+        if found:
+            return found
+        if refused:
+            raise refused
         issuer = bundle.chain[-1].issuer.rfc4514_string()
         message = f"it was made with a certificate of {subject}, issued by {issuer}: nobody vouches for it"
         raise ReleaseError(message, where=SIGNATURE, advice=_VOUCH)
 
-    def _by_identity(self, bundle: Bundle) -> Signer:
+    def _by_identity(self, bundle: Bundle) -> list[Signer]:
         names = _alternative_names(bundle.chain[0])
-        for identity in self.policy.sigstore if self.policy else ():
-            if identity.identity in names:
-                return Signer(f"{identity.identity}, for whom Sigstore and the policy vouch", identity=identity)
+        found = [
+            Signer(f"{identity.identity}, for whom Sigstore and the policy vouch", identity=identity)
+            for identity in (self.policy.sigstore if self.policy else ())
+            if identity.identity in names
+        ]
+        if found:
+            return found
         message = f"it was made by {', '.join(names) or 'nobody with a name'} (Sigstore): nobody vouches for that"
         raise ReleaseError(message, where=SIGNATURE, advice=_VOUCH)
 
@@ -123,13 +144,14 @@ def _key_beside(bundle: Bundle, release: Opened) -> EllipticCurvePublicKey | Non
     return key if pem_digest(key) == bundle.hint else None
 
 
-def _own_key() -> list[EllipticCurvePublicKey]:
-    """Return this user's key, if there is one of use: what one signed oneself needs no further word."""
+def _own_key() -> tuple[list[EllipticCurvePublicKey], str]:
+    """Return this user's key, if there is one of use, and why not: what one signed oneself needs no further word."""
     try:
         path = local_key_path()
-        return [read_private_key(path).public_key()] if path.exists() else []
-    except (ReleaseError, OSError):
-        return []
+        return ([read_private_key(path).public_key()] if path.exists() else []), ""
+    except (ReleaseError, OSError) as error:
+        why = error.what if isinstance(error, ReleaseError) else error.strerror
+        return [], f". Your own key is not used: {why}"
 
 
 def _roots(authority: Authority) -> list[x509.Certificate]:
@@ -143,7 +165,12 @@ def _issued(chain: tuple[x509.Certificate, ...], authority: Authority) -> bool:
 
 
 def _check_dates(chain: tuple[x509.Certificate, ...], authority: Authority, now: dt.datetime) -> None:
-    """Refuse certificates that are not valid now: nothing proves that an expired one signed in its time."""
+    """Refuse certificates that are not valid now: nothing proves that an expired one signed in its time.
+
+    Unless the policy accepts that of this authority.
+    """
+    if authority.accept_expired:
+        return
     issuers = {one.issuer for one in chain}
     roots = [root for root in _roots(authority) if root.subject in issuers]
     for one in (*chain, *roots):

@@ -6,7 +6,7 @@ import base64
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import example, given
@@ -56,9 +56,28 @@ def verify(release: Opened, trust: Trust, content: bytes) -> Any:
 
     def verified() -> str:
         bundle = read_bundle(content)
-        return check_signature(release, bundle, trust.signer(bundle, release))
+        return check_signature(release, bundle, trust.signers(bundle, release)[0])
 
     return result_or_error(verified)
+
+
+_Bytes = tuple[bytes, bytes]
+_UNKNOWN_KEY: Final = (bytes.fromhex("06072a8648ce3d0201"), bytes.fromhex("06072a8648ce3d027f"))
+"""The object identifier of keys on elliptic curves (RFC 5480), and one that nobody has given away."""
+_DOUBLED_EXTENSION: Final = (bytes.fromhex("0603551d0f"), bytes.fromhex("0603551d13"))
+"""keyUsage becomes a second basicConstraints (RFC 5280)."""
+_UNKNOWN_NAME: Final = (bytes.fromhex("0603550403"), bytes.fromhex("060355047f"))
+"""commonName becomes an attribute that nobody knows."""
+
+
+def other_certificate(signature: bytes, old: bytes, new: bytes) -> bytes:
+    """Return a signature whose first certificate has other bytes."""
+    bundle = json.loads(signature)
+    first = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"][0]
+    der = base64.b64decode(first["rawBytes"])
+    assert old in der
+    first["rawBytes"] = base64.b64encode(der.replace(old, new)).decode()
+    return json.dumps(bundle).encode()
 
 
 def payload_of(content: bytes) -> bytes:
@@ -81,10 +100,15 @@ def test_signatures_of_keys(data: st.DataObject | None, by_key: tuple[Opened, Tr
 @fuzzed()
 @given(data=st.data())
 @example(data=None)
-def test_signatures_of_certificates(data: st.DataObject | None, by_certificate: Opened) -> None:
+@example(data=_UNKNOWN_KEY)
+@example(data=_DOUBLED_EXTENSION)
+@example(data=_UNKNOWN_NAME)
+def test_signatures_of_certificates(data: st.DataObject | _Bytes | None, by_certificate: Opened) -> None:
     """The same where the signature brings certificates, and anybody is believed."""
     valid = by_certificate.contents[SIGNATURE]
-    content = b"{" if data is None else data.draw(damaged_json(json.loads(valid)))
+    content = b"{" if data is None else other_certificate(valid, *data) if isinstance(data, tuple) else b""
+    if isinstance(data, st.DataObject):
+        content = data.draw(damaged_json(json.loads(valid)))
     if verify(by_certificate, Trust(any_signer=True), content):
         assert payload_of(content) == payload_of(valid)
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.digest import canonical_json
 from pipeline.releasing.layout import BILL_OF_MATERIALS, CHAIN, CHECKSUMS, MANIFEST, PROVENANCE
 from pipeline.verifying.checksums import check_checksums, read_checksums
 from pipeline.verifying.folder import Opened, names_in, open_release
@@ -22,7 +23,7 @@ from pipeline.verifying.gguf_metadata import read_metadata
 from pipeline.verifying.headers import check_headers
 from pipeline.verifying.materials import check_materials
 from pipeline.verifying.provenance import check_chain, check_manifest, check_provenance
-from pipeline.verifying.statements import check_subjects
+from pipeline.verifying.subjects import check_subjects
 from tests.fuzz.hostile import DEPTH, NAMES, VALUES, damaged, damaged_json
 from tests.fuzz.profile import fuzzed
 from tests.fuzz.property import result_or_error
@@ -59,15 +60,34 @@ def test_the_release_is_sound(sound: Opened) -> None:
     assert all(check(sound) for check in _CHECKS)
 
 
+Damage = st.DataObject | tuple[bytes, bytes] | None
+"""Drawn; or a part of the JSON with another in its place; or nesting without an end."""
+
+
+def with_damage(valid: bytes, data: Damage) -> bytes:
+    """Return a JSON text with some damage."""
+    if data is None:
+        return b"[" * DEPTH
+    if isinstance(data, tuple):
+        assert data[0] in valid
+        return valid.replace(*data)
+    return data.draw(damaged_json(json.loads(valid)))
+
+
 @fuzzed()
 @given(data=st.data(), name=st.sampled_from(_PAPERS))
 @example(data=None, name=MANIFEST)
 @example(data=None, name=CHAIN)
 @example(data=None, name=BILL_OF_MATERIALS)
-def test_papers_in_json(data: st.DataObject | None, name: str, sound: Opened) -> None:
+@example(data=(b'"version":1', b'"version":"\\ud800"'), name=MANIFEST)
+@example(data=(b'"version":1', b'"version":1e999'), name=MANIFEST)
+@example(data=(b'"version":1', b'"version":-1e999'), name=MANIFEST)
+@example(data=(b'"waivers":[]', b'"waivers":[{"gate":"\\ud800"}]'), name=CHAIN)
+@example(data=(b'"waivers":[]', b'"waivers":[[]]'), name=CHAIN)
+@example(data=(b'"bom-ref":', b'"bom-ref":[],"x":'), name=BILL_OF_MATERIALS)
+def test_papers_in_json(data: Damage, name: str, sound: Opened) -> None:
     """Manifest, chain and bill: members of any type, missing, added, nested deep."""
-    content = b"[" * DEPTH if data is None else data.draw(damaged_json(json.loads(sound.contents[name])))
-    check_all(with_paper(sound, name, content))
+    check_all(with_paper(sound, name, with_damage(sound.contents[name], data)))
 
 
 def statements_of(sound: Opened) -> list[Any]:
@@ -80,9 +100,19 @@ def statements_of(sound: Opened) -> list[Any]:
 @given(data=st.data(), at=st.sampled_from([0, 1]))
 @example(data=None, at=0)
 @example(data=None, at=1)
-def test_statements(data: st.DataObject | None, at: int, sound: Opened) -> None:
+@example(data=(b'"name":"chain.json"', b'"name":[]'), at=0)
+@example(data=(b'"name":"fine-tune-pipeline"', b'"name":[]'), at=0)
+@example(data=(b'"key":"', b'"key":[],"x":"'), at=0)
+@example(data=(b'"seed":42', b'"seed":1e999'), at=0)
+@example(data=(b'"text":"', b'"text":"a = ' + b"[" * 60_000), at=0)
+@example(data=(b'"text":"', b'"text":"' + b"a." * 90_000), at=0)
+@example(data=(b'"text":"', b'"text":"\\ud800'), at=0)
+@example(data=(b'"waivers":[]', b'"waivers":{}'), at=1)
+@example(data=(b'"value":0.1', b'"value":1e999'), at=1)
+@example(data=(b'"limit":"', b'"limit":"at most 1e999, '), at=1)
+def test_statements(data: Damage, at: int, sound: Opened) -> None:
     """Provenance and gate results, as somebody could sign them."""
-    payload = b"[" * DEPTH if data is None else data.draw(damaged_json(statements_of(sound)[at]))
+    payload = with_damage(canonical_json(statements_of(sound)[at]), data)
     lines = [json.loads(line) for line in sound.contents[PROVENANCE].splitlines()]
     lines[at]["payload"] = base64.b64encode(payload).decode()
     content = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
@@ -117,6 +147,9 @@ def test_names_in_the_list(name: str) -> None:
 @example(outcome="passed", value=1, limit="at most 1e999")
 @example(outcome="passed", value=1, limit="0 " * 250)
 @example(outcome="passed", value=1, limit="over 1, " * 60)
+@example(outcome="passed", value="1e999", limit="at least 5")
+@example(outcome="passed", value="nan", limit="at most 5")
+@example(outcome="passed", value="9" * 5000, limit="at most 5")
 def test_limits(outcome: str, value: Any, limit: str) -> None:
     """Any text is a limit that is compared, or one that is words."""
     assert result_or_error(lambda: recomputed(outcome, value, limit)) in {True, False, None}

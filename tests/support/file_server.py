@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,10 +14,11 @@ class FileServer:
     """Serves a folder's files below `/base/`, as a context manager.
 
     `cut` maps a name to the bytes after which the connection breaks, one for each request; `redirect` a name to
-    another address; `endless` are names whose bytes never end and whose length is not told.
+    another address; `endless` are names whose bytes never end and whose length is not told. `certificate` is a PEM file
+    with a certificate and its key: the server speaks TLS then.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         self.folder = folder
         self.cut: dict[str, list[int]] = {}
         self.redirect: dict[str, str] = {}
@@ -25,7 +27,12 @@ class FileServer:
         handler = type("Handler", (_Handler,), {"files": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._server.server_address[1]}/base"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        scheme = "https" if certificate else "http"
+        self.address = f"{scheme}://127.0.0.1:{self._server.server_address[1]}/base"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

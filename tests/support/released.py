@@ -15,18 +15,22 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from pipeline.digest import canonical_json, digest_json
+from pipeline.recipe_digest import DECIDING, deciding_of
+from pipeline.releasing.splitting import split_gguf
 from pipeline.signing.key_signer import KeySigner
 from pipeline.signing.signer import Signer
-from tests.support.gguf_file import write_small
+from tests.support.gguf_file import write_tensors
 
 RECIPE = 'name = "ready"\n\n[base]\nsource = "seedling"\n'
-RESOLVED = {
+RESOLVED: Mapping[str, Any] = {
     "name": "ready",
     "base": {"source": "seedling", "licence": "CC0-1.0"},
+    **{name: {"seed": 42} for name in DECIDING if name != "base"},
     "release": {"title": None, "version": "1.2.0", "licence": "Apache-2.0", "author": None, "split_gb": 50.0},
+    "waivers": [],
 }
-RECIPE_DIGEST = "5" * 64
-LLAMA_CPP, ARCHIVE = "c" * 40, "d" * 64
+RECIPE_DIGEST = digest_json(deciding_of({name: RESOLVED[name] for name in DECIDING}))
+LLAMA_CPP, ARCHIVE, COMMIT = "c" * 40, "d" * 64, "a" * 40
 MODELS = ("model-Q4_K_M.gguf", "model-f16.gguf")
 
 
@@ -70,18 +74,25 @@ class Release:
         ]
     )
     header: dict[str, str] = field(default_factory=dict)
+    part_bytes: int = 1 << 20
+    """From how many bytes on the F16 file is cut into parts."""
     statements: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda found: found
     bill: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found
     manifest: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found
+    chain: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found
 
     def write(self, signer: Signer) -> Path:
         """Write and sign the folder; return it."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
+        scratch = self.folder.with_name(f"{self.folder.name}-parts")
+        scratch.mkdir(exist_ok=True)
+        tensors = {f"weight.{at}": [value] * 64 for at, value in enumerate(self.weights)}
         for at, name in enumerate(MODELS):
-            write_small(self.folder / name, {**self._keys(), "general.file_type": at}, list(self.weights))
-        stages = self._stages()
-        chain = self._chain(stages)
+            write_tensors(scratch / name, {**self._keys(), "general.file_type": at}, tensors)
+            split_gguf(scratch / name, self.folder, name.removesuffix(".gguf"), self.part_bytes if at else 1 << 20)
+        stages = self._stages(scratch)
+        chain = self.chain(self._chain(stages))
         (self.folder / "chain.json").write_bytes(canonical_json(chain))
         stages["release"] = self._stage("release", {}, {"chain.json": self.folder / "chain.json"}, [])
         tools = {"python": "3.11.7", "llama_cpp_commit": LLAMA_CPP, "llama_cpp_archive_sha256": ARCHIVE}
@@ -105,14 +116,12 @@ class Release:
         told["fine_tune_pipeline.adapter.sha256"] = hashlib.sha256(b"adapter").hexdigest()
         return {**told, **self.header}
 
-    def _stages(self) -> dict[str, dict[str, Any]]:
-        scratch = self.folder.with_name(f"{self.folder.name}-parts")
-        scratch.mkdir(exist_ok=True)
+    def _stages(self, scratch: Path) -> dict[str, dict[str, Any]]:
         for name, content in (("rows.jsonl", b"{}\n"), ("adapter", b"adapter")):
             (scratch / name).write_bytes(content)
         rows, adapter = scratch / "rows.jsonl", scratch / "adapter"
         weights = {"adapter/adapter_model.safetensors": adapter}
-        half, quantized = self.folder / MODELS[1], self.folder / MODELS[0]
+        half, quantized = scratch / MODELS[1], scratch / MODELS[0]
         inputs = {"adapter": {"adapter/adapter_model.safetensors": sha256_of(adapter)}}
         return {
             "fetch-data": self._stage("fetch-data", {}, {"rows.jsonl": rows}, []),
@@ -139,10 +148,16 @@ class Release:
             name: {"files": {one["path"]: one["sha256"] for one in stage["files"]}, "verdicts": stage["gates"]}
             for name, stage in stages.items()
         }
-        return {"schema": 1, "recipe": self.name, "waivers": [], "stages": told}
+        return {"schema": 1, "recipe": self.name, "waivers": self._waivers(), "stages": told}
+
+    def _waivers(self) -> list[dict[str, str]]:
+        return [{"gate": one["gate"], "reason": one["waiver"]} for one in self.gates if one["waiver"]]
+
+    def _models(self) -> list[str]:
+        return sorted(path.name for path in self.folder.glob("*.gguf"))
 
     def _subject(self) -> list[dict[str, Any]]:
-        return [{"name": name, "digest": {"sha256": sha256_of(self.folder / name)}} for name in MODELS]
+        return [{"name": name, "digest": {"sha256": sha256_of(self.folder / name)}} for name in self._models()]
 
     def _provenance(self, stages: Mapping[str, Any]) -> dict[str, Any]:
         papers = [
@@ -150,13 +165,18 @@ class Release:
             for name in ("chain.json", "manifest.json")
         ]
         made = [
-            {"name": f"{stage}/{one['path']}", "digest": {"sha256": one["sha256"]}}
+            {
+                "name": f"{stage}/{one['path']}",
+                "digest": {"sha256": one["sha256"]},
+                "annotations": {"stage": stage, "key": told["key"]},
+            }
             for stage, told in stages.items()
             for one in told["files"]
         ]
         rows = stages["fetch-data"]["files"][0]["sha256"]
         text = hashlib.sha256(self.recipe.encode()).hexdigest()
-        recipe = {"file": "recipe.toml", "sha256": text, "text": self.recipe, "resolved": self.resolved}
+        resolved = {**self.resolved, "waivers": self._waivers()}
+        recipe = {"file": "recipe.toml", "sha256": text, "text": self.recipe, "resolved": resolved}
         predicate = {
             "buildDefinition": {
                 "buildType": "urn:fine-tune-pipeline:build:v1",
@@ -164,7 +184,7 @@ class Release:
                 "internalParameters": {},
                 "resolvedDependencies": [
                     {"name": "fetch-data/rows.jsonl", "digest": {"sha256": rows}},
-                    {"name": "fine-tune-pipeline", "digest": {"gitCommit": "a" * 40}},
+                    {"name": "fine-tune-pipeline", "digest": {"gitCommit": COMMIT}},
                     {"name": "archive", "digest": {"sha256": ARCHIVE}, "annotations": {"holds": "llama.cpp"}},
                     {"name": "llama.cpp", "digest": {"gitCommit": LLAMA_CPP}},
                 ],
@@ -187,7 +207,8 @@ class Release:
         outcomes = [one["outcome"] for one in results]
         names = ("failed", "waived", "warned", "not measured", "passed")
         counts = {name: outcomes.count(name) for name in names}
-        predicate = {"release": stages["release"]["key"], "results": results, "counts": counts, "waivers": []}
+        predicate = {"release": stages["release"]["key"], "results": results, "counts": counts}
+        predicate["waivers"] = self._waivers()
         return self._statement("urn:fine-tune-pipeline:gate-results:v1", predicate)
 
     def _statement(self, kind: str, predicate: Mapping[str, Any]) -> dict[str, Any]:
@@ -197,10 +218,12 @@ class Release:
     def _bill(self) -> dict[str, Any]:
         files = [
             {"type": "file", "name": name, "hashes": [{"alg": "SHA-256", "content": sha256_of(self.folder / name)}]}
-            for name in MODELS
+            for name in self._models()
         ]
+        project = {"type": "application", "bom-ref": "fine-tune-pipeline", "name": "fine-tune-pipeline"}
         component = {"type": "machine-learning-model", "name": self.name, "version": "1.2.0", "components": files}
-        return {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": {"component": component}}
+        told = {"bomFormat": "CycloneDX", "specVersion": "1.6", "version": 1, "metadata": {"component": component}}
+        return {**told, "components": [{**project, "version": COMMIT}]}
 
 
 def sha256_of(path: Path) -> str:

@@ -19,7 +19,7 @@ from in_toto_attestation.v1.statement import Statement
 from llama_cpp_vendor.pin import read_pin
 from pipeline.digest import digest_file
 from pipeline.gates.verdict import Evidence, Verdict
-from pipeline.releasing import gate_results, layout, provenance
+from pipeline.releasing import layout, provenance, statement_types
 from pipeline.releasing.dependencies import resolved_dependencies
 from pipeline.releasing.facts import ReleaseFacts
 from pipeline.report.artifacts import Artifacts
@@ -75,7 +75,12 @@ def test_the_first_is_slsa_provenance_with_no_field_of_its_own(statements: list[
 def test_types_and_fields_are_documented() -> None:
     """docs/provenance.md names each of our own."""
     text = DOCS.read_text(encoding="utf-8")
-    for name in (provenance.BUILD_TYPE, provenance.BUILDER, gate_results.PREDICATE, *gate_results.FIELDS):
+    for name in (
+        provenance.BUILD_TYPE,
+        provenance.BUILDER,
+        statement_types.GATE_RESULTS,
+        *statement_types.VERDICT_FIELDS,
+    ):
         assert f"`{name}" in text
 
 
@@ -92,7 +97,7 @@ def test_nothing_tells_of_the_machine(place: ReleasePlace) -> None:
     for word in (str(place.build.parent), socket.gethostname(), f'"{getpass.getuser()}"'):
         assert word not in text
     assert not re.search(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d", text)
-    assert set(re.findall(r"\w+://[^\"\\ ]+", text)) == {provenance.STATEMENT, provenance.PREDICATE}
+    assert set(re.findall(r"\w+://[^\"\\ ]+", text)) == {statement_types.STATEMENT, statement_types.SLSA_PROVENANCE}
 
 
 def test_the_recipe_is_there_as_it_was_written_and_with_its_defaults(place: ReleasePlace) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from pipeline.environments import REPOSITORY
 from tests.support.file_server import FileServer
-from tests.support.released import MODELS, flip, write_checksums, write_key
+from tests.support.released import MODELS, RECIPE_DIGEST, flip, write_checksums, write_key
 from tests.support.verified import Sound
 
 CHECKS = (
@@ -99,7 +100,7 @@ def test_a_model_beside_its_papers(sound: Sound) -> None:
     (sound.folder / MODELS[1]).unlink()
     done = verify(sound.folder / MODELS[0], "--key", sound.public)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith(f"{MODELS[0]} says: ready 1.2.0, licence apache-2.0, recipe 5555")
+    assert done.stdout.startswith(f"{MODELS[0]} says: ready 1.2.0, licence apache-2.0, recipe {RECIPE_DIGEST}")
     assert f"! absent      other models of the release are not here: {MODELS[1]}" in done.stdout
     flip(sound.folder / MODELS[0])
     assert verify(sound.folder / MODELS[0], "--key", sound.public).returncode == 62
@@ -116,10 +117,79 @@ def test_a_model_with_its_release_beside_it(sound: Sound) -> None:
     copy = sound.folder.parent / "downloaded.gguf"
     shutil.copy(sound.folder / MODELS[0], copy)
     assert verify(copy, "--key", sound.public).returncode == 0
+    done = verify(copy, "--key", sound.public)
+    assert f"✓ file        downloaded.gguf is {MODELS[0]} of the release in release/" in done.stdout
+    assert done.stdout.splitlines()[-1] == f"verified: {copy}, 15 checks"
     flip(copy, -1)
     done = verify(copy, "--key", sound.public)
     assert done.returncode == 62
-    assert "none of the models of the release" in done.stderr
+    assert "✗ file        downloaded.gguf is none of the models of the release in release/" in done.stdout
+    assert "does not verify: file" in done.stderr
+    assert "verified:" not in done.stdout
+
+
+def test_another_file_is_never_said_to_be_verified(sound: Sound) -> None:
+    """Nor in the events of a script: its check comes before the result."""
+    copy = sound.folder.parent / "downloaded.gguf"
+    shutil.copy(sound.folder / MODELS[0], copy)
+    flip(copy, -1)
+    done = verify(copy, "--key", sound.public, log="json")
+    assert [one["outcome"] for one in events(done, "verify.result")] == ["not verified"]
+    assert events(done, "verify.result")[0]["failed"] == ["file"]
+    assert not events(done, "verify.finished")
+
+
+def test_a_link_to_a_model(sound: Sound) -> None:
+    """The user named it, so it is followed."""
+    link = sound.folder.parent / "linked.gguf"
+    link.symlink_to(sound.folder / MODELS[0])
+    assert verify(link, "--key", sound.public).returncode == 0
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to see what is read")
+def test_the_models_of_the_release_are_hashed_once(sound: Sound, tmp_path: Path) -> None:
+    """Each is opened for its digest, and for its header."""
+    copy = sound.folder.parent / "downloaded.gguf"
+    shutil.copy(sound.folder / MODELS[0], copy)
+    command = [sys.executable, "-m", "pipeline", "verify", str(copy), "--key", str(sound.public)]
+    trace = ["strace", "-f", "-e", "trace=openat", "-o", str(tmp_path / "trace")]
+    subprocess.run([*trace, *command], cwd=REPOSITORY, check=True, capture_output=True)
+    assert (tmp_path / "trace").read_text().count(f'{MODELS[1]}"') == 2
+
+
+def test_notes_are_no_checks(sound: Sound) -> None:
+    """What is said at the end counts what passed."""
+    (sound.folder / ".gitattributes").write_text("*.gguf filter=lfs\n")
+    done = verify(sound.folder, "--key", sound.public)
+    assert done.stdout.splitlines()[-1] == f"verified: {sound.folder}, 14 checks"
+
+
+def test_ones_own_key_that_others_may_read_is_told(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would have vouched."""
+    own = Path(os.environ["XDG_CONFIG_HOME"]) / "fine-tune-pipeline" / "signing-key.pem"
+    own.parent.mkdir(parents=True)
+    shutil.copy(sound.key, own)
+    own.chmod(0o600)
+    assert verify(sound.folder).returncode == 0
+    own.chmod(0o644)
+    done = verify(sound.folder)
+    assert done.returncode == 62
+    assert "nobody vouches for it. Your own key is not used: others may read or change the private key" in done.stdout
+
+
+def test_a_number_that_json_has_not(sound: Sound, tmp_path: Path) -> None:
+    """A header may hold one; the log stays JSON."""
+    path = tmp_path / "alone.gguf"
+    key = b"general.odd"
+    nan = struct.pack("<Q", len(key)) + key + struct.pack("<If", 6, float("nan"))
+    path.write_bytes(b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + nan)
+    done = verify(path, log="json")
+
+    def refuse(text: str) -> None:
+        raise AssertionError(text)
+
+    told = [json.loads(line, parse_constant=refuse) for line in done.stdout.splitlines()]
+    assert told[0]["keys"] == {"general.odd": "nan"}
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,6 +121,35 @@ def test_a_circle_of_redirects_is_told(server: FileServer, target: Path) -> None
         download(server.address, target, silent)
 
 
+@pytest.fixture
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A certificate of this machine's loopback with its key, which the client trusts."""
+    key, certificate, both = tmp_path / "key.pem", tmp_path / "certificate.pem", tmp_path / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    command += ["-keyout", str(key), "-out", str(certificate), "-days", "1", "-subj", "/CN=127.0.0.1"]
+    subprocess.run([*command, "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    both.write_bytes(certificate.read_bytes() + key.read_bytes())
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    return both
+
+
+def test_a_release_over_tls(sound: Sound, target: Path, tls: Path) -> None:
+    """It is fetched where nothing leads away from TLS, however the scheme is written."""
+    with FileServer(sound.folder, tls) as server:
+        assert (download(server.address.replace("https", "HTTPS"), target, silent) / "model.sig").is_file()
+
+
+@pytest.mark.parametrize("scheme", ["https", "HTTPS", "hTTps"])
+def test_no_way_leads_from_https_to_http(scheme: str, sound: Sound, target: Path, tls: Path) -> None:
+    """Also not through http and back to https; nothing is asked of the server there."""
+    with FileServer(sound.folder, tls) as safe, FileServer(sound.folder) as open_to_all:
+        safe.redirect = {"SHA256SUMS": f"{open_to_all.address}/SHA256SUMS"}
+        open_to_all.redirect = {"SHA256SUMS": f"{safe.address}/README.md"}
+        with pytest.raises(FetchError, match="leads from https to http"):
+            download(safe.address.replace("https", scheme), target, silent)
+        assert open_to_all.asked == []
+
+
 def test_a_hub_is_asked_by_repository_and_revision(sound: Sound, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`hf://owner/name@revision` is the hub's address of files; `HF_ENDPOINT` names another hub."""
     with FileServer(sound.folder) as server:
@@ -141,7 +171,16 @@ def test_a_file_address_is_a_path(sound: Sound, target: Path) -> None:
 
 def test_logins_and_queries_are_refused(target: Path) -> None:
     """They would stand in the log."""
-    for address in ("https://user:secret@host.example/x", "https://host.example/x?token=secret"):
+    for address in (
+        "https://user:secret@host.example/x",
+        "https://host.example/x?token=secret",
+        "https://:secret@host.example/x",
+        "https://secret@host.example/x",
+        "hf://user:secret@owner/name",
+        "file://user:secret@localhost/x",
+        "https://[user:secret@host.example/x",
+        "https://user:secret@host.example\u2100/x",
+    ):
         with pytest.raises(UsageError) as caught:
             download(address, target, silent)
         assert "secret" not in str(caught.value)
@@ -151,6 +190,7 @@ def test_what_is_an_address() -> None:
     """A path never is one."""
     assert is_address("https://host.example/release")
     assert is_address("hf://owner/name")
+    assert is_address("HTTPS://host.example/release")
     assert not is_address("build/ready/release")
     assert not is_address("C:release")
     assert not is_address("ftp://host.example/x")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeline.errors import ReleaseError
 from pipeline.gates.verdict import Verdict
 from pipeline.judge import judge
 from pipeline.stages.registry import stages_of
@@ -48,11 +49,33 @@ from tests.support.healthy_build import recipe, write_build
         ("passed", "cosine", "cosine", None),
         ("passed", True, "0", None),
         ("passed", 7, "all seven", None),
+        ("passed", "0.31", "at most 0.3", False),
+        ("passed", " 0.3 ", "at most 0.3", True),
+        ("passed", "31%", "at most 0.3", False),
+        ("passed", "1e999", "at least 5", False),
+        ("passed", "nan", "at most 5", False),
+        ("passed", float("inf"), "at least 5", False),
+        ("passed", "9" * 64, "equal", None),
+        ("warned", "inf", "warns over 0.07, fails over 0.12", False),
     ],
 )
 def test_an_outcome_against_its_value(outcome: str, value: Any, limit: str, expected: bool | None) -> None:  # noqa: FBT001
     """Possible, impossible, or not to be told since the limit is words."""
     assert recomputed(outcome, value, limit) is expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ("at most 1e999", "no finite number"),
+        (f"{'x, ' * 200}at most 0.3", "more than 500 characters"),
+        ("at most " + "9" * 50, "too many digits"),
+    ],
+)
+def test_a_limit_that_no_gate_writes(limit: str, words: str) -> None:
+    """It is refused, and not read in part."""
+    with pytest.raises(ReleaseError, match=words):
+        recomputed("passed", 0.5, limit)
 
 
 def test_every_limit_that_gates_write_agrees_with_their_verdicts(tmp_path: Path) -> None:

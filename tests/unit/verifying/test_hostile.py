@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.errors import ReleaseError
+from pipeline.signing.certificate_signer import CertificateSigner
+from pipeline.verifying import verify
 from pipeline.verifying.folder import names_in
+from pipeline.verifying.gguf_metadata import read_metadata
+from pipeline.verifying.policy import Identity, Policy
 from pipeline.verifying.trust import Trust
 from pipeline.verifying.verify import Handed
 from tests.fuzz.bounds import read_within
 from tests.fuzz.property import assert_printable
+from tests.support.authority import Authority
+from tests.support.like_sigstore import IDENTITY, LikeSigstore
+from tests.support.released import MODELS, Release, rewrite
 from tests.support.verified import Sound, findings, wrong
 
 ANYBODY = Trust(any_signer=True)
@@ -143,6 +152,96 @@ def test_a_name_that_the_list_names_twice(sound: Sound) -> None:
     assert "cannot stand there" in wrong(sound.folder, ANYBODY)["checksums"]
 
 
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_a_list_that_becomes_something_else_is_not_read(
+    kind: str, sound: Sound, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the folder was looked at: a pipe is not waited for, a link not followed."""
+    path = sound.folder / "SHA256SUMS"
+
+    def changing(folder: Path) -> tuple[list[str], tuple[str, ...]]:
+        found = names_in(folder)
+        path.unlink()
+        if kind == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to("/etc/passwd")
+        return found
+
+    monkeypatch.setattr(verify, "names_in", changing)
+    with pytest.raises(ReleaseError, match=r"SHA256SUMS (is no file any more|cannot be read)"):
+        Handed.of(sound.folder, MODELS[0])
+
+
+def test_a_list_of_a_gigabyte_takes_no_memory_for_it(sound: Sound) -> None:
+    """Its beginning is read, and refused."""
+    with (sound.folder / "SHA256SUMS").open("r+b") as stream:
+        stream.truncate(1 << 30)
+    imports = "from pipeline.verifying.verify import Handed"
+    printed = read_within(500, 60, imports, "Handed.of(Path(sys.argv[1]), 'model-f16.gguf')", str(sound.folder))
+    assert printed == "refused: 'SHA256SUMS has more than 1,048,576 bytes'"
+
+
+def test_a_fault_of_a_check_is_told(sound: Sound, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it raises, it has not passed, and the others are made."""
+
+    def faulty(_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(verify, "check_headers", faulty)
+    assert wrong(sound.folder, ANYBODY) == {"headers": "it could not be checked (ZeroDivisionError)"}
+
+
+def test_more_certificates_than_are_looked_at(sound: Sound, tmp_path: Path) -> None:
+    """Eleven are refused, not cut: the last could be the one that has expired."""
+    authority = Authority(tmp_path / "ca")
+    key, certificate = authority.signer("CN=releases")
+    Release(sound.folder).write(CertificateSigner(key, certificate, (authority.intermediate,)))
+
+    def longer(bundle: dict[str, Any]) -> dict[str, Any]:
+        listed = bundle["verificationMaterial"]["x509CertificateChain"]["certificates"]
+        listed += [listed[-1]] * (11 - len(listed))
+        return bundle
+
+    assert not wrong(sound.folder, ANYBODY)
+    rewrite(sound.folder / "model.sig", longer)
+    assert "model.sig holds 11 certificates" in wrong(sound.folder, ANYBODY)["signer"]
+
+
+def test_a_policy_whose_trust_cannot_be_read(sound: Sound, tmp_path: Path) -> None:
+    """Said in words, as what its library does with it."""
+    policy = Policy(sigstore=(Identity(identity=IDENTITY, issuer="https://x.example", trust=str(tmp_path / "no")),))
+    Release(sound.folder).write(LikeSigstore(sound.key))
+    found = wrong(sound.folder, Trust(policy))
+    assert "model.sig was not made by" in found["signature"]
+    assert "could not be checked" not in found["signature"]
+
+
+def test_the_header_of_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    """A model that became one since it was hashed."""
+    os.mkfifo(tmp_path / "model-f16.gguf")
+    with pytest.raises(ReleaseError, match="is no file any more"):
+        read_metadata(tmp_path / "model-f16.gguf")
+    with pytest.raises(ReleaseError, match="cannot be read"):
+        read_metadata(tmp_path / "gone.gguf")
+
+
+def test_a_header_full_of_names_takes_no_memory_for_them(tmp_path: Path) -> None:
+    """16,000 names of 64,000 bytes; then as many keys of those that are kept."""
+    path = tmp_path / "model-f16.gguf"
+    imports = "from pipeline.verifying.gguf_metadata import read_metadata"
+    for size, words in ((64_000, "a text of 64000 bytes"), (60, "one of too many")):
+        with path.open("wb") as stream:
+            stream.write(b"GGUF" + struct.pack("<IQQ", 3, 0, 16_000))
+            for at in range(16_000):
+                name = b"general.%09d" % at
+                stream.write(struct.pack("<Q", size) + (name if size < 100 else name[8:]))
+                stream.seek(size - len(name if size < 100 else name[8:]), 1)
+                stream.write(struct.pack("<IB", 0, 7))
+        printed = read_within(200, 60, imports, "read_metadata(Path(sys.argv[1]))", str(path))
+        assert words in printed
+
+
 def test_a_signature_that_ignores_files_is_not_followed(sound: Sound) -> None:
     """What a signature says about ignoring has no say: every file must be in it."""
     from base64 import b64decode
@@ -156,7 +255,6 @@ def test_a_signature_that_ignores_files_is_not_followed(sound: Sound) -> None:
 
 def test_the_header_of_a_model_gets_no_memory_for_what_it_claims(tmp_path: Path) -> None:
     """Counts of 2^60 and texts of 2^62 bytes, under 200 MB and in seconds."""
-    import struct
 
     def text(value: bytes, length: int | None = None) -> bytes:
         return struct.pack("<Q", len(value) if length is None else length) + value
