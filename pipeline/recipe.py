@@ -86,13 +86,15 @@ class Lora(Section):
 class Train(Section):
     """Supervised fine-tuning on the assistant's turns only."""
 
-    trainer: Literal["trl", "unsloth"] = Field(
-        "trl", description="Library that trains; `unsloth` needs a GPU and its image."
+    trainer: Literal["trl", "trl-cuda", "unsloth"] = Field(
+        "trl",
+        description="Library that trains; `unsloth` and `trl-cuda` (TRL and PEFT on packed weights, where Unsloth does"
+        " not know a model) need a GPU and its image.",
     )
     load_in_4bit: bool = Field(
         False,
-        description="Train on the base rounded to NF4 (QLoRA). `unsloth` keeps the weights packed in 4 bits; `trl`"
-        " keeps the same values in `precision`, on any processor, which saves no memory.",
+        description="Train on the base rounded to NF4 (QLoRA). `unsloth` and `trl-cuda` keep the weights packed in 4"
+        " bits; `trl` keeps the same values in `precision`, on any processor, which saves no memory.",
     )
     double_quantization: bool = Field(
         True,

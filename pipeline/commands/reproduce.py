@@ -17,6 +17,7 @@ from pipeline.reproducing.building import Ended, Workshop
 from pipeline.reproducing.release import Release, read_release
 from pipeline.reproducing.reproduce import Order, against, reproduce
 from pipeline.reproducing.reproduction import Reproduction, render
+from pipeline.reproducing.work_folder import claim
 from pipeline.store import Store
 
 
@@ -27,6 +28,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     emit("release.checked", files=len(release.sums), folder=str(options.folder))
     order = _order(options, release)
     if options.against is not None:
+        claim(release, order.work)
         workshop = Workshop(REPOSITORY, release.recipe, options.against.absolute())
         found = against(release, workshop, order, Ended(0, {}))
     else:

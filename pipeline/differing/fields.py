@@ -31,7 +31,8 @@ def differing_fields(first: Any, second: Any, path: str = "") -> Iterator[Field]
     """
     if isinstance(first, dict) and isinstance(second, dict):
         for key in [*first, *(key for key in second if key not in first)]:
-            yield from _entry(first, second, key, f"{path}.{key}" if path else str(key))
+            named = shown(str(key))
+            yield from _entry(first, second, key, f"{path}.{named}" if path else named)
     elif isinstance(first, list) and isinstance(second, list):
         yield from _items(first, second, path)
     elif type(first) is not type(second) or first != second:

@@ -28,6 +28,7 @@ from pipeline.fetching.hub_errors import explain
 from pipeline.fetching.model_files import check_model
 from pipeline.fetching.pinned import check_pinned
 from pipeline.inside.job import write_json
+from pipeline.loopback import is_clear
 
 if TYPE_CHECKING:
     from pipeline.stages.stage import HostJob
@@ -61,8 +62,15 @@ class Repository:
 
 
 def endpoint() -> str | None:
-    """Return the hub that HF_ENDPOINT names, read now: the client reads it only when it is imported."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    """Return the hub that HF_ENDPOINT names, read now: the client reads it only when it is imported.
+
+    Raises FetchError for another machine without TLS where there is a login: it would travel in clear.
+    """
+    hub = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    if is_clear(hub) and "authorization" in build_hf_headers():
+        message = "the hub is reached over http://: anybody on the way could read the login"
+        raise FetchError(message, where="HF_ENDPOINT", advice="use https://, or fetch without a login")
+    return hub or None
 
 
 def fetch_hub(job: HostJob) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.errors import PublishError
-from pipeline.publishing.target import is_loopback
+from pipeline.loopback import is_loopback
 
 _KEYS = {
     "aws_access_key_id": "access_key_id",
@@ -33,11 +33,16 @@ class AwsSettings:
 
 
 def aws_settings() -> AwsSettings:
-    """Return the settings. Raises PublishError for a profile without keys, and for plain HTTP to another machine."""
+    """Return the settings. Raises PublishError for a profile without keys, and for plain HTTP to another machine.
+
+    Where the environment holds keys, the client reads them itself, and a profile that is named too gives region and
+    endpoint alone.
+    """
     environment = os.environ
     named = environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
-    profile = _profile(named) if named or not environment.get("AWS_ACCESS_KEY_ID") else {}
-    config = {ours: profile[theirs] for theirs, ours in _KEYS.items() if theirs in profile}
+    has_keys = bool(environment.get("AWS_ACCESS_KEY_ID"))
+    profile = _profile(named, with_keys=not has_keys) if named or not has_keys else {}
+    config = {} if has_keys else {ours: profile[theirs] for theirs, ours in _KEYS.items() if theirs in profile}
     region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or profile.get("region")
     endpoint = (
         environment.get("AWS_ENDPOINT_URL_S3") or environment.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url")
@@ -61,8 +66,8 @@ def _allow_http(endpoint: str | None) -> bool:
     raise PublishError(message, where="AWS_ENDPOINT_URL", advice=advice)
 
 
-def _profile(named: str | None) -> dict[str, str]:
-    """Return the keys of a profile, from both files. Without a name the default one, if there is one."""
+def _profile(named: str | None, *, with_keys: bool) -> dict[str, str]:
+    """Return the settings of a profile, from both files. Without a name the default one, if there is one."""
     name = named or "default"
     home = Path.home() / ".aws"
     credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials")
@@ -74,7 +79,7 @@ def _profile(named: str | None) -> dict[str, str]:
         raise PublishError(
             message, where=f"{settings}, {credentials}", advice="correct AWS_PROFILE, or run `aws configure`"
         )
-    if "aws_access_key_id" not in found and (ways := [way for way in _ELSEWHERE if way in found]):
+    if with_keys and "aws_access_key_id" not in found and (ways := [way for way in _ELSEWHERE if way in found]):
         message = f"the profile {name!r} gets its keys by {ways[0]}, which is not done here"
         advice = 'let the AWS tool do it first: eval "$(aws configure export-credentials --format env)"'
         raise PublishError(message, where=str(settings), advice=advice)

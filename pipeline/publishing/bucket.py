@@ -84,6 +84,10 @@ class BucketShelf:
             raise PublishError(message, where=self.where, advice="move it away, or name another target")
         return {one["path"].rpartition("/")[2]: one["size"] for one in found["objects"]}
 
+    def leftovers(self) -> list[str]:
+        """Return nothing: an upload that was not ended is no object."""
+        return []
+
     def open(self, name: str) -> BinaryIO:
         """Open an object for reading."""
         with self._explained(name):

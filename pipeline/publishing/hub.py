@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
 
@@ -22,8 +23,9 @@ from huggingface_hub import errors as hub_errors
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # its documented home
 
-from pipeline.errors import FetchError, ReleaseError
+from pipeline.errors import FetchError, PublishError, ReleaseError
 from pipeline.fetching.hub import Bounded, NoBar, endpoint
+from pipeline.loopback import is_clear
 from pipeline.publishing.hub_refusals import explain
 from pipeline.publishing.items import CHUNK, Emit, Item, Progress
 from pipeline.publishing.peer import MISSING, OTHER, THERE, Placement, Survey
@@ -51,6 +53,8 @@ _ODD = (
 _SMALL = 16 * 1024 * 1024
 _SERVER_ERROR = 500
 _GIT_FILE = ".gitattributes"
+_MAIN = "main"
+"""The branch that the hub makes with a repository, and from which it makes others."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +68,15 @@ class _File:
 
 @dataclass(frozen=True)
 class _State:
-    """A branch of the hub. `commit` is None where there is no branch; `repository`: whether there is one."""
+    """What a branch holds, or, where it is `new`, what it will begin with; `repository`: whether there is one.
+
+    `commit` is None where there is nothing to begin with.
+    """
 
     repository: bool
     commit: str | None = None
     files: dict[str, _File] = field(default_factory=dict)
+    new: bool = False
 
 
 class HubPeer:
@@ -77,6 +85,7 @@ class HubPeer:
     checked = "the hub's own sha256 of each large file, at the new commit; small files were read back"
 
     def __init__(self, target: HubTarget, release: Release, emit: Emit, *, public: bool) -> None:
+        _refuse_clear(os.environ.get("HF_ENDPOINT", ""))
         self.where = f"hf://{target.repo}@{target.branch}" + (f" ({endpoint()})" if endpoint() else "")
         self._target = target
         self._release = release
@@ -84,22 +93,23 @@ class HubPeer:
         self._public = public
         self._api = HfApi(endpoint=endpoint())
         self._operations: list[CommitOperationAdd] = []
+        self._before = _State(repository=False)
 
     def survey(self) -> Survey:
         """Ask for the branch, its files, and the release that it holds."""
-        state = self._state(self._target.branch)
+        self._before = state = self._look()
         placements = tuple(self._placement(item, state.files) for item in self._release.items)
         old = self._names_there(state)
-        conflicts = self._conflicts(state, placements, old)
+        conflicts = () if state.new else self._conflicts(state, placements, old)
         names = {item.name for item in self._release.items}
         removals = tuple(sorted((old & set(state.files)) - names))
         foreign = sorted(set(state.files) - names - old - {_GIT_FILE})
         notes = [f"{name} stays: it is of no release" for name in foreign]
         if not state.repository:
             notes.append(f"the repository is made, {'public' if self._public else 'private'}")
-        elif state.commit is None:
-            notes.append("the branch is made")
-        pointed = all(placement.state == THERE for placement in placements)
+        elif state.new:
+            notes.append(f"the branch is made, from {_MAIN}")
+        pointed = not state.new and all(placement.state == THERE for placement in placements)
         return Survey(placements, (self.where,), conflicts, removals, tuple(notes), pointed)
 
     def send(self, survey: Survey) -> None:
@@ -109,8 +119,7 @@ class HubPeer:
             self._upload(item)
 
     def point(self, survey: Survey) -> str:
-        """Commit everything at once, and compare what the hub tells at that commit."""
-        state = self._state(self._target.branch)
+        """Commit everything at once, onto what was surveyed, and compare what the hub tells at that commit."""
         deletions = [CommitOperationDelete(name) for name in survey.removals]
 
         def commit() -> Any:
@@ -120,12 +129,19 @@ class HubPeer:
                 commit_message=f"{self._release.title} {self._release.version}",
                 commit_description=f"SHA256SUMS sha256:{self._release.checksums.sha256}",
                 revision=self._target.branch,
-                parent_commit=state.commit,
+                parent_commit=self._before.commit,
             )
 
         revision = str(self._asked(commit, "the commit", tries=1).oid)
         self._verify(revision)
         return f"hf://{self._target.repo}@{revision}"
+
+    def _look(self) -> _State:
+        """Ask for the branch; for what it will begin with where there is none."""
+        state = self._state(self._target.branch)
+        if state.commit is None and state.repository:
+            return replace(self._state(_MAIN), new=True)
+        return replace(state, new=state.commit is None)
 
     def _state(self, revision: str) -> _State:
         """Ask the hub for a revision. No repository, or none that this account may see, is a state too."""
@@ -153,8 +169,12 @@ class HubPeer:
         changed = [placement for placement in placements if placement.state == OTHER]
         if not changed:
             return ()
-        if not old:
-            return tuple(f"{one.item.name}: {_digest_there(one, state)} is there, in no release" for one in changed)
+        foreign = [one for one in changed if one.item.name not in old]
+        told = tuple(f"{one.item.name}: {_digest_there(one, state)} is there, in no release" for one in foreign)
+        return told if len(foreign) == len(changed) else (*told, *self._other_release(state))
+
+    def _other_release(self, state: _State) -> tuple[str, ...]:
+        """Say which release is there, unless it is another version of the same model."""
         sums = f"{layout.CHECKSUMS} sha256:{hashlib.sha256(self._read(layout.CHECKSUMS, state)).hexdigest()}"
         try:
             name, version, _, _ = read_identity(self._read(layout.RECIPE, state), self.where)
@@ -204,14 +224,19 @@ class HubPeer:
             return b""  # longer than it was sent: other bytes
 
     def _make_place(self) -> None:
-        state = self._state(self._target.branch)
+        """Make what was not there when it was surveyed. What somebody else made meanwhile is left alone."""
         repo, branch = self._target.repo, self._target.branch
-        if not state.repository:
+        if not self._before.repository:
             private = not self._public
             self._asked(lambda: self._api.create_repo(repo, private=private, exist_ok=True), "the repository", tries=1)
-            state = self._state(branch)
-        if state.commit is None:
-            self._asked(lambda: self._api.create_branch(repo, branch=branch, exist_ok=True), "the branch", tries=1)
+            self._before = self._look()
+            if set(self._before.files) - {_GIT_FILE}:
+                message = "somebody else made the repository meanwhile, and it holds files"
+                advice = "run again: what would be overwritten is looked at anew"
+                raise PublishError(message, where=self.where, advice=advice)
+        if self._before.new:
+            start = self._before.commit
+            self._asked(lambda: self._api.create_branch(repo, branch=branch, revision=start), "the branch", tries=1)
 
     def _upload(self, item: Item) -> None:
         """Hand one file to the hub: a large one is uploaded now, a small one travels in the commit."""
@@ -253,14 +278,12 @@ class HubPeer:
             try:
                 with _quiet():
                     return call()
-            except hub_errors.RevisionNotFoundError:
-                raise _AbsentError(branch_only=True) from None
             except hub_errors.GatedRepoError as error:
                 raise explain(error, what, self.where) from None
-            except hub_errors.RepositoryNotFoundError as error:
+            except (hub_errors.RevisionNotFoundError, hub_errors.RepositoryNotFoundError) as error:
                 if what != "anything":
                     raise explain(error, what, self.where) from None
-                raise _AbsentError(branch_only=False) from None
+                raise _AbsentError(branch_only=isinstance(error, hub_errors.RevisionNotFoundError)) from None
             except _ODD as error:
                 if attempt == tries or not _passes(error):
                     raise explain(error, what, self.where) from None
@@ -304,6 +327,15 @@ def git_object_id(item: Item) -> str:
 def _digest_there(placement: Placement, state: _State) -> str:
     there = state.files[placement.item.name]
     return f"sha256:{there.sha256}" if there.sha256 else f"git blob {there.blob}"
+
+
+def _refuse_clear(hub: str) -> None:
+    """Refuse a hub of another machine without TLS: the login and the release would travel in clear."""
+    if is_clear(hub):
+        message = (
+            "the hub is reached over http://: anybody on the way could read the login and change what is published"
+        )
+        raise PublishError(message, where="HF_ENDPOINT", advice="use https://, or a hub on this machine")
 
 
 def _passes(error: Exception) -> bool:

@@ -2,7 +2,8 @@
 
 The pointer is SHA256SUMS and then model.sig. They are written last, after everything else was read back; where
 another release is replaced, its pointer is removed first. So at no time a list of checksums lies beside files that it
-does not fit.
+does not fit. The names that only the old release had are written down meanwhile (REPLACED), so that a run which is
+killed then finds them again: without them its files would be those of somebody else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pipeline.publishing.publish import wrong_digest
 from pipeline.publishing.release import Release, read_checksums
 from pipeline.releasing import layout
 
+REPLACED = "SHA256SUMS.replaced"
+"""Names of files, a line each, that are being removed with the release that listed them."""
 _LISTED = 16 * 1024 * 1024
 """A list of checksums has fewer bytes."""
 
@@ -26,7 +29,10 @@ class Shelf(Protocol):
     where: str
 
     def sizes(self) -> dict[str, int]:
-        """Return the size in bytes of each file there."""
+        """Return the size in bytes of each file that is there whole."""
+
+    def leftovers(self) -> list[str]:
+        """Return the names of what killed runs left half written."""
 
     def open(self, name: str) -> BinaryIO:
         """Open a file for reading."""
@@ -54,7 +60,7 @@ class ShelfPeer:
         sizes = self._shelf.sizes()
         placements = tuple(self._placement(item, sizes) for item in self._release.items)
         states = {one.item.name: one.state for one in placements}
-        known = set(states) | self._listed_there(sizes)
+        known = set(states) | self._listed_there(sizes) | self._replaced_there(sizes)
         conflicts = [self._conflict(one) for one in placements if one.state == OTHER]
         self._refuse_foreign(set(sizes) - known)
         old = tuple(sorted(set(sizes) & known - set(states)))
@@ -63,15 +69,17 @@ class ShelfPeer:
             placements,
             (self.where,),
             conflicts=tuple(conflicts),
-            removals=old,
+            removals=(*old, *self._shelf.leftovers()),
             pointed=all(states[name] == THERE for name in layout.UNLISTED),
         )
 
     def send(self, survey: Survey) -> None:
         """Clear the way, send what is missing, read it back."""
+        leftovers = self._shelf.leftovers()
+        for name in leftovers:
+            self._shelf.remove(name)
         if survey.conflicts:
-            for name in (layout.SIGNATURE, *survey.removals, layout.CHECKSUMS):
-                self._shelf.remove(name)  # the list of names goes last: a run that is killed here finds the rest again
+            self._clear([name for name in survey.removals if name not in leftovers])
         for item in survey.unsent:
             if item.name not in layout.UNLISTED:
                 self._put(item)
@@ -82,6 +90,15 @@ class ShelfPeer:
             if survey.conflicts or self._release[name] in survey.unsent:
                 self._put(self._release[name])
         return f"{self.where} ({layout.CHECKSUMS} sha256:{self._release.checksums.sha256})"
+
+    def _clear(self, old: list[str]) -> None:
+        """Take away the release that is there: its pointer first, then `old`, what only it had; REPLACED goes last."""
+        files = [name for name in old if name != REPLACED]
+        if files:
+            item = Item.of(REPLACED, "".join(f"{name}\n" for name in files).encode())
+            self._shelf.write(item, Progress(self._emit, "send", item))
+        for name in (layout.SIGNATURE, layout.CHECKSUMS, *files, *([REPLACED] if old else [])):
+            self._shelf.remove(name)
 
     def _put(self, item: Item) -> None:
         progress = Progress(self._emit, "send", item)
@@ -116,6 +133,13 @@ class ShelfPeer:
     def _conflict(self, placement: Placement) -> str:
         told = f"sha256:{placement.found}" if placement.found else "another size"
         return f"{placement.item.name}: {told} is there, sha256:{placement.item.sha256} would be"
+
+    def _replaced_there(self, sizes: dict[str, int]) -> set[str]:
+        """Return the names of a release that a killed run was removing, with that of their list."""
+        if not 0 < sizes.get(REPLACED, 0) <= _LISTED:
+            return set()
+        with self._shelf.open(REPLACED) as stream:
+            return {REPLACED, *stream.read(_LISTED).decode("utf-8", "replace").splitlines()}
 
     def _listed_there(self, sizes: dict[str, int]) -> set[str]:
         """Return the names that the release which is there has, as far as its list can be read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +63,13 @@ def parse_target(text: str) -> Target:
     """Read a target. Raises UsageError for what is none, and for one that holds a password, which is not repeated."""
     scheme, colon, rest = text.partition("://")
     if not colon:
+        _refuse_few_slashes(text)
         return FolderTarget(_path(text))
     if scheme not in SCHEMES:
-        near = difflib.get_close_matches(scheme, SCHEMES, n=1)
-        hint = f"did you mean {near[0]}://?" if near else "known are a path, file://, s3://, hf:// and oci://"
-        raise UsageError("no target of this kind is known", where="TARGET", advice=hint)
+        near = difflib.get_close_matches(scheme.lower(), SCHEMES, n=1)
+        hint = "known are a path, file://, s3://, hf:// and oci://"
+        message = "no target of this kind is known" + (f": did you mean {near[0]}://?" if near else "")
+        raise UsageError(message, where="TARGET", advice=hint)
     _refuse_secrets(scheme, rest)
     match scheme:
         case "file":
@@ -81,13 +82,14 @@ def parse_target(text: str) -> Target:
             return _registry(rest)
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether a host, with or without a port, is this machine: nothing sent there is read on the way."""
-    name = urlsplit(f"//{host}").hostname or ""
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return name == "localhost"
+def _refuse_few_slashes(text: str) -> None:
+    """Refuse `s3:/bucket`, which would be a folder of this machine called `s3:`."""
+    scheme = text.partition(":")[0]
+    if ":" not in text or scheme.lower() not in SCHEMES:
+        return
+    form = "file:///" if scheme.lower() == "file" else f"{scheme.lower()}://"
+    message = f"this target has too few slashes: did you mean {form}?"
+    raise UsageError(message, where="TARGET", advice=f"write {form}...; a folder that is called so is ./{scheme}:...")
 
 
 def _refuse_secrets(scheme: str, rest: str) -> None:

@@ -22,18 +22,42 @@ def check_out(source: str, commit: str, folder: Path, emit: Emit) -> Path:
     """Return `folder` with the files of one commit, fetched from the repository `source` (a folder or an address).
 
     Git names a commit by the digest of all its files, and computes it over what it fetched. A folder that is there is
-    used again when it holds that commit and no file of it was changed. Raises UsageError where the commit cannot be
-    had, ReleaseError where the folder is not the commit.
+    used again when it holds that commit, no file of it was changed, and nothing lies in it but the commit's files and
+    the environments: Python would import a module at its top before its own. Compiled code is removed. Raises
+    UsageError where the commit cannot be had, ReleaseError where the folder is not the commit.
     """
     if checkout_of(folder).commit != commit:
         emit("checkout.started", commit=commit, source=source)
         shutil.rmtree(folder, ignore_errors=True)
         _fetch(source, commit, folder)
+    else:
+        _remove_foreign(folder)
+        _forget_index(folder)
     if changes := checkout_of(folder).changes:
         message = f"the checkout was changed: {', '.join(changes[:5])}"
         raise ReleaseError(message, where=str(folder), advice="remove the folder and run again")
     emit("checkout.ready", commit=commit, folder=str(folder))
     return folder
+
+
+def _remove_foreign(folder: Path) -> None:
+    """Remove compiled code. Raises ReleaseError for any other file that git does not know, ignored or not."""
+    foreign = []
+    for path in _git(folder, "ls-files", "--others", "--directory", "-z").split("\0")[:-1]:
+        name = path.rstrip("/").rpartition("/")[2]
+        if name == "__pycache__" and path.endswith("/"):
+            shutil.rmtree(folder / path)
+        elif path != ".envs/":
+            foreign.append(path)
+    if foreign:
+        message = f"the checkout holds what its commit does not: {', '.join(sorted(foreign)[:5])}"
+        raise ReleaseError(message, where=str(folder), advice="remove the folder and run again")
+
+
+def _forget_index(folder: Path) -> None:
+    """Write git's index anew from the commit: then every file is read, and no switch hides a change of one."""
+    (folder / ".git" / "index").unlink(missing_ok=True)
+    _git(folder, "read-tree", "HEAD")
 
 
 def check_locks(checkout: Path, locks: Mapping[str, str]) -> None:
@@ -85,13 +109,19 @@ def _is_repository(folder: Path) -> bool:
     return (folder / ".git").exists() or (folder / "HEAD").is_file()
 
 
-def _git(folder: Path, *arguments: str) -> None:
-    """Run git in a folder, free of the variables and settings of its user. Raises CalledProcessError, UsageError."""
+def _git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder, free of its user's variables and settings; return what it prints.
+
+    Raises CalledProcessError, UsageError.
+    """
     variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     variables |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     command = ["git", *(word for setting in _SETTINGS for word in ("-c", setting)), *arguments]
     try:
-        subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, errors="replace", check=True)
+        done = subprocess.run(
+            command, cwd=folder, env=variables, capture_output=True, text=True, errors="replace", check=True
+        )
     except FileNotFoundError as error:
         message = "git, which fetches the commit, is not there"
         raise UsageError(message, where="PATH", advice="install it (Debian: apt-get install git)") from error
+    return done.stdout

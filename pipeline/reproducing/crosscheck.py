@@ -74,6 +74,16 @@ def render(lists: Sequence[BuiltList], found: Sequence[StageAgreement]) -> str:
 
 def headline(lists: Sequence[BuiltList], found: Sequence[StageAgreement]) -> str:
     """Return the result in one sentence."""
+    count = len(commits(lists))
+    return _agreed(lists, found) + (f"; they built {count} commits" if count > _ALONE else "")
+
+
+def commits(lists: Sequence[BuiltList]) -> list[str]:
+    """Return the commits that were built, sorted; a checkout that was changed names none."""
+    return sorted({one.commit for one in lists} - {""})
+
+
+def _agreed(lists: Sequence[BuiltList], found: Sequence[StageAgreement]) -> str:
     split = [one for one in found if not one.agrees]
     if split:
         verb = "stages differ" if len(split) > _ALONE else "stages differs"
@@ -117,5 +127,10 @@ def to_json(lists: Sequence[BuiltList], found: Sequence[StageAgreement]) -> Mapp
         }
         for one in lists
     ]
-    agree = all(one.agrees for one in found)
-    return {"agree": agree, "told": headline(lists, found), "lists": told, "stages": [one.to_json() for one in found]}
+    return {
+        "agree": all(one.agrees for one in found),
+        "told": headline(lists, found),
+        "commits": commits(lists),
+        "lists": told,
+        "stages": [one.to_json() for one in found],
+    }

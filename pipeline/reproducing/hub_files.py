@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.artifact import Manifest
+from pipeline.errors import FetchError
 from pipeline.fetching.pinned import check_pinned
 from pipeline.reproducing.inputs import Wanted, place, search
 from pipeline.reproducing.release import Release
@@ -22,8 +23,18 @@ def hub_cache(release: Release, folder: Path, places: Sequence[Path], emit: Emit
     wanted = [file for manifest in release.manifests.values() for file in _files(manifest)]
     if not wanted or len(dict(search(wanted, places, emit))) < len({one.sha256 for one in wanted}):
         return None
+    for one in wanted:
+        _check_inside(folder, folder / one.path)
     place(wanted, folder, places, emit)
     return folder
+
+
+def _check_inside(folder: Path, target: Path) -> None:
+    """Refuse to write anywhere but below `folder`, whatever the pins before it let pass. Raises FetchError."""
+    if not target.resolve().is_relative_to(folder.resolve()):
+        message = "a model's file would be written outside of the work folder"
+        advice = "a link lies in the work folder, or the release is false: name another folder with --work DIR"
+        raise FetchError(message, where=str(target), advice=advice)
 
 
 def _files(manifest: Manifest) -> list[Wanted]:

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.digest import digest_file
-from pipeline.errors import FetchError
+from pipeline.errors import FetchError, printable
 from pipeline.reproducing.materials import Outside
 
 Emit = Callable[..., None]
@@ -41,7 +41,11 @@ def wanted_files(recipe: Mapping[str, Any], outside: Sequence[Outside]) -> list[
         if path is None and folder is None:
             message = f"the release was made from {one.name}, which its recipe does not name"
             raise FetchError(message, where=one.stage, advice="recipe.toml and manifest.json contradict each other")
-        found.append(Wanted(path or str(PurePosixPath(str(folder), one.name)), one.sha256, one.size))
+        wanted = Wanted(path or str(PurePosixPath(str(folder), one.name)), one.sha256, one.size)
+        if printable(wanted.path) != wanted.path:
+            message = f"the recipe names a file that no file system should hold: {wanted.path!r}"
+            raise FetchError(message, where=one.stage, advice="do not trust this release")
+        found.append(wanted)
     return found
 
 
@@ -52,7 +56,8 @@ def _named(recipe: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return stage → name in its key → path as the recipe writes it; `*` for the one file, `/` for a whole folder."""
     data, base, evaluate = (_table(recipe, name) for name in ("data", "base", "evaluate"))
     scorer = _table(evaluate, "bertscore")
-    rows = data.get("files", []) if data.get("source") == "files" else []
+    rows = data.get("files") if data.get("source") == "files" else []
+    rows = rows if isinstance(rows, list) else []
     found = {"fetch-data": {PurePosixPath(str(path)).name: str(path) for path in rows}}
     for stage, table in (("fetch-base", base), ("fetch-scorer", scorer)):
         if table.get("source") == "folder":

@@ -55,7 +55,7 @@ def read_materials(release: Release) -> Materials:
         raise _lacking(release, f"the digest of {', '.join(unnamed)}")
     return Materials(
         commit=_commit(release, dependencies),
-        locks={name: one["sha256"] for name, one in dependencies if _LOCK.fullmatch(name) and "sha256" in one},
+        locks={name: str(one["sha256"]) for name, one in dependencies if _LOCK.fullmatch(name) and "sha256" in one},
         archive_sha256=_archive(release, digests),
         wheel_sha256=_wheel(release),
         outside=outside,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,7 +13,7 @@ from typing import Any
 from pipeline.artifact import Manifest
 from pipeline.digest import digest_file
 from pipeline.errors import CorruptArtifactError, PipelineError, StageError, UsageError, VendorError
-from pipeline.files import explained, locked, write_json_atomic
+from pipeline.files import explained, locked
 from pipeline.releasing.layout import CHECKSUMS
 from pipeline.reproducing.building import (
     Ended,
@@ -33,7 +31,9 @@ from pipeline.reproducing.inputs import find_file, place, recipe_folder, wanted_
 from pipeline.reproducing.judgement import judge
 from pipeline.reproducing.materials import Materials, read_materials
 from pipeline.reproducing.release import Release
-from pipeline.reproducing.reproduction import Reproduction
+from pipeline.reproducing.reproduction import Problem, Reproduction
+from pipeline.reproducing.work_folder import check_claim, claim
+from pipeline.runs import state_file
 from pipeline.store import Store
 
 Emit = Callable[..., None]
@@ -74,8 +74,9 @@ def reproduce(release: Release, order: Order, emit: Emit, pass_on: Callable[[Map
     Raises PipelineError for what keeps it from being built; that something differs is no error here.
     """
     materials = read_materials(release)
+    check_claim(release, order.work)  # before the lock, which would be left in somebody else's folder
     with explained(order.work), locked(order.work / ".lock"):
-        _claim(release, order.work)
+        claim(release, order.work, fresh=order.fresh)
         with order.timed("checkout"):
             checkout = check_out(order.source, materials.commit, order.work / "checkout", emit)
             check_locks(checkout, materials.locks)
@@ -84,6 +85,9 @@ def reproduce(release: Release, order: Order, emit: Emit, pass_on: Callable[[Map
         reused = _reuse(workshop, materials)
         with order.timed("environments"):
             make_host_environment(workshop, emit)
+        # What an earlier run settled is taken over by this one, or is not its result: after a failure only the state
+        # tells them apart. The store stays.
+        state_file(workshop.build, release.recipe_name).unlink(missing_ok=True)
         with order.timed("build"):
             ended = build(workshop, order.run_options, pass_on)
         return against(release, workshop, order, ended, reused=reused)
@@ -94,9 +98,9 @@ def against(
 ) -> Reproduction:
     """Judge the build that lies in a workshop, every byte of it hashed.
 
-    Raises the run's own error where it stopped before anything could be judged, CorruptArtifactError for damage.
+    Raises the run's own error where it stopped and nothing that it settled differs, CorruptArtifactError for damage.
     """
-    recipe = recipe_name(release)
+    recipe = release.recipe_name
     built = built_manifests(workshop.build, recipe)
     if not built:
         if ended.code:
@@ -107,7 +111,7 @@ def against(
     with order.timed("comparison"):
         _check_bytes(store, built)
         judgement = judge(release.manifests, built)
-        if judgement.verdict == "incomplete" and ended.code:
+        if judgement.verdict != "differs" and ended.code:
             raise error_of(ended)
         compare = lambda first, second: difference(workshop, first, second)  # noqa: E731
         closer = look_closer(release, judgement, built, (order.store, store), compare)
@@ -119,21 +123,19 @@ def against(
         closer=tuple(closer),
         seconds=order.seconds,
         reused=reused or {},
-        problem=str(ended.problem.get("what", "")),
+        problem=Problem(ended.code, _family(ended).__name__, error_of(ended).what) if ended.code else None,
     )
-
-
-def recipe_name(release: Release) -> str:
-    """Return the name of a release's recipe."""
-    return str(_recipe(release).get("name", ""))
 
 
 def error_of(ended: Ended) -> PipelineError:
     """Return the error with which a run ended, of the family that its exit code names."""
-    families = {one.exit_code: one for one in _families(PipelineError)}
-    family = families.get(ended.code, StageError)
+    family = _family(ended)
     told = {name: str(ended.problem.get(name, "")) for name in ("what", "where", "advice")}
     return family(f"the build stopped: {told['what']}", where=told["where"], advice=told["advice"])
+
+
+def _family(ended: Ended) -> type[PipelineError]:
+    return {one.exit_code: one for one in _families(PipelineError)}.get(ended.code, StageError)
 
 
 def _families(family: type[PipelineError]) -> Iterator[type[PipelineError]]:
@@ -143,25 +145,9 @@ def _families(family: type[PipelineError]) -> Iterator[type[PipelineError]]:
         yield from _families(one)
 
 
-def _claim(release: Release, work: Path) -> None:
-    """Keep the work folder for one release. Raises UsageError where it is another's."""
-    mark, mine = work / "release.json", {"sha256sums": digest_file(release.folder / CHECKSUMS)}
-    try:
-        found = json.loads(mark.read_bytes())
-    except (OSError, ValueError):
-        found = None
-    if found is None:
-        work.mkdir(parents=True, exist_ok=True)
-        write_json_atomic(mark, mine)
-    elif found != mine:
-        message = "the work folder belongs to another release"
-        raise UsageError(message, where=str(work), advice="name another: --work DIR")
-
-
 def _workshop(release: Release, materials: Materials, order: Order, checkout: Path, emit: Emit) -> Workshop:
     """Lay out the recipe and what it reads. Raises FetchError, VendorError."""
-    recipe = _recipe(release)
-    wanted = wanted_files(recipe, materials.outside)
+    wanted = wanted_files(release.recipe_table, materials.outside)
     folder = recipe_folder(order.work / "inputs", wanted)
     folder.mkdir(parents=True, exist_ok=True)
     places = (*order.places, release.folder, checkout / "pipeline" / "recipes")
@@ -203,11 +189,3 @@ def _check_bytes(store: Store, built: Mapping[str, Manifest]) -> None:
     if damaged:
         message = "what was built is damaged:\n    " + "\n    ".join(damaged)
         raise CorruptArtifactError(message, where=str(store.root), advice="run again: it is set aside and built anew")
-
-
-def _recipe(release: Release) -> dict[str, Any]:
-    try:
-        return tomllib.loads(release.recipe.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        message = f"the release's recipe cannot be read: {error}"
-        raise UsageError(message, where=str(release.recipe), advice="fetch the release again") from error

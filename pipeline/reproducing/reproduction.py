@@ -14,8 +14,26 @@ from pipeline.reproducing.builder import builder
 from pipeline.reproducing.judgement import Judgement, StageJudgement, explain
 
 SCHEMA: Final = 1
+DATA: Final = "reproduction.json"
+PAGE: Final = "reproduction.md"
 _SHOWN: Final = 8
 """Entries of a list that the terminal shows; the page and the JSON have them all."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stopped a build: the run's exit code and the name of its error; `told` is its text, for this terminal alone.
+
+    Texts of errors name folders, and lines of output whatever a program prints.
+    """
+
+    exit_code: int
+    error: str
+    told: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values, without the text."""
+        return {"exit_code": self.exit_code, "error": self.error}
 
 
 @dataclass(frozen=True)
@@ -33,7 +51,7 @@ class Reproduction:
     closer: tuple[PartDifference, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     reused: Mapping[str, str] = field(default_factory=dict)
-    problem: str = ""
+    problem: Problem | None = None
 
     @property
     def headline(self) -> str:
@@ -70,7 +88,7 @@ class Reproduction:
             "stages": [one.to_json() for one in self.judgement.stages],
             "keys_only": list(self.judgement.keys_only),
             "comparisons": [one.to_json() for one in self.closer],
-            "problem": self.problem,
+            "problem": None if self.problem is None else self.problem.to_json(),
             "reused": dict(self.reused),
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
             "builder": builder(),
@@ -78,7 +96,7 @@ class Reproduction:
 
     def write(self, folder: Path) -> tuple[Path, Path]:
         """Write `reproduction.json` and `reproduction.md`; return their paths."""
-        data, page = folder / "reproduction.json", folder / "reproduction.md"
+        data, page = folder / DATA, folder / PAGE
         with explained(folder):
             write_json_atomic(data, self.to_json())
             write_atomic(page, markdown(self).encode())
@@ -102,8 +120,8 @@ def _told(found: Reproduction) -> Iterator[str]:
     same = sum(one.state == "identical" for one in judgement.stages)
     after = sum(one.follows and one.state == "differs" for one in judgement.stages)
     yield f"{same} {_plural(same, 'stage')} identical, {after} differ because of what they read"
-    if found.problem:
-        yield f"then the build stopped: {found.problem}"
+    if found.problem is not None:
+        yield f"then {found.problem.told}"
     if found.closer:
         yield render_differences(found.closer, "the release", "this build")
 

@@ -11,6 +11,9 @@ from pipeline.stages.four_bit import training_base
 from pipeline.stages.model_folder import MODEL_FILES
 from pipeline.stages.stage import Input, Stage
 
+_PROGRAMS = {"trl": "train", "trl-cuda": "train_trl_cuda", "unsloth": "train_unsloth"}
+"""Trainer → program. One for each, so that the code of one counts in no key of another."""
+
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """Return `train`, and `train-seed-<N>` for each further seed that the evaluation asks for.
@@ -36,7 +39,7 @@ def _training(recipe: Recipe, name: str, family: str, seed: int, after: tuple[st
         environment="training",
         parameters={**parameters, "train": {**parameters["train"], "seed": seed}, "base": _name(recipe)},
         summary=summary,
-        program="train",
+        program=_PROGRAMS[recipe.train.trainer],
         after=after,
         inputs={
             "base": Input("fetch-base", MODEL_FILES),
@@ -55,6 +58,7 @@ def _needs(recipe: Recipe) -> dict[str, str]:
     train = recipe.train
     asked = (
         ("unsloth", 'trainer = "unsloth"', train.trainer == "unsloth"),
+        ("bitsandbytes", 'trainer = "trl-cuda"', train.trainer == "trl-cuda"),
         ("bitsandbytes", "load_in_4bit = true", train.load_in_4bit and train.trainer == "unsloth"),
         ("bitsandbytes", 'optimizer = "adamw_8bit"', train.optimizer == "adamw_8bit"),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.environments import REPOSITORY
+from pipeline.releasing.checkout import checkout_of
 from tests.support.elsewhere import Conditions, at_another_time_and_by_another_user, elsewhere
 
 HOST: Final = REPOSITORY / ".envs" / "host" / "bin" / "python"
@@ -71,7 +72,9 @@ def usual(folder: Path) -> Builder:
 
 def other(folder: Path) -> Builder:
     """Build in a folder with a space and an umlaut, on one processor, years later, as another user."""
-    there = at_another_time_and_by_another_user(elsewhere(), folder / "other" / "programs")
+    programs = folder / "other" / "programs"
+    shutil.rmtree(programs, ignore_errors=True)
+    there = at_another_time_and_by_another_user(elsewhere(), programs)
     return Builder("other", folder / "other" / "a folder" / "bûild", conditions=there)
 
 
@@ -86,9 +89,14 @@ def containers(folder: Path) -> Builder:
 
 
 def sources(folder: Path, environ: Mapping[str, str] | None = None) -> Path:
-    """Return a fresh clone of this project's commit in `folder`, for a builder with environments of its own."""
+    """Return a clone of this project's commit in `folder`, for a builder with environments of its own.
+
+    One that is there is kept, with its environments, while it is that commit and nothing of it was changed.
+    """
     clone = folder / "checkout"
-    if not clone.exists():
+    there = checkout_of(clone)
+    if not there.commit or there.changes or there.commit != checkout_of(REPOSITORY).commit:
+        shutil.rmtree(clone, ignore_errors=True)
         variables = {name: value for name, value in (environ or os.environ).items() if not name.startswith("GIT_")}
         command = ["git", "clone", "--quiet", "--no-local", str(REPOSITORY), str(clone)]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)

@@ -24,4 +24,5 @@ while [ "$1" != -- ]; do
   shift
 done
 shift
+# shellcheck disable=SC2016 # the shell inside expands them
 exec chroot "$root" /bin/sh -c 'cd "$0" && exec "$@"' "$folder" "$@"

@@ -19,7 +19,10 @@ USER_ID: Final = "4321"
 _WRAPPER = """\
 #!/bin/sh
 # Stands before unshare(1) in PATH, which starts jobs: they get no variables of ours, so they get the clock here.
-echo job >> "$0.jobs"
+case "$*" in
+  '--net true' | '--net --map-current-user true') ;; # the executor asks whether it may; that is no job
+  *) echo job >> "$0.jobs" ;;
+esac
 export LD_PRELOAD={library} FAKETIME='@{date}' FAKETIME_DONT_FAKE_MONOTONIC=1
 exec {unshare} "$@"
 """
@@ -87,6 +90,7 @@ def _clock(folder: Path, variables: dict[str, str]) -> str | None:
         return "jobs cannot be reached: unshare is not installed"
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "unshare"
+    (folder / "unshare.jobs").unlink(missing_ok=True)  # those of an earlier build
     program.write_text(_WRAPPER.format(library=libraries[0], date=DATE, unshare=unshare), encoding="utf-8")
     program.chmod(0o755)
     variables["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"

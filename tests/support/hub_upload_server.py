@@ -28,7 +28,7 @@ class UploadFaults:
     `cut`: bytes of an upload after which the connection breaks. `statuses`: answers in place of the endpoint's own,
     by its name.
     `other_digest`: large files of which the hub tells another sha256. `garble`: small files that are read back changed.
-    `on_whole` is called after a large file was taken whole.
+    `on_whole` is called when a large file was taken whole, before that is answered.
     """
 
     cut: list[int] = field(default_factory=list)
@@ -166,9 +166,12 @@ class _Handler(BaseHTTPRequestHandler):
     def _yaml(self, _body: bytes) -> None:
         self._send(200, {"errors": [], "warnings": []})
 
-    def _branch(self, repo: str, branch: str, _body: bytes) -> None:
-        made = self.hub.repositories[repo]
-        made.branches[branch] = made.branches["main"]
+    def _branch(self, repo: str, branch: str, body: bytes) -> None:
+        made, asked = self.hub.repositories[repo], json.loads(body or b"{}")
+        if branch in made.branches:
+            self._send(409, {"error": "exists"})
+            return
+        made.branches[branch] = asked.get("startingPoint", made.branches["main"])
         self._send(201, {})
 
     def _info(self, repo: str, revision: str, _body: bytes) -> None:
@@ -227,6 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
         lines = [json.loads(line) for line in body.splitlines()]
         found = self.hub.repositories[repo]
         head = lines[0]["value"]
+        if branch not in found.branches:
+            self._send(404, {"error": "none"}, {"X-Error-Code": "RevisionNotFound"})
+            return
         if head.get("parentCommit") not in (None, found.branches.get(branch)):
             self._send(412, {"error": "the branch moved"})
             return
@@ -284,9 +290,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _keep(self, oid: str, content: bytes) -> None:
         self.hub.storage[oid] = content
-        self._send(200, {})
         if self.hub.faults.on_whole is not None:
             self.hub.faults.on_whole()
+        self._send(200, {})
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):

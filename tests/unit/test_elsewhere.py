@@ -31,6 +31,30 @@ def test_a_program_sees_the_other_host() -> None:
 
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
+def test_only_jobs_are_counted(tmp_path: Path) -> None:
+    """Not the executor's question whether a job can be started without a network; and no job of an earlier build."""
+    at_another_time_and_by_another_user(Conditions(), tmp_path)
+    (tmp_path / "unshare.jobs").write_text("job\n")
+    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
+    if there.missing:
+        pytest.skip("; ".join(there.missing))
+    code = "from pipeline.executors.local import network_prefix; print(*network_prefix())"
+    variables = {**os.environ, **there.variables}
+
+    def printed(*command: str) -> str:
+        done = subprocess.run([*there.prefix, *command], env=variables, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    prefix = printed(sys.executable, "-c", code).split()
+    assert jobs_at_another_time(tmp_path) == 0
+    if not prefix:
+        pytest.skip("this machine starts no job without a network")
+    assert prefix[0] == str(tmp_path / "unshare")
+    printed(*prefix, "sh", "-c", "true")
+    assert jobs_at_another_time(tmp_path) == 1
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
 def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
     """Although it gets no variables of its caller's but PATH; waits still end."""
     there = at_another_time_and_by_another_user(Conditions(), tmp_path)

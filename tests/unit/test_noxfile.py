@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import noxfile
 from pipeline.loading import load_recipe
 from pipeline.plan import Plan
 from pipeline.stages.registry import stages_of
@@ -170,3 +171,12 @@ def test_clean_asks_before_it_removes_what_no_run_makes_again(
     assert kept.exists()
     nox(repository, "-s", "clean", "--", option)
     assert not kept.exists()
+
+
+def test_every_shell_script_is_checked() -> None:
+    """Whatever it is called: what begins as one is one."""
+    folders = (".ci", ".github", "bench", "containers", "llama_cpp_vendor", "pipeline", "tests")
+    files = [path for name in folders for path in (REPOSITORY / name).rglob("*") if path.is_file()]
+    scripts = {path for path in files if path.read_bytes().startswith((b"#!/bin/sh", b"#!/usr/bin/env bash"))}
+    assert REPOSITORY / "tests" / "rebuild" / "enter.sh" in scripts
+    assert scripts <= set(noxfile.shell_scripts())

@@ -1,4 +1,8 @@
-"""How a registry is answered when it asks who is there: basic authentication, or a token of its own token server."""
+"""How a registry is answered when it asks who is there: basic authentication, or a token of its own token server.
+
+The registry names its token server, which may be any host: Docker Hub's is `auth.docker.io`. So a login goes there as
+well, over TLS or on this machine.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from pipeline.errors import PublishError
+from pipeline.publishing.oci.connections import ODD, Answer, Connections, is_private
 from pipeline.publishing.oci.credentials import Login, find_login
 from pipeline.publishing.oci.refusals import refused, unreachable
 from pipeline.publishing.secret import Secret
-from pipeline.publishing.target import is_loopback
 
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _CLIENT = "fine-tune-pipeline"
@@ -29,10 +33,10 @@ def origin(url: str) -> tuple[str, str]:
 class Authentication:
     """Finds the login when it is asked for, and keeps the header that the registry wants."""
 
-    def __init__(self, host: str, base: str, client: httpx.Client, where: str) -> None:
+    def __init__(self, host: str, base: str, connections: Connections, where: str) -> None:
         self._host = host
         self._origin = origin(base)
-        self._client = client
+        self._connections = connections
         self._where = where
         self._header: Secret | None = None
         self._asked: set[str] = set()
@@ -65,9 +69,8 @@ class Authentication:
     def _token(self, parameters: dict[str, str], login: Login | None) -> str:
         """Ask the registry's token server for a token."""
         realm = parameters["realm"]
-        parts = urlsplit(realm)
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.netloc)):
-            message = "the registry's token server is reached without TLS: the login is not sent there"
+        if not is_private(realm):
+            message = "the registry's token server is reached without TLS, or is none: the login is not sent there"
             raise PublishError(message, where=self._where, advice="check the registry's settings")
         asked = ("service", "scope")
         query: dict[str, str] = {name: value for name, value in parameters.items() if name in asked}
@@ -79,20 +82,20 @@ class Authentication:
                     "client_id": _CLIENT,
                     "refresh_token": login.secret.reveal(),
                 }
-                answer = self._client.post(realm, data=data)
+                answer = self._connections.ask("POST", realm, {}, data=data)
             else:
                 headers = {} if login is None else {"Authorization": login.basic()}
-                answer = self._client.get(realm, params=query, headers=headers)
-        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                answer = self._connections.ask("GET", realm, headers, params=query)
+        except ODD as error:
             raise unreachable("anything", self._where, error) from None
-        if answer.status_code != httpx.codes.OK:
-            raise refused("anything", self._where, answer.status_code, answer.content)
+        if answer.status != httpx.codes.OK:
+            raise refused("anything", self._where, answer.status, answer.body)
         return self._read(answer)
 
-    def _read(self, answer: httpx.Response) -> str:
+    def _read(self, answer: Answer) -> str:
         found: Any = None
         try:
-            found = json.loads(answer.content)
+            found = json.loads(answer.body)
         except (ValueError, RecursionError):
             found = None
         told = (found.get("token") or found.get("access_token")) if isinstance(found, dict) else None

@@ -1,7 +1,7 @@
 """A small client of the distribution protocol: blobs that go on where they broke, manifests, tags, referrers.
 
-A login goes to the registry alone: no other host that an answer points to gets a header with it. Plain HTTP is for
-loopback.
+A login goes to the registry, and to the token server that it names (`authentication`): no other host that an answer
+points to gets a header with it. Plain HTTP is for loopback.
 """
 
 from __future__ import annotations
@@ -11,45 +11,27 @@ import json
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, Self
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx
 
 from pipeline.errors import PublishError
+from pipeline.loopback import is_loopback
 from pipeline.publishing.items import CHUNK, Item, Progress
 from pipeline.publishing.oci.artifacts import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from pipeline.publishing.oci.authentication import Authentication, origin
+from pipeline.publishing.oci.connections import ODD, Answer, Connections, is_private
 from pipeline.publishing.oci.refusals import refused, unreachable
-from pipeline.publishing.target import is_loopback
 
 CHUNK_BYTES = 32 * 1024 * 1024
 """Bytes of one request of an upload; a smaller file goes in one."""
 TRIES = 4
 """Requests for the same bytes when the connection breaks, or the registry has an error of its own (5xx)."""
-_TIMEOUT = httpx.Timeout(60.0, connect=15.0, write=600.0, read=600.0)
-_MOST_ANSWER = 4 * 1024 * 1024
-"""Registries take no larger manifests."""
 _RANGE = re.compile(r"(?:bytes=)?0-(\d{1,15})")
 _MANIFESTS = f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}"
 _HUB_HOST = "registry-1.docker.io"
 _SERVER_ERROR = 500
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a registry answered, its body read whole."""
-
-    status: int
-    headers: httpx.Headers
-    body: bytes
-    url: str
-
-    @property
-    def digest(self) -> str:
-        """The digest that the registry tells."""
-        return str(self.headers.get("Docker-Content-Digest", ""))
 
 
 class Registry:
@@ -60,14 +42,14 @@ class Registry:
         name = _HUB_HOST if host in {"docker.io", "index.docker.io"} else host
         self.where = f"oci://{host}/{repository}"
         self._base = f"{scheme}://{name}/v2/{repository}/"
-        self._client = httpx.Client(timeout=_TIMEOUT, follow_redirects=False)
-        self._login = Authentication(host, f"{scheme}://{name}/", self._client, self.where)
+        self._connections = Connections(self.where)
+        self._login = Authentication(host, f"{scheme}://{name}/", self._connections, self.where)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._connections.close()
 
     def has_blob(self, item: Item) -> bool:
         """Tell whether the repository holds these bytes: the registry knows them by their sha256."""
@@ -129,11 +111,13 @@ class Registry:
         if item.size <= CHUNK_BYTES:
             whole = self._patiently("PUT", f"{url}{separator}digest=sha256:{item.sha256}", item.name, item.read())
             return self._expect(whole, {httpx.codes.CREATED}, item.name)
-        done, tries = 0, 0
+        done, furthest, tries = 0, 0, 0
         while done < item.size:
             answer = self._chunk(item, url, done, progress)
             if answer is not None and answer.status in {httpx.codes.ACCEPTED, httpx.codes.NO_CONTENT}:
-                url, done, tries = self._location(answer, item.name, url), min(done + CHUNK_BYTES, item.size), 0
+                url, done = self._location(answer, item.name, url), min(done + CHUNK_BYTES, item.size)
+                if done > furthest:  # a registry that loses what it took is not tried for ever
+                    furthest, tries = done, 0
                 continue
             if (
                 answer is not None
@@ -177,6 +161,8 @@ class Registry:
             return self._send("PATCH", url, headers, parts)
         except httpx.TransportError:
             return None
+        except ODD as error:
+            raise unreachable(item.name, self.where, error) from None
 
     def _resumed(self, url: str, what: str) -> tuple[str, int]:
         """Ask how far an upload came; return where it goes on, and from which byte."""
@@ -201,11 +187,9 @@ class Registry:
         for attempt in range(1, TRIES + 1):
             try:
                 answer = self._send(method, url, headers or {}, content)
-            except httpx.HTTPError as error:
+            except ODD as error:
                 if attempt == TRIES or not isinstance(error, httpx.TransportError):
                     raise unreachable(what, self.where, error) from None
-            except (httpx.InvalidURL, ValueError) as error:
-                raise unreachable(what, self.where, error) from None
             else:
                 full = answer.status == httpx.codes.INSUFFICIENT_STORAGE
                 if answer.status < _SERVER_ERROR or full or attempt == TRIES:
@@ -217,29 +201,19 @@ class Registry:
         """Send one request, with the login where it belongs; one more where the registry asks for another login."""
         for last in (False, True):
             body = content() if callable(content) else content
-            sent = {**headers, **self._login.header(url)}
-            with self._client.stream(method, url, headers=sent, content=body) as response:
-                answer = Answer(response.status_code, response.headers, self._body(response), url)
+            answer = self._connections.ask(method, url, {**headers, **self._login.header(url)}, content=body)
             if last or answer.status != httpx.codes.UNAUTHORIZED or origin(url) != origin(self._base):
                 return answer
             self._login.answer(answer.headers.get_list("WWW-Authenticate"))
         raise AssertionError
 
-    def _body(self, response: httpx.Response) -> bytes:
-        """Read an answer, up to a bound."""
-        found = b""
-        for part in response.iter_bytes(CHUNK):
-            found += part
-            if len(found) > _MOST_ANSWER:
-                message = "the registry's answer has no end"
-                raise PublishError(message, where=self.where, advice="check the target, and proxies before it")
-        return found
-
     def _location(self, answer: Answer, what: str, before: str = "") -> str:
         """Return where an upload goes on. Never to plain HTTP of another machine."""
-        url = urljoin(answer.url, str(answer.headers.get("Location", before)))
-        parts = urlsplit(url)
-        if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.netloc.rpartition("@")[2])):
+        try:
+            url = urljoin(answer.url, str(answer.headers.get("Location", before)))
+        except ValueError:
+            url = ""
+        if is_private(url):
             return url
         message = f"cannot publish {what}: the registry sends uploads to an address without TLS, or to none"
         raise PublishError(message, where=self.where, advice="check the registry's settings for its own address")

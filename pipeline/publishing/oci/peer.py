@@ -29,6 +29,7 @@ class RegistryPeer:
         self.where = registry.where
         self._registry = registry
         self._contents = contents
+        self._tagged: dict[str, str | None] = {}
         self._about = About(release.title, release.version, release.licence)
         self._emit = emit
 
@@ -37,7 +38,7 @@ class RegistryPeer:
         registry, contents = self._registry, self._contents
         blobs = [Placement(item, THERE if registry.has_blob(item) else MISSING) for item in contents.blobs]
         manifests = [self._manifest_placement(manifest) for manifest in contents.manifests]
-        tagged = {tag: registry.manifest_digest(tag) for tag, _ in contents.tags}
+        self._tagged = tagged = {tag: registry.manifest_digest(tag) for tag, _ in contents.tags}
         conflicts = [
             f"tag {tag}: {tagged[tag]} is there, {manifest.digest} would be"
             for tag, manifest in contents.tags
@@ -61,10 +62,16 @@ class RegistryPeer:
             if manifest.item.sha256 in unsent:
                 self._send_manifest(manifest)
 
-    def point(self, survey: Survey) -> str:  # noqa: ARG002 - each tag is asked for anew
-        """Set the tags, and read each back."""
+    def point(self, survey: Survey) -> str:  # noqa: ARG002 - what each tag stood for is kept here
+        """Set the tags, and read each back. None is set where somebody else set one since the survey."""
+        there = {tag: self._registry.manifest_digest(tag) for tag, _ in self._contents.tags}
         for tag, manifest in self._contents.tags:
-            if self._registry.manifest_digest(tag) != manifest.digest:
+            if there[tag] not in {manifest.digest, self._tagged[tag], None}:
+                message = f"somebody else set the tag {tag} meanwhile: {there[tag]} is there"
+                advice = "run again: what would be overwritten is looked at anew"
+                raise PublishError(message, where=self.where, advice=advice)
+        for tag, manifest in self._contents.tags:
+            if there[tag] != manifest.digest:
                 self._registry.send_manifest(tag, manifest.media_type, manifest.item.read())
                 self._same(tag, manifest)
         tag, manifest = self._contents.tags[-1]
@@ -101,7 +108,11 @@ class RegistryPeer:
         """Write the list of referrers, for registries which keep none, under the tag that OCI 1.1 has for it."""
         tag = subject.replace(":", "-")
         before = parse_json(self._registry.manifest(tag) or b"null")
-        index = referrers_index(before if isinstance(before, dict) else None, manifest, self._about.annotations())
+        try:
+            index = referrers_index(before if isinstance(before, dict) else None, manifest, self._about.annotations())
+        except (ValueError, RecursionError):
+            message = f"the list of what refers to a model, tag {tag}, holds what cannot be kept"
+            raise PublishError(message, where=self.where, advice="look at it, and remove that tag") from None
         self._registry.send_manifest(tag, OCI_INDEX, index)
 
     def _same(self, reference: str, manifest: Manifest) -> None:

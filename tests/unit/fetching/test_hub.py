@@ -256,6 +256,22 @@ class TestRefused:
         monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
         assert "cannot be reached" in refused(hub_job()).what
 
+    def test_a_login_is_not_sent_in_clear(
+        self, hub: HubServer, hub_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A mirror of another machine without TLS: refused before it is asked, where there is a login."""
+        job = hub_job()
+        monkeypatch.setenv("HF_ENDPOINT", "http://mirror.example.org")
+        monkeypatch.setenv("HF_TOKEN", "hf_planted0123456789")
+        error = refused(job)
+        assert "over http://" in error.what
+        assert "planted" not in str(error)
+
+    def test_without_a_login_a_mirror_needs_no_tls(self, hub_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What comes is held against its sha256, and nothing is given away."""
+        monkeypatch.setenv("HF_ENDPOINT", "http://mirror.invalid:9")
+        assert "cannot be reached" in refused(hub_job()).what
+
     def test_offline_mode(self, hub_job: MakeJob, monkeypatch: pytest.MonkeyPatch) -> None:
         """The client's own offline switch is named, since it is easily forgotten."""
         from huggingface_hub import constants

@@ -149,6 +149,18 @@ class TestAws:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mine")
         assert aws_settings().config == {}
 
+    @pytest.mark.parametrize(
+        "profile", ["aws_access_key_id=a\naws_secret_access_key=b\naws_session_token=c\n", "sso_session=x\n"]
+    )
+    def test_the_environment_goes_before_a_named_profile(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, profile: str
+    ) -> None:
+        """Its region and endpoint are read, and no keys; so it may be one whose keys the AWS tool gave."""
+        self.files(home, "", f"[profile ci]\n{profile}region=r\nendpoint_url=https://s3.example.org\n")
+        for name, value in {"ACCESS_KEY_ID": "mine", "SECRET_ACCESS_KEY": "mine", "PROFILE": "ci"}.items():
+            monkeypatch.setenv(f"AWS_{name}", value)
+        assert aws_settings().config == {"region": "r", "endpoint": "https://s3.example.org"}
+
     def test_a_named_profile(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """As the AWS tools name it in either file."""
         self.files(home, "[ci]\naws_access_key_id=a\naws_secret_access_key=b\n", "[profile ci]\nregion=r\n")

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from pipeline.errors import NoSpaceError
-from pipeline.publishing.items import Item
+from pipeline.publishing.folder import FolderShelf, this_system
+from pipeline.publishing.items import CHUNK, Item
 from tests.support.publishing import refused, run, states
 from tests.support.release_folder import digests, release_files, write_release
 
@@ -33,6 +38,43 @@ def other(tmp_path: Path, **files: bytes) -> Path:
     return write_release(
         tmp_path / "other", release_files(salt=b"other") | {name.replace("__", "."): f for name, f in files.items()}
     )
+
+
+def half_written(place: Path, file: Path) -> Path:
+    """Let a process begin to write a file of a release there, and kill it; return what it left."""
+    place.mkdir(parents=True, exist_ok=True)
+    pipe = place.parent / "pipe"
+    os.mkfifo(pipe)
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(place), file.name, str(pipe)])
+    with pipe.open("wb") as stream:
+        stream.write(bytes(CHUNK + 1))
+        stream.flush()
+        left = wait_for_half(place)
+        process.kill()
+        process.wait()
+    pipe.unlink()
+    return left
+
+
+def wait_for_half(place: Path) -> Path:
+    """Return the hidden file once a chunk is in it."""
+    for _ in range(1000):
+        for path in place.glob(".*"):
+            if path.stat().st_size:
+                return path
+        time.sleep(0.01)
+    pytest.fail("nothing was written")
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from pipeline.publishing.folder import FolderShelf
+from pipeline.publishing.items import Item, Progress
+place, name, source = sys.argv[1:]
+item = Item(name, 0, "", Path(source))
+FolderShelf(Path(place), {name}).write(item, Progress(lambda *_, **__: None, "send", item))
+"""
 
 
 class TestWhole:
@@ -100,11 +142,76 @@ class TestInterrupted:
         assert digests(place) == digests(folder)
         assert set(told.sent).isdisjoint(there)
 
-    def test_leftovers_of_a_killed_run_are_removed(self, folder: Path, target: Path, place: Path) -> None:
-        """A half file under a temporary name, of a process that is gone."""
-        place.mkdir(parents=True)
-        (place / ".model-f16.gguf.4194303").write_bytes(b"half")
+    @pytest.mark.parametrize("name", ["model-f16.gguf", "SHA256SUMS.replaced"])
+    def test_leftovers_of_a_killed_run_are_removed(self, folder: Path, target: Path, place: Path, name: str) -> None:
+        """A process is killed while it writes: its half file goes with the next run."""
+        half = half_written(place, folder / name)
+        assert half.stat().st_size == CHUNK
+        told = run(folder, str(target))
+        assert told.survey.removals == (half.name,)
+        assert digests(place) == digests(folder)
+
+    def test_also_where_only_the_leftover_is_to_be_removed(self, folder: Path, target: Path, place: Path) -> None:
+        """Beside it no release verifies, so it is not there already."""
         run(folder, str(target))
+        half_written(place, folder / "model-f16.gguf")
+        run(folder, str(target))
+        assert digests(place) == digests(folder)
+
+    def test_what_a_process_is_writing_stays(self, folder: Path, target: Path, place: Path) -> None:
+        """Two runs at once do not disturb each other."""
+        place.mkdir(parents=True)
+        living = place / f".model-f16.gguf.{os.getpid()}.{this_system()}.0badc0de"
+        living.write_bytes(b"half")
+        run(folder, str(target))
+        living.unlink()
+        assert digests(place) == digests(folder)
+
+    def test_what_another_machine_is_writing_stays(self, folder: Path, target: Path, place: Path) -> None:
+        """Its processes are not seen from here. What nobody touched for hours goes."""
+        name = ".model-f16.gguf.4194303.0123456789abcdef.0badc0de"
+        place.mkdir(parents=True)
+        (place / name).write_bytes(b"half")
+        refused(lambda: run(folder, str(target)), "another machine")
+        assert {path.name for path in place.iterdir()} == {name}
+        os.utime(place / name, (0, 0))
+        run(folder, str(target))
+        assert digests(place) == digests(folder)
+
+    @pytest.mark.parametrize("name", [".notes.4194303", ".thesis.doc.4194303.1", ".hidden", ".model-f16.gguf.4194303"])
+    def test_hidden_files_of_something_else_are_never_removed(
+        self, folder: Path, target: Path, place: Path, name: str
+    ) -> None:
+        """They are files of something else like any others."""
+        place.mkdir(parents=True)
+        (place / name).write_text("mine")
+        refused(lambda: run(folder, str(target), replace=True), f"files of something else: {re.escape(name)}")
+        assert (place / name).read_text() == "mine"
+
+    @pytest.mark.parametrize("stopped_at", range(5))
+    def test_a_replacing_that_was_stopped_at_any_removal(
+        self, folder: Path, target: Path, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: int
+    ) -> None:
+        """No list of checksums lies beside files that it does not fit; the next run ends what was begun."""
+        run(other(tmp_path, extra__json=b"{}", more__json=b"{}"), str(target))
+        real, removed = FolderShelf.remove, []
+
+        def stop(shelf: FolderShelf, name: str) -> None:
+            if len(removed) == stopped_at:
+                raise KeyboardInterrupt
+            removed.append(name)
+            real(shelf, name)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(FolderShelf, "remove", stop)
+            with pytest.raises(KeyboardInterrupt):
+                run(folder, str(target), replace=True)
+        there = digests(place)
+        if "SHA256SUMS" in there:
+            listed = [line.split()[::-1] for line in (place / "SHA256SUMS").read_text().splitlines()]
+            assert dict(listed).items() <= there.items()
+        refused(lambda: run(folder, str(target)), "holds something else")
+        run(folder, str(target), replace=True)
         assert digests(place) == digests(folder)
 
     def test_a_replacing_that_was_stopped(
@@ -112,8 +219,15 @@ class TestInterrupted:
     ) -> None:
         """The old list is gone before the first new file comes; the second run, with --replace, ends it."""
         run(other(tmp_path, extra__json=b"{}"), str(target))
+        real = Item.open
+
+        def stop(item: Item) -> BinaryIO:
+            if isinstance(item.source, Path):
+                raise KeyboardInterrupt
+            return real(item)
+
         with monkeypatch.context() as patch:
-            patch.setattr(Item, "open", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+            patch.setattr(Item, "open", stop)
             with pytest.raises(KeyboardInterrupt):
                 run(folder, str(target), replace=True)
         assert not {"SHA256SUMS", "model.sig", "extra.json"} & set(digests(place))
@@ -150,6 +264,13 @@ class TestOthersRelease:
         (place / "thesis.doc").write_text("mine")
         refused(lambda: run(folder, str(target), replace=True), r"thesis\.doc")
         assert (place / "thesis.doc").read_text() == "mine"
+
+    @pytest.mark.parametrize("below", ["", "sub", "../release"])
+    def test_into_itself(self, folder: Path, below: str) -> None:
+        """Nor is a folder in it: the release would not be one any more."""
+        before = digests(folder)
+        refused(lambda: run(folder, str(folder / below)), "into itself")
+        assert digests(folder) == before
 
     def test_onto_itself(self, tmp_path: Path) -> None:
         """A release folder is no target for itself."""

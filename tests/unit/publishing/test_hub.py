@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.hub_upload_server import READER, HubUploadServer, Repository
+from pipeline.publishing.hub import HubPeer
+from pipeline.publishing.peer import Survey
+from tests.support.hub_upload_server import READER, TOKEN, HubUploadServer, Repository
 from tests.support.publishing import refused, run, states
 from tests.support.release_folder import digests, release_files, write_release
 
@@ -169,12 +171,71 @@ class TestOthersRelease:
         existing(hub, {"README.md": b"mine"})
         refused(lambda: run(folder, TARGET), r"README\.md: git blob [0-9a-f]{40} is there")
 
-    def test_a_branch_that_moves_meanwhile(
+    def test_a_foreign_file_beside_an_old_version_is_not_overwritten(
+        self, hub: HubUploadServer, folder: Path, tmp_path: Path
+    ) -> None:
+        """A file that the old version does not list is somebody else's, though the new version has one of its name."""
+        files = release_files("1.1.0", salt=b"old")
+        del files["Modelfile"]
+        run(write_release(tmp_path / "old", files), TARGET)
+        theirs = hub.repositories["owner/model"]
+        theirs.commit("main", {**(theirs.at("main") or {}), "Modelfile": b"mine"})
+        error = refused(lambda: run(folder, TARGET), r"Modelfile: git blob [0-9a-f]{40} is there, in no release")
+        assert "README.md" not in str(error)
+        run(folder, TARGET, replace=True)
+        assert published(hub) == digests(folder)
+
+    @pytest.mark.parametrize("begun", ["new", "there"])
+    def test_a_branch_that_moves_meanwhile(self, hub: HubUploadServer, folder: Path, begun: str) -> None:
+        """Somebody else's commit that comes while files are uploaded is not overwritten, nor mixed with ours."""
+        if begun == "there":
+            existing(hub, {"notes.md": b"before"})
+
+        def commit() -> None:
+            hub.faults.on_whole = None
+            theirs = hub.repositories["owner/model"]
+            theirs.commit("main", {**(theirs.at("main") or {}), "README.md": b"theirs"}, "theirs")
+
+        hub.faults.on_whole = commit
+        refused(lambda: run(folder, TARGET), "somebody else changed the branch")
+        assert hub.repositories["owner/model"].messages[-1] == "theirs"
+        assert published(hub)["README.md"] == hashlib.sha256(b"theirs").hexdigest()
+
+    def test_a_branch_that_goes_meanwhile(self, hub: HubUploadServer, folder: Path) -> None:
+        """Somebody removes it while files are uploaded: in words."""
+        existing(hub, {})
+        hub.faults.on_whole = hub.repositories["owner/model"].branches.clear
+        refused(lambda: run(folder, TARGET), "404")
+
+    def test_a_repository_that_somebody_else_makes_meanwhile(
         self, hub: HubUploadServer, folder: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Somebody else's commit between the look and ours is not overwritten."""
-        hub.faults.statuses["commit"] = [412]
-        refused(lambda: run(folder, TARGET), "somebody else changed the branch")
+        """Between the look and the making: what lies in it then was not looked at, and stays."""
+        real = HubPeer.send
+
+        def late(peer: HubPeer, survey: Survey) -> None:
+            existing(hub, {"README.md": b"theirs"})
+            real(peer, survey)
+
+        monkeypatch.setattr(HubPeer, "send", late)
+        refused(lambda: run(folder, TARGET), "somebody else made the repository meanwhile")
+        assert published(hub) == {"README.md": hashlib.sha256(b"theirs").hexdigest()}
+
+    def test_a_new_branch_is_no_mix_with_main(self, hub: HubUploadServer, folder: Path, tmp_path: Path) -> None:
+        """It begins as main is: what only main's release has is taken away in it, and main stays."""
+        old = write_release(tmp_path / "old", release_files("1.1.0", salt=b"old") | {"model-Q8_0.gguf": b"GGUF"})
+        run(old, TARGET)
+        told = run(folder, f"{TARGET}@candidate")
+        assert told.survey.removals == ("model-Q8_0.gguf",)
+        assert published(hub, "candidate") == digests(folder)
+        assert published(hub) == digests(old)
+
+    def test_a_new_branch_of_what_main_holds(self, hub: HubUploadServer, folder: Path) -> None:
+        """Nothing has to be sent; the branch is made."""
+        run(folder, TARGET)
+        told = run(folder, f"{TARGET}@stable")
+        assert told.sent == []
+        assert published(hub, "stable") == digests(folder)
 
 
 class TestRefused:
@@ -192,6 +253,13 @@ class TestRefused:
         monkeypatch.setenv("HF_TOKEN", READER)
         error = refused(lambda: run(folder, TARGET), "may not write there")
         assert READER not in str(error)
+
+    def test_a_hub_without_tls(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The login would travel in clear: nothing is asked of another machine over http://."""
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        monkeypatch.setenv("HF_ENDPOINT", "http://hub.example.org")
+        error = refused(lambda: run(folder, TARGET), "reached over http://")
+        assert (error.exit_code, error.where) == (63, "HF_ENDPOINT")
 
     def test_no_space(self, hub: HubUploadServer, folder: Path) -> None:
         """The storage is full."""

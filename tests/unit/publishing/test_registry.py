@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -320,6 +321,34 @@ class TestOthersRelease:
         run(folder, target(registry), replace=True)
         assert Reader(registry).digest("1.2.0") != before
 
+    def test_a_tag_that_appears_meanwhile_is_not_moved(
+        self, registry: FaultyProxy, folder: Path, tmp_path: Path
+    ) -> None:
+        """Somebody else's release under the same tag, while blobs are sent: no tag of ours is set."""
+        run(write_release(tmp_path / "other", release_files(salt=b"other")), target(registry, tag=":other"))
+        base = f"http://127.0.0.1:{registry.port}/v2/owner/seedling/manifests"
+        theirs = httpx.get(f"{base}/other", headers={"Accept": DOCKER})
+
+        def tag() -> None:
+            httpx.put(f"{base}/1.2.0", headers={"Content-Type": DOCKER}, content=theirs.content)
+
+        registry.faults = [Fault("PUT", "/blobs/uploads/", then=tag)]
+        error = refused(lambda: run(folder, target(registry)), "somebody else set the tag 1.2.0 meanwhile")
+        digest = theirs.headers["Docker-Content-Digest"]
+        assert digest in str(error)
+        reader = Reader(registry)
+        assert reader.digest("1.2.0") == digest
+        assert not {tag for tag in reader.tags() if tag.startswith("1.2.0-")}
+
+    def test_a_tag_that_goes_meanwhile_is_set(self, registry: FaultyProxy, folder: Path, tmp_path: Path) -> None:
+        """Nothing is overwritten by that."""
+        run(write_release(tmp_path / "other", release_files(salt=b"other")), target(registry))
+        data = tmp_path / "registry" / "data"
+        (tag,) = data.rglob("_manifests/tags/1.2.0")
+        registry.faults = [Fault("PUT", "/blobs/uploads/", then=lambda: shutil.rmtree(tag))]
+        run(folder, target(registry), replace=True)
+        assert Reader(registry).digest("1.2.0") == Reader(registry).digest("1.2.0-Q4_K_M")
+
 
 class TestLogin:
     """A registry with logins."""
@@ -356,6 +385,21 @@ class TestLogin:
         guarded.faults = [Fault("POST", "uploads", header=("Location", elsewhere))]
         refused(lambda: run(folder, target(guarded)), "does not take the login")
 
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+    def test_is_sent_to_no_proxy_on_the_way_to_this_machine(
+        self, guarded: FaultyProxy, folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch, host: str
+    ) -> None:
+        """Plain HTTP to this machine goes past the proxy of the environment, which would read the login."""
+        name = f"{host}:{guarded.host.rpartition(':')[2]}"
+        self.keep(home, name)
+        for variable in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(variable, raising=False)
+        with FaultyProxy(guarded.port) as proxy:
+            for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+                monkeypatch.setenv(variable, proxy.url)
+            run(folder, f"oci://{name}/owner/seedling", yes=False)
+        assert proxy.asked == []
+
     def test_no_rights(self, registry: FaultyProxy, folder: Path) -> None:
         """Reading is allowed, writing is not."""
         body = b'{"errors":[{"code":"DENIED","message":"for secret reasons"}]}'
@@ -372,3 +416,36 @@ class TestLogin:
         """No bytes go to another machine over http://."""
         registry.faults = [Fault("POST", "uploads", header=("Location", "http://registry.example.org/x"))]
         refused(lambda: run(folder, target(registry)), "without TLS")
+
+    @pytest.mark.parametrize("location", ["https://[", "//[::1", "http://[", "https://host:port/x"])
+    def test_uploads_to_no_address(self, registry: FaultyProxy, folder: Path, location: str) -> None:
+        """What is no address is refused in words, for a file in one request and for one in chunks."""
+        registry.faults = [Fault("POST", "uploads", header=("Location", location))]
+        error = refused(lambda: run(folder, target(registry)), "cannot publish")
+        assert error.exit_code == 63
+
+    def test_chunks_to_no_address(self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The same for what follows a chunk, and for an address that only the client finds wrong."""
+        monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
+        sha256 = digests(folder)["model-f16.gguf"]
+        registry.faults = [Fault("POST", f"uploads.*{sha256}", header=("Location", "https://host:port/x"))]
+        refused(lambda: run(folder, target(registry)), r"model-f16\.gguf: .* another form than the protocol's")
+
+    def test_a_token_server_at_no_address_after_a_chunk(
+        self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A login that ran out in the middle, and a registry that names none to renew it."""
+        monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
+        registry.faults = [Fault("PATCH", "", status=401, header=("WWW-Authenticate", 'Bearer realm="http://["'))]
+        refused(lambda: run(folder, target(registry)), "without TLS, or is none")
+
+    def test_a_registry_that_loses_chunks(
+        self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch, patience: None
+    ) -> None:
+        """It takes one and fails at the next, each time from the beginning: that has an end."""
+        monkeypatch.setattr(client, "CHUNK_BYTES", 50_000)
+        for _ in range(40):
+            registry.faults += [Fault("PATCH", "", times=1), Fault("PATCH", "", status=503)]
+            registry.faults += [Fault("GET", "uploads", status=404)]
+        refused(lambda: run(folder, target(registry)), "status 503")
+        assert len(registry.sent("PATCH")) < 20

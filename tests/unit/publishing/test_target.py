@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
+from pipeline.loopback import is_loopback
 from pipeline.publishing.target import (
     BucketTarget,
     FolderTarget,
     HubTarget,
     RegistryTarget,
     Target,
-    is_loopback,
     parse_target,
 )
 
@@ -58,6 +58,31 @@ def test_a_misspelt_scheme_gets_the_nearest() -> None:
     """`oic://` is near `oci://`."""
     with pytest.raises(UsageError, match="did you mean oci://"):
         parse_target("oic://host/x")
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("s3:/bucket/x", "s3://"),
+        ("s3:bucket", "s3://"),
+        ("hf:/owner/name", "hf://"),
+        ("oci:registry.example.org/a", "oci://"),
+        ("file:/srv/models", "file:///"),
+        ("S3://bucket", "s3://"),
+        ("S3:/bucket", "s3://"),
+    ],
+)
+def test_too_few_slashes_are_no_folder(text: str, near: str) -> None:
+    """`s3:/bucket` would be a folder of this machine called `s3:`."""
+    with pytest.raises(UsageError, match=f"did you mean {near}") as caught:
+        parse_target(text)
+    assert "bucket" not in str(caught.value)  # it may hold a password
+
+
+def test_a_folder_may_be_called_so() -> None:
+    """With a path that says that it is one."""
+    assert parse_target("./s3:/bucket") == FolderTarget(Path("s3:/bucket"))
+    assert parse_target("models:v1") == FolderTarget(Path("models:v1"))
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,19 @@ def test_a_token_server_without_tls_gets_no_login(registry: FaultyProxy, folder:
     """A registry could name any."""
     keep(home, registry.host, auth=BASIC)
     refused(lambda: run(folder, challenged(registry, "http://tokens.example.org/token")), "without TLS")
+
+
+@pytest.mark.parametrize("realm", ["http://[", "https://[", "https://host:port/", "", "token"])
+def test_a_token_server_at_no_address(registry: FaultyProxy, folder: Path, home: Path, realm: str) -> None:
+    """In words, and the login stays here."""
+    keep(home, registry.host, auth=BASIC)
+    error = refused(lambda: run(folder, challenged(registry, realm)))
+    assert error.exit_code == 63
+
+
+def test_a_token_server_without_an_end(
+    registry: FaultyProxy, tokens: TokenServer, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No more of an answer is read than a token can have."""
+    tokens.answer = (200, b'{"token": "' + b"x" * 8_000_000 + b'"}')
+    refused(lambda: run(folder, challenged(registry, tokens.url), yes=False), "has no end")

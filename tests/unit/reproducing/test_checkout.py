@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,37 @@ def test_an_older_commit_is_checked_out(source: Clone, tmp_path: Path) -> None:
 def test_a_changed_file_is_refused(source: Clone, tmp_path: Path) -> None:
     """What an earlier run left is looked at again."""
     folder = check_out(str(source.folder), released(source), tmp_path / "out", ignore)
+    (folder / "lockfiles" / "host.txt").write_text("three\n")
+    with pytest.raises(ReleaseError, match=r"the checkout was changed: lockfiles/host\.txt"):
+        check_out(str(source.folder), released(source), folder, ignore)
+
+
+@pytest.mark.parametrize("name", ["json.py", "pipeline/inside/new.py", "json/__init__.py", ".gitignore", "build/x"])
+def test_a_file_that_the_commit_does_not_name_is_refused(name: str, source: Clone, tmp_path: Path) -> None:
+    """Python would import it before its own, also where git was told to ignore it."""
+    folder = check_out(str(source.folder), released(source), tmp_path / "out", ignore)
+    (folder / ".git" / "info" / "exclude").write_text("*\n")
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text("print('hello')\n")
+    with pytest.raises(ReleaseError, match=re.escape(f"the checkout holds what its commit does not: {name[:5]}")):
+        check_out(str(source.folder), released(source), folder, ignore)
+
+
+def test_compiled_code_is_removed_and_environments_stay(source: Clone, tmp_path: Path) -> None:
+    """A .pyc would be run in place of the source beside it."""
+    folder = check_out(str(source.folder), released(source), tmp_path / "out", ignore)
+    for name in ("__pycache__/a.pyc", "lockfiles/__pycache__/a.pyc", ".envs/host/__pycache__/a.pyc"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text("code")
+    check_out(str(source.folder), released(source), folder, ignore)
+    assert [path.relative_to(folder).parts[0] for path in folder.rglob("*.pyc")] == [".envs"]
+
+
+@pytest.mark.parametrize("switch", ["--assume-unchanged", "--skip-worktree"])
+def test_a_change_that_git_was_told_not_to_see_is_refused(switch: str, source: Clone, tmp_path: Path) -> None:
+    """The files are held against the commit, not against what the folder's own index says of them."""
+    folder = check_out(str(source.folder), released(source), tmp_path / "out", ignore)
+    Clone(folder).git("update-index", switch, "lockfiles/host.txt")
     (folder / "lockfiles" / "host.txt").write_text("three\n")
     with pytest.raises(ReleaseError, match=r"the checkout was changed: lockfiles/host\.txt"):
         check_out(str(source.folder), released(source), folder, ignore)

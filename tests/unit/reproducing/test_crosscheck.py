@@ -30,13 +30,13 @@ class Maker:
         self.list, self.public = folder / f"{name}.json", folder / f"{name}.pub"
         self.public.write_bytes(pem(self.key.public_key()))
 
-    def attest(self, recipe: str = "seedling", **stages: str) -> Path:
+    def attest(self, recipe: str = "seedling", commit: str = "c" * 40, **stages: str) -> Path:
         """Write a list: stage → a letter that stands for its bytes."""
         manifests = {
             name.replace("_", "-"): Manifest("k", name, {}, (FileEntry("file", 1, letter * 64),))
             for name, letter in stages.items()
         }
-        told = canonical_json(statement(manifests, recipe, "c" * 40, BUILDER))
+        told = canonical_json(statement(manifests, recipe, commit, BUILDER))
         self.list.write_bytes(canonical_json(signed_envelope(told, IN_TOTO, self.key)))
         return self.list
 
@@ -122,3 +122,12 @@ def test_one_list_alone_says_nothing(makers: list[Maker]) -> None:
     makers[0].attest(train="1")
     with pytest.raises(UsageError, match="one list alone"):
         ask(makers[:1])
+
+
+def test_lists_of_two_commits_are_told(makers: list[Maker]) -> None:
+    """They may agree, and what they agree on is not one commit's work; a checkout that was changed has none."""
+    for maker, commit in zip(makers, ("c" * 40, "d" * 40, ""), strict=True):
+        maker.attest(commit=commit, train="1")
+    found = ask(makers)
+    assert found["commits"] == ["c" * 40, "d" * 40]
+    assert found["told"] == "3 builders agree on 1 file of 1 stage; they built 2 commits"
