@@ -47,7 +47,7 @@ def _parsed(text: str) -> dict[str, Any]:
     if len(text.encode()) > MAX_BYTES:
         raise failed(f"the recipe's text in the provenance has more than {MAX_BYTES:,} bytes", PROVENANCE)
     try:
-        return parse(text)
+        return parse(text.removeprefix("\ufeff"))  # recipes may begin with a byte order mark
     except (ValueError, RecursionError) as error:
         raise failed(f"the recipe's text in the provenance cannot be read: {str(error)[:160]}", PROVENANCE) from error
 

@@ -79,7 +79,7 @@ def verify_release(handed: Handed, trust: Trust, tell: Tell, progress: Progress)
     return checks.findings
 
 
-_PAPERS: Mapping[str, Callable[[Opened], str]] = {
+_PAPERS: Mapping[str, Callable[[Opened], str | Note]] = {
     "subjects": check_subjects,
     "manifest": check_manifest,
     "chain": check_chain,

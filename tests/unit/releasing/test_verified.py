@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pipeline.digest import canonical_json
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.recipe_digest import recipe_digest
 from pipeline.signing.key_signer import KeySigner
@@ -53,6 +57,61 @@ def test_a_release_verifies(place: ReleasePlace, trust: Trust) -> None:
     found = findings(folder, trust)
     assert {name: one.what for name, one in found.items() if one.outcome != "passed"} == {}
     assert "1 not measured, 1 passed" in found["gates"].what or "1 passed, 1 not measured" in found["gates"].what
+
+
+def quotes(_: Evidence) -> list[Verdict]:
+    """Show a row of somebody."""
+    return [Verdict("data.quotes", "rows", "passed", 1, "rows", "any", "test", evidence=("a row of somebody",))]
+
+
+@pytest.fixture
+def private(place: ReleasePlace, trust: Trust) -> Path:
+    """A release whose recipe shows no rows, of a build whose gates quote some."""
+    place.gates["prepare"] = (quotes,)
+    place.run()
+    return place.release()
+
+
+def test_a_release_without_evidence_verifies_and_says_what_cannot_be_made_anew(private: Path, trust: Trust) -> None:
+    """Two keys rest on what is left out, which is no fault and no proof."""
+    assert not wrong(private, trust)
+    told = findings(private, trust)["manifest"]
+    assert told.outcome == "noted"
+    assert "each key but those of release, report is made of what manifest.json says" in told.what
+    assert "evidence" in told.what
+
+
+def test_a_release_that_shows_its_rows_has_every_key(place: ReleasePlace, trust: Trust) -> None:
+    """Nothing is left out, and nothing has to be noted."""
+    place.gates["prepare"] = (quotes,)
+    place.append("\n[report]\nshow_data_rows = true\n")
+    place.run()
+    assert findings(place.release(), trust)["manifest"].outcome == "passed"
+
+
+@pytest.mark.parametrize(
+    ("edit", "named"),
+    [
+        (lambda stages: stages["report"]["components"]["verdicts"]["train"][0].update(value=0.2), "report"),
+        (lambda stages: stages["release"]["components"]["verdicts"].update(prepare=[]), "release"),
+        (lambda stages: stages["train"]["components"].update(version=99), "train"),
+    ],
+)
+def test_what_was_edited_is_not_excused_by_evidence_that_is_left_out(
+    private: Path, trust: Trust, edit: Callable[[Any], object], named: str
+) -> None:
+    """A key that cannot be made anew is one of a stage whose verdicts are those of the manifest."""
+    manifest = json.loads((private / "manifest.json").read_bytes())
+    edit(manifest["stages"])
+    (private / "manifest.json").chmod(0o644)
+    (private / "manifest.json").write_bytes(canonical_json(manifest))
+    assert f"{named}: its key is not made of what it says" in wrong(private, trust)["manifest"]
+
+
+def test_a_recipe_that_begins_with_a_byte_order_mark_verifies(place: ReleasePlace, trust: Trust) -> None:
+    """Editors of another system write one, and the pipeline reads past it; so does who verifies."""
+    place.recipe.write_bytes(b"\xef\xbb\xbf" + place.recipe.read_bytes())
+    assert not wrong(place.release(), trust)
 
 
 @pytest.mark.parametrize("name", ["Modelfile", "report.html"])
