@@ -14,6 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from . import fine_tuning, weights
 from .job import Job, JobError
+from .tensor_files import weight_files
 from .training_base import PRECISIONS
 from .training_run import Training, carry_out
 
@@ -47,7 +48,7 @@ def load(training: Training) -> Any:
     kind = PRECISIONS[table["precision"]]
     if not table["load_in_4bit"]:
         return weights.load_model(training.folder, kind, table["attention"])
-    weights.weight_files(training.folder)
+    weight_files(training.folder)
     quiet: Any = disable_progress_bar
     quiet()
     packed = {} if training.is_copy else {"quantization_config": four_bits(kind, double=table["double_quantization"])}

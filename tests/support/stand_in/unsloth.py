@@ -92,7 +92,8 @@ class FastLanguageModel:
 
         set_seed(random_state)
         kept = [name for name in target_modules if name != os.environ.get("STAND_IN_DROPS")]
-        config = LoraConfig(
+        kind: Any = LoraConfig
+        config = kind(
             r=r,
             target_modules=kept,
             lora_alpha=lora_alpha,

@@ -116,7 +116,8 @@ def uneven_rows() -> list[dict[str, Any]]:
 def asked(calls: Path, name: str) -> dict[str, Any]:
     """Return what a function of the stand-in was asked, the last time."""
     found = [json.loads(line) for line in calls.read_text(encoding="utf-8").splitlines()]
-    return [call for call in found if call["name"] == name][-1]
+    last: dict[str, Any] = [call for call in found if call["name"] == name][-1]
+    return last
 
 
 def test_events_and_files_are_those_of_the_other_trainer(
@@ -244,7 +245,7 @@ def test_scales_that_are_not_to_be_rounded_are_told(tmp_path: Path, base: Path) 
     """Unsloth rounds them unless told otherwise; a copy, and a model in 16 bits, have none to tell of."""
     from pipeline.inside.unsloth_training import rounding
 
-    single = {"load_in_4bit": True, "double_quantization": False, "precision": "bfloat16"}
+    single: dict[str, Any] = {"load_in_4bit": True, "double_quantization": False, "precision": "bfloat16"}
     config = rounding(training_of(base, tmp_path, **single))["quantization_config"]
     assert (config.load_in_4bit, config.bnb_4bit_quant_type, config.bnb_4bit_use_double_quant) == (True, "nf4", False)
     assert str(config.bnb_4bit_compute_dtype) == "torch.bfloat16"
@@ -336,8 +337,11 @@ def test_both_trainers_have_the_same_arguments(tmp_path: Path, blind: bool) -> N
     """But for three that the docstring names, and what only TRL knows."""
     from pipeline.inside import fine_tuning, unsloth_training
 
-    ours = unsloth_training.settings(TABLE, tmp_path, resumed=False, blind=blind).to_dict()
-    theirs = fine_tuning.settings(tiny_model.TRAIN, tmp_path, resumed=False, blind=blind).to_dict()
+    kinds: tuple[Any, Any] = (
+        unsloth_training.settings(TABLE, tmp_path, resumed=False, blind=blind),
+        fine_tuning.settings(tiny_model.TRAIN, tmp_path, resumed=False, blind=blind),
+    )
+    ours, theirs = (one.to_dict() for one in kinds)
     differing = {name for name in ours if ours[name] != theirs[name]}
     assert differing <= {"full_determinism", "remove_unused_columns", "gradient_checkpointing"}
     assert "full_determinism" in differing
