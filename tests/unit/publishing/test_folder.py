@@ -194,7 +194,8 @@ class TestInterrupted:
     ) -> None:
         """No list of checksums lies beside files that it does not fit; the next run ends what was begun."""
         run(other(tmp_path, extra__json=b"{}", more__json=b"{}"), str(target))
-        real, removed = FolderShelf.remove, []
+        real = FolderShelf.remove
+        removed: list[str] = []
 
         def stop(shelf: FolderShelf, name: str) -> None:
             if len(removed) == stopped_at:
