@@ -16,7 +16,6 @@ from pipeline.environments import REPOSITORY, llama_cpp_cache
 from tests.rebuild.builders import HOST, Builder, CannotBuildError, sources
 
 RELEASE: Final = "trixie"
-MIRROR: Final = "http://deb.debian.org/debian"
 _PACKAGES: Final = ("ca-certificates", "g++", "git", "util-linux")
 _LIBRARIES: Final = ("libssl3t64", "libffi8", "zlib1g", "liblzma5", "libbz2-1.0", "libsqlite3-0", "libreadline8t64")
 """What an interpreter that was built elsewhere is linked to. The release's own Python is none of the locks' (3.11)."""
@@ -56,7 +55,14 @@ def _root(root: Path) -> Path:
         shutil.rmtree(root, ignore_errors=True)
         root.parent.mkdir(parents=True, exist_ok=True)
         names = ",".join((*_PACKAGES, *_LIBRARIES))
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={names}", RELEASE, str(root), MIRROR]
+        command = [
+            "mmdebstrap",
+            "--quiet",
+            "--variant=minbase",
+            f"--include={names}",
+            RELEASE,
+            str(root),
+        ]  # its own mirror
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
