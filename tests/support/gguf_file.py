@@ -129,7 +129,7 @@ def write_origins(folder: Path) -> dict[str, Path]:
     adapter, data = folder / "adapter-artifact", folder / "data-artifact"
     for made in (adapter / "adapter", data):
         made.mkdir(parents=True, exist_ok=True)
-    metadata = {"format": "pt", "base_weights_sha256": "b" * 64}
+    metadata = {"base_weights_sha256": "b" * 64}  # one key: safetensors writes several in any order
     save_file({"a": np.zeros(2, "float32")}, adapter / "adapter" / "adapter_model.safetensors", metadata)
     files = [{"name": "rows.jsonl", "sha256": "1" * 64}, {"name": "more.csv", "sha256": "2" * 64}]
     (data / "source.json").write_text(json.dumps({"files": files}), encoding="utf-8")

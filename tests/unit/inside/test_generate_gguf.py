@@ -167,7 +167,7 @@ def test_metadata_names_what_the_tokenizer_names(spoken: Path, merged: Path) -> 
     assert tokenizer.eos_token_id in found["stop_ids"]
     assert found["chat_template"] == tiny_model.TEMPLATE
     assert (found["context_length"], found["vocabulary"]) == (1024, len(tokenizer) + 4)
-    assert (found["name"], found["adds_bos"]) == ("tiny", False)
+    assert (found["name"], found["adds_bos"]) == ("Tiny Titles", False)
 
 
 def test_the_checks_cover_long_prompts_and_batches(spoken: Path) -> None:
