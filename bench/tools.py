@@ -18,6 +18,10 @@ from typing import Any
 from bench.table import REPOSITORY, Table, seconds
 from pipeline.environments import ensure
 from pipeline.environments import tools as llama_cpp_tools
+from pipeline.loading import load_recipe
+from pipeline.runs import read_state
+from pipeline.stages.convert import stages as convert_stages
+from pipeline.store import Store
 from pipeline.vendor import vendor_tree
 
 KIND = "Q4_K_M"
@@ -47,13 +51,14 @@ def measure(rounds: int = 5) -> Table:
     """Return the table: seconds of the bare tool and of ours, in turns, and their ratio."""
     training, inference = ensure("training", _quiet), ensure("inference", _quiet)
     tree = vendor_tree(_quiet)
+    said, origin = conversion()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = write_model(tree, folder / "input" / "model")
         bare = folder / "bare.gguf"
         converted = compare_times(
             [training.python, tree / "convert_hf_to_gguf.py", model, "--outfile", bare, "--outtype", "f16"],
-            lambda: program(training.python, "convert", {"vendor": tree, "model": model.parent}, _CONVERT, folder),
+            lambda: program(training.python, "convert", {"vendor": tree, "model": model.parent, **origin}, said, folder),
             rounds,
         )
         source = folder / "convert" / "model-f16.gguf"
@@ -68,7 +73,29 @@ def measure(rounds: int = 5) -> Table:
     return Table("Beside the bare llama.cpp tools", note, ("what", "bare tool s", "ours s", "ratio"), rows)
 
 
-_CONVERT = {"name": "bench", "base": {"pre_tokenizer": None, "licence": "unknown"}}
+def conversion(build: Path = REPOSITORY / "build") -> tuple[dict[str, Any], dict[str, Path]]:
+    """Return the parameters of the seedling's `convert`, and its inputs beside the model, from its finished build.
+
+    They say what the file's metadata say; only the pre-tokenizer is Qwen's, which the converter knows by itself.
+    Raises FileNotFoundError where the seedling was not built.
+    """
+    recipe = load_recipe("seedling")
+    (stage,) = convert_stages(recipe)
+    keys, store = read_state(build, recipe.name)["stages"], Store(build / "store")
+    inputs = {}
+    for name, wanted in stage.inputs.items():
+        if wanted.stage in _MADE:
+            continue
+        manifest = store.manifest(keys.get(wanted.stage, ""))
+        if manifest is None:
+            raise FileNotFoundError(f"the seedling's {wanted.stage} is not in {build.name}: run `nox -s pipeline`")
+        inputs[name] = store.folder(manifest)
+    base = {**stage.parameters["base"], "pre_tokenizer": None}
+    return {**stage.parameters, "base": base}, inputs
+
+
+_MADE = ("merge",)
+"""Stages whose artifact the bench makes itself."""
 
 
 def compare_times(bare: list[str | Path], ours: Any, rounds: int) -> tuple[str, str, str]:
