@@ -55,10 +55,11 @@ def measure(rounds: int = 5) -> Table:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = write_model(tree, folder / "input" / "model")
+        given = {"vendor": tree, "model": model.parent, **origin}
         bare = folder / "bare.gguf"
         converted = compare_times(
             [training.python, tree / "convert_hf_to_gguf.py", model, "--outfile", bare, "--outtype", "f16"],
-            lambda: program(training.python, "convert", {"vendor": tree, "model": model.parent, **origin}, said, folder),
+            lambda: program(training.python, "convert", given, said, folder),
             rounds,
         )
         source = folder / "convert" / "model-f16.gguf"
