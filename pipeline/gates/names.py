@@ -23,12 +23,16 @@ STAGES: dict[str, tuple[str, ...]] = {
     "quantization": ("quantize",),
     "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
+    "inference": FILES,
     "parity": ("compare",),
     "improvement": ("compare",),
     "evaluation": ("evaluate",),
     "judge": ("judge",),
 }
 """Area of a gate's name → the stage families that it judges."""
+
+OF_THE_MACHINE = ("inference",)
+"""Areas whose gates judge what a run measured, and not what it made."""
 
 
 @dataclass(frozen=True)
@@ -468,6 +472,23 @@ NAMES: dict[str, GateName] = {
     ),
     "metadata.sizes": GateName(
         "vocabulary and context length of the file", "sizes that differ", "over 0", "", "gates.md, parity"
+    ),
+    # -- GGUF files on a graphics card (verify-f16, verify-quant) ---------------------------------
+    "inference.layers": GateName(
+        "layers on the graphics card (runs that have one)",
+        "layers",
+        "",
+        "fewer than were asked of llama.cpp, or than {inference.layers_share_warn} times what an otherwise empty card"
+        " holds",
+        "seed 000 §6; gates.md, generation",
+    ),
+    "inference.speed": GateName(
+        "tokens a second of one sequence against the card's bandwidth through the bytes that a token reads (runs with"
+        " all layers on a card)",
+        "share of the bandwidth's bound",
+        "",
+        "under {inference.speed_share_warn}",
+        "gates.md, generation; seed 000 §6",
     ),
     # -- parity and improvement (compare) ----------------------------------------------------------
     "parity.text": GateName(
