@@ -512,12 +512,11 @@ NAMES: dict[str, GateName] = {
         "llama.cpp tools/perplexity/README.md; facts.md",
     ),
     "parity.quantized": GateName(
-        "F16 against each quantized file: mean KL (as evidence: of 99 % of the positions); same top token;"
-        " perplexity ratio",
+        "F16 against each quantized file: mean KL; KL of 99 % of the positions; same top token; perplexity ratio",
         "nats, share, ratio",
         "by type, below; {parity.small_model_factor} times as wide under {parity.small_model_parameters:,.0f}"
         " parameters",
-        "the same",
+        "the same; 99 % over {parity.tail_factor} times the mean KL's limit",
         "llama.cpp tools/perplexity/README.md",
     ),
     "improvement.held-out-loss": GateName(
