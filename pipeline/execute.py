@@ -18,7 +18,7 @@ from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
 from pipeline.executors.contract import Executor, Request, Tracking
 from pipeline.files import explained
-from pipeline.judge import failed, gate_error, judge
+from pipeline.judge import failed, gate_error, judge, repeatable
 from pipeline.outcome import Outcome
 from pipeline.plan import Pins, Plan, components, differences, input_digests, key_of
 from pipeline.recipe import Recipe
@@ -228,7 +228,7 @@ class Run:
     def _verdicts(self, stage: Stage) -> dict[str, Any]:
         """Return the verdicts of every stage that `stage` builds upon."""
         names = [item.name for item in self.plan.up_to(stage.name) if item.name != stage.name]
-        return {name: list(self.outcomes[name].manifest.gates) for name in names}
+        return {name: repeatable(self.outcomes[name].manifest.gates) for name in names}
 
     def _components(self, stage: Stage) -> dict[str, Any]:
         verdicts = self._verdicts(stage) if stage.reads_verdicts else None
@@ -245,7 +245,8 @@ class Run:
             return None
         if self._set_aside(stage.name, manifest, rehash=self.settings.verify) is not None:
             return None
-        verdicts = judge(stage, self.recipe, self.store.folder(manifest), self._input_folders(stage))
+        folder, record = self.store.folder(manifest), self.store.record(key)
+        verdicts = judge(stage, self.recipe, folder, self._input_folders(stage), record)
         judged = manifest.judged([verdict.to_json() for verdict in verdicts])
         if judged.gates != manifest.gates:
             # Rotten bytes, of which no time tells, may be why: they are no reason to believe another verdict.
@@ -279,12 +280,12 @@ class Run:
                 manifest = replace(self.store.describe(key, stage.name, parts, output), tools=self.pins.tools)
                 self._check_outside(stage, manifest)
                 judging = time.monotonic()
-                verdicts = judge(stage, self.recipe, output, self._input_folders(stage))
+                figures = [item for item in measured if "name" in item]
+                verdicts = judge(stage, self.recipe, output, self._input_folders(stage), {"measured": figures})
                 gates_s = time.monotonic() - judging
             manifest = manifest.judged([verdict.to_json() for verdict in verdicts])
             work_s = next((item["seconds"] for item in measured if "seconds" in item), 0.0)
             wall_s = time.monotonic() - started
-            figures = [item for item in measured if "name" in item]
             record = {
                 "run": self.store.run,
                 "wall_s": wall_s,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeline.artifact import Manifest
 from pipeline.context import Context, environment_names
 from pipeline.executors.contract import Environments
-from pipeline.judge import failed, judge
+from pipeline.judge import failed, judge, repeatable
 from pipeline.plan import components, differences, key_of
 from pipeline.runs import read_state
 from pipeline.stages.stage import Stage
@@ -42,9 +42,8 @@ def forecast(context: Context, environments: Environments) -> list[Forecast]:
         if waiting:
             found.append(Forecast(stage.name, "unknown", reasons=(f"{waiting[0]} is to be built first",)))
             continue
-        verdicts = {
-            item.name: list(manifests[item.name].gates) for item in context.plan.up_to(stage.name) if item is not stage
-        }
+        before = [item.name for item in context.plan.up_to(stage.name) if item is not stage]
+        verdicts = {name: repeatable(manifests[name].gates) for name in before}
         parts = components(stage, manifests, pins, verdicts)
         key = key_of(parts)
         manifest = store.manifest(key)
@@ -66,5 +65,5 @@ def _judged(context: Context, stage: Stage, manifest: Manifest, manifests: Mappi
     """Return a manifest with the verdicts of today's limits, as a run would find them."""
     store = context.store()
     inputs = store.folders(stage.read_by_gates, manifests)
-    verdicts = judge(stage, context.recipe, store.folder(manifest), inputs)
+    verdicts = judge(stage, context.recipe, store.folder(manifest), inputs, store.record(manifest.key))
     return manifest.judged([verdict.to_json() for verdict in verdicts])

@@ -59,7 +59,7 @@ def _review(context: Context, stage: Stage, manifests: Mapping[str, Manifest]) -
     if problems := store.damage(manifest):
         return Review(stage.name, "damaged", problems[0])
     inputs = store.folders(stage.read_by_gates, manifests)
-    verdicts = tuple(judge(stage, context.recipe, store.folder(manifest), inputs))
+    verdicts = tuple(judge(stage, context.recipe, store.folder(manifest), inputs, store.record(manifest.key)))
     note = outdated(stage, manifest, manifests)
     stopped = any(verdict.outcome == "failed" for verdict in verdicts)
     stops = _later(context, stage.name) if stopped else ()

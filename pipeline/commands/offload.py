@@ -8,10 +8,11 @@ from typing import Any
 
 from pipeline.context import say
 from pipeline.errors import UsageError
+from pipeline.inside.card_fit import DESKTOP_GIB, GIB, Fit, fit
+from pipeline.inside.model_memory import Model, padded
 from pipeline.log import Sink
 from pipeline.offloading.cards import card_named
-from pipeline.offloading.fit import DESKTOP_GIB, GIB, Fit, fit
-from pipeline.offloading.memory import Model, padded, read_model
+from pipeline.offloading.memory import read_model
 from pipeline.offloading.speed import Logged, bound, findings, read_log
 
 

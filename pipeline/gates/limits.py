@@ -8,6 +8,7 @@ from pipeline.gates.data import DataLimits
 from pipeline.gates.evaluation import EvaluationLimits
 from pipeline.gates.generation import GenerationLimits
 from pipeline.gates.imatrix import ImatrixLimits
+from pipeline.gates.inference import InferenceLimits
 from pipeline.gates.llm_judge import JudgeLimits
 from pipeline.gates.parity import ParityLimits
 from pipeline.gates.preflight import PreflightLimits
@@ -24,6 +25,7 @@ class GateLimits(BaseModel):
     training: TrainingLimits = TrainingLimits()
     generation: GenerationLimits = GenerationLimits()
     imatrix: ImatrixLimits = ImatrixLimits()
+    inference: InferenceLimits = InferenceLimits()
     parity: ParityLimits = ParityLimits()
     evaluation: EvaluationLimits = EvaluationLimits()
     judge: JudgeLimits = JudgeLimits()

@@ -23,12 +23,16 @@ STAGES: dict[str, tuple[str, ...]] = {
     "quantization": ("quantize",),
     "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
+    "inference": FILES,
     "parity": ("compare",),
     "improvement": ("compare",),
     "evaluation": ("evaluate",),
     "judge": ("judge",),
 }
 """Area of a gate's name → the stage families that it judges."""
+
+OF_THE_MACHINE = ("inference",)
+"""Areas whose gates judge what a run measured, and not what it made."""
 
 
 @dataclass(frozen=True)
@@ -469,6 +473,23 @@ NAMES: dict[str, GateName] = {
     "metadata.sizes": GateName(
         "vocabulary and context length of the file", "sizes that differ", "over 0", "", "gates.md, parity"
     ),
+    # -- GGUF files on a graphics card (verify-f16, verify-quant) ---------------------------------
+    "inference.layers": GateName(
+        "layers on the graphics card (runs that have one)",
+        "layers",
+        "",
+        "fewer than were asked of llama.cpp, or than {inference.layers_share_warn} times what an otherwise empty card"
+        " holds",
+        "seed 000 §6; gates.md, generation",
+    ),
+    "inference.speed": GateName(
+        "tokens a second of one sequence against the card's bandwidth through the bytes that a token reads (runs with"
+        " all layers on a card)",
+        "share of the bandwidth's bound",
+        "",
+        "under {inference.speed_share_warn}",
+        "gates.md, generation; seed 000 §6",
+    ),
     # -- parity and improvement (compare) ----------------------------------------------------------
     "parity.text": GateName(
         "positions compared", "tokens", "", "under {parity.text_tokens_warn}", "recipe value; gates.md, parity"
@@ -491,12 +512,11 @@ NAMES: dict[str, GateName] = {
         "llama.cpp tools/perplexity/README.md; facts.md",
     ),
     "parity.quantized": GateName(
-        "F16 against each quantized file: mean KL (as evidence: of 99 % of the positions); same top token;"
-        " perplexity ratio",
+        "F16 against each quantized file: mean KL; KL of 99 % of the positions; same top token; perplexity ratio",
         "nats, share, ratio",
         "by type, below; {parity.small_model_factor} times as wide under {parity.small_model_parameters:,.0f}"
         " parameters",
-        "the same",
+        "the same; 99 % over {parity.tail_factor} times the mean KL's limit",
         "llama.cpp tools/perplexity/README.md",
     ),
     "improvement.held-out-loss": GateName(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -41,11 +41,16 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a gate may look at: the stage's output folder, its inputs' folders, and the recipe."""
+    """What a gate may look at: the stage's output folder, its inputs' folders, the recipe, and what the run measured.
+
+    `measured` are the figures of the build's record (`measured(...)` inside), name → value: they differ from machine to
+    machine, so a gate that reads them is one of `names.OF_THE_MACHINE`.
+    """
 
     folder: Path
     inputs: Mapping[str, Path]
     recipe: Recipe
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def json(self, name: str) -> Any:
         """Read a JSON file of the output."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from .answers import asked, only_id, row
-from .gguf_decoding import decode
-from .gguf_forward import checks, write_logits
+from .card_loading import Room, open_on_cards, tell_speed
+from .gguf_decoding import SEQUENCES, decode
+from .gguf_forward import ANSWER_TOKENS, CHECK_TOKENS, WINDOWS, checks, write_logits
 from .gguf_header import read_header
 from .job import Job, measured, read_json, read_jsonl, write_json, write_jsonl
-from .llama_runtime import Model, detokenize, is_special, open_model, tokenize
+from .llama_runtime import Model, detokenize, is_special, tokenize
 from .tokenize_gguf import made_control, metadata, the_file, token_rows
 
 
@@ -27,24 +28,35 @@ def main(job: Job) -> None:
     Inputs: `gguf`, a folder with one GGUF file, and `prompts`, what preflight published. Parameters:
     `generate` (section of the recipe) and `terminator` (the text of the token that ends an answer).
     """
-    path = the_file(job.inputs["gguf"])
+    path, given = the_file(job.inputs["gguf"]), job.inputs["prompts"]
+    prompts = read_jsonl(given / "prompts.jsonl")
+    windows, neutral = (read_json(given / f"{name}.json")["windows"] for name in ("parity", "neutral"))
+    rooms = rooms_for(prompts, [*windows, *neutral], job.parameters["generate"]["max_new_tokens"])
     started = time.perf_counter()
-    with open_model(path, job.threads) as model:
+    with open_on_cards(path, job.threads, rooms) as model:
         measured("verify.load", time.perf_counter() - started, "s")
         keys = read_header(path).keys
-        texts = read_jsonl(job.inputs["prompts"] / "tokens.jsonl")
+        texts = read_jsonl(given / "tokens.jsonl")
         write_jsonl(job.output / "tokens.jsonl", token_rows(model, texts, made_control(model, keys)))
         write_json(job.output / "metadata.json", metadata(model, keys))
         terminator = job.parameters["terminator"]
         terminator = only_id(tokenize(model, terminator), terminator, "llama.cpp")
-        prompts = read_jsonl(job.inputs["prompts"] / "prompts.jsonl")
         rows = generations(model, prompts, job.parameters["generate"], terminator)
         write_jsonl(job.output / "generations.jsonl", rows)
-        windows = read_json(job.inputs["prompts"] / "parity.json")["windows"]
+        tell_speed(model)
         found = forward(model, windows, prompts, terminator, job.output / "logits.npy")
-        neutral = read_json(job.inputs["prompts"] / "neutral.json")["windows"]
         found["neutral"] = write_logits(model, neutral, job.output / "neutral-logits.npy")
         write_json(job.output / "forward.json", found)
+
+
+def rooms_for(prompts: Sequence[dict[str, Any]], windows: Sequence[Sequence[int]], limit: int) -> list[Room]:
+    """Return the sizes of the sessions to come, or more: answers, windows of text, checks of long prompts."""
+    longest = max(len(prompt["ids"]) for prompt in prompts) + limit
+    return [
+        (SEQUENCES, longest),
+        (WINDOWS, max(map(len, windows), default=0)),
+        (1, max(CHECK_TOKENS.values()) + ANSWER_TOKENS),
+    ]
 
 
 def generations(

@@ -14,10 +14,11 @@ import llama_cpp
 import numpy as np
 
 from .activation_sums import Collector
+from .card_loading import open_on_cards
 from .gguf_header import Header, read_header
 from .imatrix_file import Entry, Importance, write_imatrix
 from .job import Job, JobError, measured, progress, read_json, write_json
-from .llama_runtime import Model, adds_bos, open_model
+from .llama_runtime import Model, adds_bos
 
 SOURCE = "model-f16.gguf"
 OUTPUT = "imatrix.gguf"
@@ -32,7 +33,7 @@ def main(job: Job) -> None:
     path, text = job.inputs["gguf"] / SOURCE, read_json(job.inputs["text"] / "chunks.json")
     header, chunks = read_header(path), text["chunks"]
     started = time.perf_counter()
-    with open_model(path, job.threads) as model:
+    with open_on_cards(path, job.threads, [(1, max(map(len, chunks)))]) as model:
         entries = collect(model, chunks)
     tokens = sum(map(len, chunks))
     measured("imatrix.tokens-per-second", tokens / (time.perf_counter() - started), "tokens/s")

@@ -80,29 +80,42 @@ class Model:
 
 
 @contextmanager
-def open_model(path: Path, threads: int, *, vocabulary_only: bool = False) -> Iterator[Model]:
+def open_model(
+    path: Path,
+    threads: int,
+    *,
+    vocabulary_only: bool = False,
+    layers: int | None = None,
+    listen: Callable[[int, str], None] | None = None,
+) -> Iterator[Model]:
     """Open a GGUF file, or only its vocabulary; llama.cpp's warnings become events.
 
-    Raises `JobError` if it cannot be loaded.
+    `layers` is how many are put on graphics cards (all, if not given and if there are cards); `listen` is given every
+    line of the log. Raises `JobError` if the file cannot be loaded.
     """
     problems: list[str] = []
 
-    def listen(level: int, line: str) -> None:
+    def take(level: int, line: str) -> None:
         """Keep what went wrong for the error."""
         report_problem(level, line)
+        if listen is not None:
+            listen(level, line)
         if level == _ERROR:
             problems.append(line.strip())
 
-    with log_lines(listen):
+    with log_lines(take):
         llama_cpp.llama_backend_init()
         parameters = llama_cpp.llama_model_default_params()
         parameters.vocab_only = vocabulary_only
+        if layers is not None:
+            parameters.n_gpu_layers = layers
         handle = llama_cpp.llama_model_load_from_file(bytes(path), parameters)
         if not handle:
             raise JobError(
                 f"llama.cpp cannot load {path.name}: {' | '.join(problems[:3]) or 'no message'}",
                 where=path.name,
-                advice="the file is damaged or of a kind that this build does not know: make it again",
+                advice="the file is damaged or of a kind that this build does not know: make it again"
+                + (f"; or the card has no room for {layers} layers: free it of other programs" if layers else ""),
             )
         words = llama_cpp.llama_model_get_vocab(handle)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.offloading.fit import Fit
+from pipeline.inside.card_fit import Fit
 
 LEAST_SHARE = 0.3
 """A share of the bound under this says that something is wrong: layers in main memory, or a debug build. The v1 model

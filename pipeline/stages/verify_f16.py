@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline.gates.generation import generation_gates
+from pipeline.gates.inference import inference_gates
 from pipeline.gates.parity import metadata_gates, tokenizer_gates
 from pipeline.recipe import Recipe
 from pipeline.stages.stage import Input, Stage
 from pipeline.stages.verify_base import PROMPT_FILES, fills_the_machine
 
-GGUF_GATES = (*tokenizer_gates, *metadata_gates, *generation_gates)
-"""What every GGUF form must pass: it reads texts as the trained tokenizer does, and speaks."""
+GGUF_GATES = (*tokenizer_gates, *metadata_gates, *generation_gates, *inference_gates)
+"""What every GGUF form must pass: it reads texts as the trained tokenizer does, and speaks; a card is used."""
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:

@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.stages.registry import stages_of
 from tests.faults.fault import follow, shortcomings
 from tests.faults.healthy import HEALTHY, TRAINED
 from tests.faults.registry import FAULTS
 from tests.faults.table import PAGE, Result, render
-from tests.faults.workshop import NoSeedlingError, Workshop, open_workshop
+from tests.faults.workshop import NoSeedlingError, Workshop, open_workshop, order_of
 
 
 def main() -> int:
@@ -31,9 +30,8 @@ def main() -> int:
         return 2
     bad = [one.fault.name for one in results if one.shortcomings and not one.fault.missed]
     if not options.short:
-        order = [stage.name for stage in stages_of(shop.recipe)]
         page = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
-        PAGE.write_text(render(results, order, sentences, page), encoding="utf-8", newline="\n")
+        PAGE.write_text(render(results, order_of(shop.recipe), sentences, page), encoding="utf-8", newline="\n")
     print("\n".join([*sentences, *alarms, *(f"not as it should be: {name}" for name in bad)]))
     return 1 if bad or alarms else 0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from tests.faults.planted_importance import importance
 from tests.faults.planted_speech import title, verify_with
 from tests.faults.planted_text import copy_in_4_bits, small_llama
 from tests.faults.planted_training import short_run
@@ -53,6 +54,7 @@ HEALTHY: Final[dict[str, Callable[[Workshop], Trail]]] = {
     "sound-speech": sound_speech,
     "sound-copy": sound_copy,
     "sound-llama": sound_llama,
+    "sound-importance": importance,
 }
 TRAINED: Final[dict[str, Callable[[Workshop], Trail]]] = {"short-training": short_run}
 """As long as the faults that have to be trained for."""

@@ -6,6 +6,7 @@ from tests.faults.fault import Fault
 from tests.faults.planted_data import DATA_FAULTS
 from tests.faults.planted_evaluation import EVALUATION_FAULTS
 from tests.faults.planted_files import FILE_FAULTS
+from tests.faults.planted_importance import IMPORTANCE_FAULTS
 from tests.faults.planted_speech import SPEECH_FAULTS
 from tests.faults.planted_tensors import TENSOR_FAULTS
 from tests.faults.planted_text import TEXT_FAULTS
@@ -18,5 +19,6 @@ FAULTS: tuple[Fault, ...] = (
     *SPEECH_FAULTS,
     *TENSOR_FAULTS,
     *FILE_FAULTS,
+    *IMPORTANCE_FAULTS,
     *EVALUATION_FAULTS,
 )

@@ -24,6 +24,7 @@ _SPENT: Final = {
     "verify-hf": "one training",
     "merge": "one training",
     "verify-f16": "one training, merge, conversion",
+    "imatrix": "one training, merge, conversion",
     "quantize-Q4_K_M": "one training, merge, conversion",
     "evaluate": "the whole run",
 }

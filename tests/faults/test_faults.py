@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from pipeline.gates.names import NAMES
-from pipeline.stages.registry import stages_of
 from tests.faults.fault import Fault, follow, shortcomings
 from tests.faults.healthy import HEALTHY, TRAINED
 from tests.faults.registry import FAULTS
 from tests.faults.table import PAGE, Result, listed, render, time_class
-from tests.faults.workshop import REFUSED, Trail, Workshop
+from tests.faults.workshop import REFUSED, Trail, Workshop, order_of
 
 
 def _case(fault: Fault) -> Any:
@@ -56,11 +55,10 @@ def test_every_line_of_the_page_has_six_cells() -> None:
 
 def test_names_are_unique_and_gates_and_stages_exist() -> None:
     """A case with a wrong name would never be missed."""
-    stages = {stage.name for stage in stages_of(_recipe())}
     assert max(Counter(fault.name for fault in FAULTS).values()) == 1
     assert {fault.gate for fault in FAULTS} <= {*NAMES, REFUSED}
     assert {gate for fault in FAULTS for gate in (*fault.also, fault.warned_before) if gate} <= set(NAMES)
-    assert {fault.stage for fault in FAULTS} <= stages
+    assert {fault.stage for fault in FAULTS} <= {*order_of(_recipe())}
 
 
 def _recipe() -> Any:
@@ -80,8 +78,7 @@ def test_a_time_keeps_its_class_unless_it_is_clearly_wrong() -> None:
 
 def test_a_fault_that_is_not_caught_is_said_so() -> None:
     """The page does not hide it."""
-    order = [stage.name for stage in stages_of(_recipe())]
-    page = render([Result(FAULTS[0], ["nothing stopped it: prepare"], 1.0)], order, [], "")
+    page = render([Result(FAULTS[0], ["nothing stopped it: prepare"], 1.0)], order_of(_recipe()), [], "")
     assert "**not caught**: nothing stopped it" in page
     assert "0 of 1" in page
     assert PAGE.name == "faults.md"

@@ -189,6 +189,12 @@ def open_workshop() -> Iterator[Workshop]:
         yield shop
 
 
+def order_of(recipe: Recipe) -> list[str]:
+    """Return the names of a recipe's stages in order, with those of an importance matrix, which it may not ask for."""
+    weighed = recipe.model_copy(update={"quantize": recipe.quantize.model_copy(update={"imatrix": True})})
+    return [stage.name for stage in stages_of(weighed)]
+
+
 def stage_of(recipe: Recipe, name: str) -> Stage:
     """Return one stage of a recipe's plan."""
     return next(stage for stage in stages_of(recipe) if stage.name == name)

@@ -58,6 +58,7 @@ class Kitchen:
         self.before: Callable[[str], None] = lambda _: None
         self.versions: dict[str, int] = {}
         self.heavy: set[str] = set()
+        self.figures: dict[str, float] = {}
 
     def stage(self, name: str, *inputs: str) -> Stage:
         """One counting stage."""
@@ -66,6 +67,8 @@ class Kitchen:
             self.calls.append(name)
             self.before(name)
             (job.output / f"{name}.txt").write_text(self.texts[name])
+            if name in self.figures:
+                job.emit("job.measured", name="card.tokens-per-second", value=self.figures[name], unit="tokens/s")
 
         given = {item: Input(item) for item in inputs}
         version = self.versions.get(name, 1)
@@ -116,6 +119,23 @@ def test_every_stage_runs_once_and_a_second_run_only_hits(kitchen: Kitchen) -> N
     run = kitchen.run()
     assert len(kitchen.calls) == 4
     assert {outcome.status for outcome in run.outcomes.values()} == {"hit"}
+
+
+def test_a_hit_is_judged_by_what_its_build_measured(kitchen: Kitchen) -> None:
+    """A speed is in no artifact: it is read from the record, and what stands on the verdict does not hold it."""
+    seen: list[float | None] = []
+
+    def speed(evidence: Evidence) -> Sequence[Verdict]:
+        seen.append(evidence.measured.get("card.tokens-per-second"))
+        return [replace(verdict("warned"), gate="inference.speed", value=seen[-1])]
+
+    kitchen.gates = {"raw": (speed,)}
+    kitchen.figures = {"raw": 5.8}
+    first, second = kitchen.run(), kitchen.run()
+    assert seen == [5.8, 5.8]
+    for run in (first, second):
+        assert run.outcomes["raw"].manifest.gates[0]["value"] == 5.8
+        assert run._verdicts(run.plan["model"])["raw"][0]["value"] == "in the run's record"
 
 
 def test_every_manifest_names_the_tools(kitchen: Kitchen) -> None:

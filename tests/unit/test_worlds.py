@@ -20,8 +20,9 @@ HOST_PACKAGES = {"pipeline", "llama_cpp_vendor", "pydantic", "pydantic_core", "s
 }
 """What host code may import beside the standard library; all of it stands in the host lock."""
 
-SHARED = {"pipeline.inside.job", "pipeline.inside.gguf_header"}
-"""What both worlds read: how a job is asked for and answered, and what stands in a GGUF file. Standard library only."""
+SHARED = {f"pipeline.inside.{name}" for name in ("job", "gguf_header", "model_memory", "card_fit")}
+"""What both worlds read: how a job is asked for and answered, what stands in a GGUF file, and what of it fits a card.
+Standard library only."""
 
 BUILD_PACKAGES = {"scikit_build_core"}
 """What the one file that runs in the build environment may import: llama_cpp_vendor/backend.py."""
@@ -77,10 +78,12 @@ def test_inside_imports(path: Path) -> None:
     assert [name for level, name in imports(path) if level > depth] == []
 
 
-def test_shared_module_is_standard_library_only() -> None:
-    """What both worlds read loads nothing of either."""
-    assert foreign(INSIDE / "job.py", set()) == set()
-    assert [name for level, name in imports(INSIDE / "job.py") if level] == []
+@pytest.mark.parametrize("name", sorted(SHARED))
+def test_shared_module_is_standard_library_only(name: str) -> None:
+    """What both worlds read loads nothing of either, but for others of its kind."""
+    path = INSIDE / f"{name.rpartition('.')[2]}.py"
+    assert foreign(path, set()) == set()
+    assert {f"pipeline.inside.{module}" for level, module in imports(path) if level} <= SHARED
 
 
 def test_noxfile_imports() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.offloading.fit import DESKTOP_GIB, GIB, Fit, fit
-from pipeline.offloading.memory import Model, read_model
+from pipeline.inside.card_fit import DESKTOP_GIB, GIB, Fit, fit
+from pipeline.inside.model_memory import Model
+from pipeline.offloading.memory import read_model
 from tests.support.sparse_gguf import QWEN3_14B, write
 
 CARD = int((16 - DESKTOP_GIB) * GIB)

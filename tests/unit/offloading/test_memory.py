@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import UsageError
-from pipeline.offloading.fit import GIB
-from pipeline.offloading.memory import CELLS, padded, read_model
+from pipeline.inside.card_fit import GIB
+from pipeline.inside.model_memory import CELLS, padded
+from pipeline.offloading.memory import read_model
 from tests.support.gguf_file import write_small
 from tests.support.sparse_gguf import QWEN3_0_6B, QWEN3_14B, Shape, write
 from tests.support.vendored import require_llama_cpp
@@ -49,7 +50,21 @@ def test_cache_and_compute_buffer_are_what_llama_cpp_takes(shape: Shape, context
     assert logged["compute"] >= model.compute_bytes(context) / MIB * 0.95
 
 
-def _buffers(path: Path, context: int) -> dict[str, float]:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("shape", "sequences", "tokens"), [(QWEN3_0_6B, 32, 200), (QWEN3_14B, 1, 528), (QWEN3_14B, 1, 8192)]
+)
+def test_a_session_of_ours_takes_what_llama_cpp_logs(shape: Shape, sequences: int, tokens: int, tmp_path: Path) -> None:
+    """Without flash attention: few long sequences, or many short ones. The cache is exact."""
+    require_llama_cpp()
+    path = write(tmp_path / "model.gguf", shape, quantized=False)
+    model, cells = read_model([path]), sequences * padded(tokens)
+    logged = _buffers(path, cells, sequences, flash_attention=0)
+    assert sum(model.kv_bytes(layer, cells, "F16") for layer in range(len(model.layers))) / MIB == logged["KV"]
+    assert logged["compute"] == pytest.approx(model.plain_compute_bytes(tokens) / MIB, rel=0.05)
+
+
+def _buffers(path: Path, context: int, sequences: int = 1, flash_attention: int = 1) -> dict[str, float]:
     """Return the sizes of the buffers that llama.cpp logs, in MiB. No weight is read: the file is mapped."""
     import llama_cpp
 
@@ -63,7 +78,8 @@ def _buffers(path: Path, context: int) -> dict[str, float]:
         model = llama_cpp.llama_model_load_from_file(bytes(path), settings)
         assert model, lines
         parameters = llama_cpp.llama_context_default_params()
-        parameters.n_ctx, parameters.flash_attn_type = context, 1
+        parameters.n_ctx, parameters.flash_attn_type = context, flash_attention
+        parameters.n_seq_max, parameters.kv_unified = sequences, False
         opened = llama_cpp.llama_init_from_model(model, parameters)
         assert opened, lines
         llama_cpp.llama_free(ctypes.c_void_p(opened) if isinstance(opened, int) else opened)

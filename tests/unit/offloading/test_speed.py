@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.inside.card_fit import GIB, Fit, fit
 from pipeline.offloading.cards import CARDS
-from pipeline.offloading.fit import GIB, Fit, fit
 from pipeline.offloading.memory import read_model
 from pipeline.offloading.speed import Logged, bound, findings, read_log
 from tests.support.sparse_gguf import QWEN3_14B, write

@@ -7,6 +7,7 @@ import pytest
 from pipeline.gates.generation import generation_gates
 from pipeline.gates.gguf import metadata_gates, tokenizer_gates
 from pipeline.gates.imatrix import imatrix_gates
+from pipeline.gates.inference import inference_gates
 from pipeline.gates.quantization import quantization_gates
 from pipeline.loading import load_recipe
 from pipeline.recipe import Quantize, Recipe
@@ -77,9 +78,9 @@ def test_every_quantization_is_judged_for_fallbacks(recipe: Recipe) -> None:
     assert all(stage.gates == quantization_gates for stage in quantize.stages(recipe))
 
 
-def test_every_gguf_form_is_judged_for_tokens_metadata_and_speech(recipe: Recipe) -> None:
+def test_every_gguf_form_is_judged_for_tokens_metadata_speech_and_its_card(recipe: Recipe) -> None:
     """The F16 file and each quantized file pass the same gates."""
-    wanted = (*tokenizer_gates, *metadata_gates, *generation_gates)
+    wanted = (*tokenizer_gates, *metadata_gates, *generation_gates, *inference_gates)
     for stage in (*verify_f16.stages(recipe), *verify_quant.stages(recipe)):
         assert stage.gates == wanted
         assert "tokens.jsonl" in stage.inputs["prompts"].files
