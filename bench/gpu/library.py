@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,15 +21,20 @@ from llama_cpp_vendor.flags import cmake_arguments
 from llama_cpp_vendor.pin import read_pin
 
 NATIVE, PTX, INSTALLED = "native", "ptx", "installed"
+CUDA = Path("/usr/local/cuda")
+"""Where NVIDIA's installers put the toolkit."""
 NEWEST_PTX = 90
 """What the images embed for cards that nobody knew (llama_cpp_vendor/flags.py): `90-virtual`."""
 
 _CHANGED = {
     "GGML_CUDA_FA": "OFF",
+    # Pools of virtual memory link libcuda, and toolkits without a driver may have no stub of it. Kernels are the same.
+    "GGML_CUDA_NO_VMM": "ON",
     "BUILD_SHARED_LIBS": "ON",
     "LLAMA_BUILD_COMMON": "OFF",
     "LLAMA_BUILD_TOOLS": "OFF",
     "LLAMA_BUILD_SERVER": "OFF",
+    "LLAMA_BUILD_APP": "OFF",
     "LLAMA_TOOLS_INSTALL": "OFF",
 }
 
@@ -48,15 +54,29 @@ def target(kind: str, capability: int) -> str:
     return f"{capability}-real" if kind == NATIVE else f"{min(capability, NEWEST_PTX)}-virtual"
 
 
-def arguments(kind: str, capability: int, root: Path) -> list[str]:
-    """Return CMake's arguments: those of the images, but for what is compiled for, and how much."""
-    changed = {**_CHANGED, "CMAKE_CUDA_ARCHITECTURES": target(kind, capability)}
-    kept = [one for one in cmake_arguments(read_pin(), str(root), "cuda128") if _name(one) not in changed]
-    return [*kept, *(f"-D{name}={value}" for name, value in changed.items())]
+def arguments(kind: str, capability: int, root: Path, cublas: Path | None = None) -> list[str]:
+    """Return CMake's arguments: those of the images, but for what is compiled for, and how much.
+
+    `cublas` is the folder of torch's own cuBLAS (`include`, `lib`), for a toolkit that comes without one.
+    """
+    known = dict(one.removeprefix("-D").split("=", 1) for one in cmake_arguments(read_pin(), str(root), "cuda128"))
+    changed = {**known, **_CHANGED, "CMAKE_CUDA_ARCHITECTURES": target(kind, capability)}
+    if cublas is not None:
+        for name in ("CMAKE_CXX_FLAGS", "CMAKE_CUDA_FLAGS"):
+            changed[name] += f" -I{cublas / 'include'}"
+        changed["CMAKE_BUILD_RPATH"] = str(cublas / "lib")
+        for name in ("cublas", "cublasLt"):
+            changed[f"CUDA_{name}_LIBRARY"] = str(next(iter(sorted((cublas / "lib").glob(f"lib{name}.so*"))), ""))
+    return [f"-D{name}={value}" for name, value in changed.items()]
 
 
-def _name(argument: str) -> str:
-    return argument.removeprefix("-D").partition("=")[0]
+def find_cublas(toolkit: Path, packages: Path) -> Path | None:
+    """Return torch's folder of cuBLAS where the toolkit has none; None where it has. Raises NotMeasuredError."""
+    if any(path for place in ("include", "targets/*/include") for path in toolkit.glob(f"{place}/cublas_v2.h")):
+        return None
+    for header in sorted(packages.glob("nvidia/*/include/cublas_v2.h")):
+        return header.parents[1]
+    raise NotMeasuredError(f"no cuBLAS in {toolkit} and none beside torch, so llama.cpp cannot be built for the card")
 
 
 def build(bench: Bench, limit_s: float, kind: str) -> dict[str, Any]:
@@ -70,7 +90,8 @@ def build(bench: Bench, limit_s: float, kind: str) -> dict[str, Any]:
     programs = _programs(bench)
     tree, folder = tree_of(bench), bench.fresh(part(kind))
     environ = bench.environ({"PATH": f"{programs['nvcc'].parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"})
-    options = arguments(kind, bench.card.capability, folder)
+    cublas = find_cublas(programs["nvcc"].parents[1], _packages(bench))
+    options = arguments(kind, bench.card.capability, folder, cublas)
     make = [programs["cmake"], "-G", "Ninja", "-S", tree, "-B", folder / "build", *options]
     configured = run(make, REPOSITORY, environ, limit_s, folder / "configure.txt")
     configured.check(limit_s)
@@ -86,9 +107,16 @@ def build(bench: Bench, limit_s: float, kind: str) -> dict[str, Any]:
     }
 
 
+def _packages(bench: Bench) -> Path:
+    """Return where the packages of the parts' interpreter lie."""
+    asked = [bench.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return Path(done.stdout.strip() or bench.python.parent)
+
+
 def _programs(bench: Bench) -> dict[str, Path]:
     """Return nvcc, cmake and ninja. Raises NotMeasuredError where one is not there."""
-    beside = [str(bench.python.parent), os.environ.get("PATH", os.defpath), "/usr/local/cuda/bin"]
+    beside = [str(bench.python.parent), os.environ.get("PATH", os.defpath), str(CUDA / "bin")]
     places = os.pathsep.join(beside)
     found = {name: shutil.which(name, path=places) for name in ("nvcc", "cmake", "ninja")}
     if missing := [name for name, path in found.items() if path is None]:

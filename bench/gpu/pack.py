@@ -34,7 +34,18 @@ PACKAGES = {
 """Lock → packages of it. xformers is left out: it fits one build of torch, and Unsloth goes without."""
 
 PARTS = (
-    *("CMakeLists.txt", "LICENSE", "cmake", "ggml", "include", "src", "convert_hf_to_gguf.py", "conversion", "gguf-py"),
+    *(
+        "CMakeLists.txt",
+        "LICENSE",
+        "cmake",
+        "ggml",
+        "include",
+        "src",
+        "convert_hf_to_gguf.py",
+        "conversion",
+        "gguf-py",
+        "vendor",
+    ),
     *("models/ggml-vocab-qwen2.gguf", "models/templates/Qwen-Qwen3-0.6B.jinja"),
 )
 """What is taken of llama.cpp's tree."""
