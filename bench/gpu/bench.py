@@ -112,7 +112,7 @@ class Bench:
     ) -> Finished:
         file = folder / "request.json"
         file.write_text(json.dumps(request), encoding="utf-8")
-        command = [self.python, "-m", module, file]
+        command: list[str | Path] = [self.python, "-m", module, file]
         found = run(command, REPOSITORY, self.environ(more), limit_s, folder / "log.txt")
         found.check(limit_s)
         return found

@@ -127,7 +127,8 @@ def speak(bench: Bench, limit_s: float, shape: Shape, kind: str) -> dict[str, An
         raise NotMeasuredError("this library of llama.cpp cannot use a card")
     figures = figures_of(found, request["files"])
     warm = figures[F16]["ready_s"]
-    return {"files": figures, "compiling_s": None if cold is None else round(cold - warm, 2), "cold_start_s": cold}
+    compiling = None if cold is None or warm is None else round(cold - warm, 2)
+    return {"files": figures, "compiling_s": compiling, "cold_start_s": cold}
 
 
 def _cache(bench: Bench, kind: str) -> dict[str, str]:

@@ -92,11 +92,13 @@ def build(bench: Bench, limit_s: float, kind: str) -> dict[str, Any]:
     environ = bench.environ({"PATH": f"{programs['nvcc'].parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"})
     cublas = find_cublas(programs["nvcc"].parents[1], _packages(bench))
     options = arguments(kind, bench.card.capability, folder, cublas)
-    make = [programs["cmake"], "-G", "Ninja", "-S", tree, "-B", folder / "build", *options]
+    options.append(f"-DCMAKE_MAKE_PROGRAM={programs['ninja']}")
+    make: list[str | Path] = [programs["cmake"], "-G", "Ninja", "-S", tree, "-B", folder / "build", *options]
     configured = run(make, REPOSITORY, environ, limit_s, folder / "configure.txt")
     configured.check(limit_s)
     left = limit_s - configured.seconds
-    command = [programs["cmake"], "--build", folder / "build", "--target", "llama", "-j", str(bench.threads)]
+    jobs = ("--target", "llama", "-j", str(bench.threads))
+    command: list[str | Path] = [programs["cmake"], "--build", folder / "build", *jobs]
     built = run(command, REPOSITORY, environ, left, folder / "log.txt")
     built.check(left)
     size = sum(one.stat().st_size for one in (folder / "build" / "bin").glob("libggml-cuda.so") if one.is_file())
@@ -109,7 +111,7 @@ def build(bench: Bench, limit_s: float, kind: str) -> dict[str, Any]:
 
 def _packages(bench: Bench) -> Path:
     """Return where the packages of the parts' interpreter lie."""
-    asked = [bench.python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    asked = [str(bench.python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     return Path(done.stdout.strip() or bench.python.parent)
 
