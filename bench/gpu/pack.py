@@ -14,7 +14,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from bench.gpu.facts import SITE, TREE, WHEELS
@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     download(options.folder / WHEELS, options.python)
     for wheel in (options.folder / WHEELS).glob("bitsandbytes-*.whl"):
         keep_one_cuda(wheel, options.cuda)
+    for wheel in (options.folder / WHEELS).glob("unsloth-*.whl"):
+        leave_out_studio(wheel)
     pack_llama_cpp(options.folder)
     size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
     print(f"{options.folder}: {size / 2**20:.1f} MiB")
@@ -99,19 +101,30 @@ def locked(lock: str, names: Sequence[str]) -> str:
 
 def keep_one_cuda(wheel: Path, cuda: str) -> None:
     """Take the libraries of all other CUDAs out of a wheel of bitsandbytes. Raises ValueError where there is none."""
+    with zipfile.ZipFile(wheel) as whole:
+        libraries = {name: found[1] for name in whole.namelist() if (found := _CUDA_LIBRARY.fullmatch(name))}
+    if cuda not in libraries.values():
+        raise ValueError(f"{wheel.name} has no library for CUDA {cuda}: {', '.join(sorted(libraries))}")
+    leave_out(wheel, {name for name, found in libraries.items() if found != cuda})
+
+
+def leave_out_studio(wheel: Path) -> None:
+    """Take Unsloth's web page and its server out of its wheel: nine tenths of it, and no training imports them."""
+    with zipfile.ZipFile(wheel) as whole:
+        leave_out(wheel, {name for name in whole.namelist() if name.startswith("studio/")})
+
+
+def leave_out(wheel: Path, names: Collection[str]) -> None:
+    """Write a wheel again without some of its files, and without their lines in its record."""
     unfinished = wheel.with_suffix(".part")
     with zipfile.ZipFile(wheel) as whole, zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED) as lean:
-        libraries = {name: found[1] for name in whole.namelist() if (found := _CUDA_LIBRARY.fullmatch(name))}
-        if cuda not in libraries.values():
-            raise ValueError(f"{wheel.name} has no library for CUDA {cuda}: {', '.join(sorted(libraries))}")
-        left_out = {name for name, found in libraries.items() if found != cuda}
         for name in whole.namelist():
-            if name in left_out:
+            if name in names:
                 continue
             content = whole.read(name)
             if name.endswith(".dist-info/RECORD"):
                 lines = content.decode().splitlines(keepends=True)
-                content = "".join(line for line in lines if line.partition(",")[0] not in left_out).encode()
+                content = "".join(line for line in lines if line.partition(",")[0] not in names).encode()
             lean.writestr(name, content)
     unfinished.replace(wheel)
 

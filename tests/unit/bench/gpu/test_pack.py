@@ -51,6 +51,17 @@ def test_a_cuda_that_the_wheel_lacks_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_of_unsloth_its_page_is_left_out(tmp_path: Path) -> None:
+    """What trains stays."""
+    path = tmp_path / "unsloth-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("unsloth/__init__.py", "studio/frontend/page.js", "unsloth-1.dist-info/RECORD"):
+            archive.writestr(name, "")
+    pack.leave_out_studio(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["unsloth/__init__.py", "unsloth-1.dist-info/RECORD"]
+
+
 def test_every_package_is_in_its_lock_with_hashes() -> None:
     """An update of the locks that drops one is seen here."""
     for lock, names in pack.PACKAGES.items():
