@@ -138,9 +138,18 @@ def _cache(bench: Bench, kind: str) -> dict[str, str]:
 
 
 def figures_of(found: Finished, names: Mapping[str, str]) -> dict[str, dict[str, float | None]]:
-    """Return what a build of llama.cpp said of each file."""
+    """Return what a build of llama.cpp said of each file; `layers` is how many landed on cards, where there are any."""
     told = {"ready": "ready_s", "open": "open_s", "read": "read_per_s", "written": "written_per_s"}
-    return {name: {key: _rounded(found.measured(f"{name}.{word}")) for word, key in told.items()} for name in names}
+    events = [one.data for one in found.events if one.name == "job.measured"]
+    layers = [
+        float(one["value"]) for one in events if one["name"] == "card.layers"
+    ]  # one for each file, in their order
+    landed: dict[str, float] = dict(zip(names, layers, strict=False))
+    return {
+        name: {key: _rounded(found.measured(f"{name}.{word}")) for word, key in told.items()}
+        | {"layers": landed.get(name)}
+        for name in names
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -197,6 +197,8 @@ def _speed_row(
     speeds = (found or {}).get("files", {}).get(name)
     if found is None or speeds is None:
         return (shape.name, label, *[ABSENT] * 6)
+    if speeds.get("layers") is not None:
+        label += f", {speeds['layers']:.0f} layers there"
     first = (_seconds(found["cold_start_s"]), _seconds(found["compiling_s"])) if name == files.F16 else ("", "")
     logits = (ABSENT, ABSENT) if apart is None else (f"{apart['mean_kl']:.2g}", f"{apart['top1_agreement']:.1%}")
     return (shape.name, label, f"{speeds['read_per_s']:,.1f}", f"{speeds['written_per_s']:,.1f}", *first, *logits)

@@ -17,17 +17,19 @@ from typing import Any
 
 import llama_cpp
 
+from pipeline.inside.card_loading import open_on_cards
 from pipeline.inside.gguf_forward import write_logits
 from pipeline.inside.job import measured, write_json
-from pipeline.inside.llama_runtime import Model, Piece, Session, open_model
+from pipeline.inside.llama_runtime import Model, Piece, Session
 
 
 def main(request: Mapping[str, Any]) -> None:
     """Measure every file."""
     measured("offload", float(llama_cpp.llama_supports_gpu_offload()), "yes")
+    rooms = [(1, request["read_tokens"] + request["written_tokens"]), *((1, len(one)) for one in request["windows"])]
     for name, path in request["files"].items():
         started = time.perf_counter()
-        with open_model(Path(path), request["threads"]) as model:
+        with open_on_cards(Path(path), request["threads"], rooms) as model:
             measured(f"{name}.open", time.perf_counter() - started, "s")
             speeds(name, model, request, started)
             folder = Path(request["folder"]) / name

@@ -100,3 +100,11 @@ def test_two_runs_that_differ_name_their_tensors(results: Results) -> None:
     add(results, "same-1.7b-trl", sha256=["0" * 64, "1" * 64], equal=False, tensors=tensors)
     found = cells(results, "the same run twice", "1.7b, TRL, PEFT")
     assert found == ("`0000000000000000`", "`1111111111111111`", "4 of 9: a, b, c ...", "0.5")
+
+
+def test_layers_that_landed_on_the_card_are_told(results: Results) -> None:
+    """Of a file that does not fit wholly."""
+    files = {"F16": {"read_per_s": 100.0, "written_per_s": 10.0, "layers": 21.0}}
+    add(results, "speak-14b-native", files=files, cold_start_s=None, compiling_s=None)
+    labels = [row[1] for row in table(results, "speed of llama.cpp").rows]
+    assert "F16, code for the card, 21 layers there" in labels
