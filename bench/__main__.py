@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable, Sequence
 
 from bench import checksums, containers, noop, overhead, preparation, tools
+from bench.gpu import command as gpu
 from bench.table import Table, put
 
-BENCHES: dict[str, Callable[[], Table]] = {
+BENCHES: dict[str, Callable[[], Table | tuple[Table, ...]]] = {
     "noop": noop.measure,
     "overhead": overhead.measure,
     "tools": tools.measure,
     "checksums": checksums.measure,
     "prepare": preparation.measure,
     "containers": containers.measure,
+    "gpu": gpu.measure,
 }
 """Name on the command line → what measures it."""
 
@@ -33,9 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"there is no bench {', '.join(sorted(unknown))}")
     for name, measure in BENCHES.items():
         if not options.names or name in options.names:
-            table = measure()
-            print(table.markdown(), flush=True)
-            put(table)
+            found = measure()
+            for table in found if isinstance(found, tuple) else (found,):
+                print(table.markdown(), flush=True)
+                put(table)
     return 0
 
 

@@ -1,0 +1,98 @@
+"""`python -m bench.gpu` on a processor: all that needs no card, by the pipeline's own programs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.table import REPOSITORY
+from tests.support.vendored import require_llama_cpp
+
+pytestmark = pytest.mark.slow
+
+NEED_A_CARD = {"carried", "train-tiny-unsloth", "again-tiny-unsloth", "same-tiny-unsloth"}
+Parts = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the command has written."""
+    require_llama_cpp()
+    folder = tmp_path_factory.mktemp("bench")
+    options = ["--device", "cpu", "--shape", "tiny", "--work", folder / "work", "--out", folder / "out"]
+    command = [sys.executable, "-m", "bench.gpu", *map(str, options)]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def parts(out: Path) -> Parts:
+    """Every part by its name."""
+    return {one["part"]: one for one in json.loads((out / "measured.json").read_text(encoding="utf-8"))["parts"]}
+
+
+def test_all_but_what_needs_a_card_is_measured(parts: Parts) -> None:
+    """Model, training, files, speeds, logits, checks; Unsloth's own words say why it is not."""
+    missing = {name: one["reason"] for name, one in parts.items() if one["state"] != "measured"}
+    assert missing.keys() == NEED_A_CARD, missing
+    assert "needs the training image with a CUDA GPU" in missing["train-tiny-unsloth"]
+
+
+def test_a_second_training_gives_the_same_adapter(parts: Parts) -> None:
+    """On one machine, byte for byte."""
+    assert parts["same-tiny-trl"]["figures"]["equal"] is True
+    first, second = parts["same-tiny-trl"]["figures"]["sha256"]
+    assert first == second == parts["again-tiny-trl"]["figures"]["adapter_sha256"]
+
+
+def test_a_training_learns_and_is_timed(parts: Parts) -> None:
+    """Random weights begin at the logarithm of the vocabulary, 6.2, and end below it."""
+    found = parts["train-tiny-trl"]["figures"]
+    assert 6 < found["first_loss"] < 6.6
+    assert found["last_loss"] < found["first_loss"]
+    assert found["steps_timed"] == 3
+    assert found["tokens_per_s"] == pytest.approx(8 * 128 / found["step_s"], rel=0.01)
+    assert (found["utilization"], found["peak_card_bytes"]) == (None, None)
+
+
+def test_files_have_the_shapes_size(parts: Parts) -> None:
+    """Two bytes a weight and a header; Q4_K_M is smaller, and both speak."""
+    size = parts["model-tiny"]["figures"]["parameters"]
+    assert 2 * size < parts["convert-tiny"]["figures"]["bytes"] < 2 * size + 100_000
+    assert parts["quantize-tiny"]["figures"]["bytes"] < parts["convert-tiny"]["figures"]["bytes"]
+    files = parts["speak-tiny-installed"]["figures"]["files"]
+    assert all(one["read_per_s"] > 0 and one["written_per_s"] > 0 for one in files.values())
+    assert files.keys() == {"F16", "Q4_K_M"}
+
+
+def test_a_processor_is_no_distance_from_itself(parts: Parts) -> None:
+    """The same library on the same file: KL 0."""
+    found = parts["divergence-tiny"]["figures"]
+    assert {name: (one["mean_kl"], one["top1_agreement"]) for name, one in found.items()} == {
+        "installed F16": (0.0, 1.0),
+        "installed Q4_K_M": (0.0, 1.0),
+    }
+
+
+def test_the_tables_say_that_there_was_no_card(out: Path) -> None:
+    """And the seeds' figures stand for comparison."""
+    text = (out / "tables.md").read_text(encoding="utf-8")
+    assert "no card" in text
+    assert "## Without a card: training" in text
+    assert "| 14b, seed 000 | F16, 20 layers on the card | 39.9 | 2.0 |" in text
+
+
+def test_without_a_card_the_command_says_so_and_measures_nothing(tmp_path: Path) -> None:
+    """In one sentence; no table is written."""
+    command = [sys.executable, "-m", "bench.gpu", "--work", str(tmp_path / "work")]
+    environ = {"PATH": str(tmp_path)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "no NVIDIA card answers nvidia-smi" in done.stderr
+    assert not (tmp_path / "work").exists()

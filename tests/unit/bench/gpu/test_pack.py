@@ -1,0 +1,89 @@
+"""What is carried to a machine without a network."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench.gpu import facts, pack
+from bench.gpu.bench import Bench, tree_of
+from bench.gpu.processes import NotMeasuredError
+from bench.gpu.results import Results
+
+WHEEL = "bitsandbytes-0.50.2-py3-none-any.whl"
+
+
+def wheel(tmp_path: Path) -> Path:
+    """A wheel with the libraries of two CUDAs, and one of a processor."""
+    path, names = (
+        tmp_path / WHEEL,
+        [f"bitsandbytes/libbitsandbytes_{kind}.so" for kind in ("cuda124", "cuda130", "cpu")],
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in [*names, "bitsandbytes/__init__.py"]:
+            archive.writestr(name, name)
+        archive.writestr("bitsandbytes.dist-info/RECORD", "".join(f"{name},sha256=x,1\n" for name in names))
+    return path
+
+
+def test_of_bitsandbytes_one_cuda_is_kept(tmp_path: Path) -> None:
+    """In the wheel and in its record; a processor's library stays."""
+    path = wheel(tmp_path)
+    pack.keep_one_cuda(path, "130")
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        record = archive.read("bitsandbytes.dist-info/RECORD").decode()
+    assert "bitsandbytes/libbitsandbytes_cuda124.so" not in names
+    assert {"bitsandbytes/libbitsandbytes_cuda130.so", "bitsandbytes/libbitsandbytes_cpu.so"} < set(names)
+    assert "cuda124" not in record
+    assert "cuda130" in record
+
+
+def test_a_cuda_that_the_wheel_lacks_is_refused(tmp_path: Path) -> None:
+    """With those that it has; the wheel stays as it was."""
+    path = wheel(tmp_path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"no library for CUDA 999: .*cuda124"):
+        pack.keep_one_cuda(path, "999")
+    assert path.read_bytes() == before
+
+
+def test_of_unsloth_its_page_is_left_out(tmp_path: Path) -> None:
+    """What trains stays."""
+    path = tmp_path / "unsloth-1-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("unsloth/__init__.py", "studio/frontend/page.js", "unsloth-1.dist-info/RECORD"):
+            archive.writestr(name, "")
+    pack.leave_out_studio(path)
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == ["unsloth/__init__.py", "unsloth-1.dist-info/RECORD"]
+
+
+def test_every_package_is_in_its_lock_with_hashes() -> None:
+    """An update of the locks that drops one is seen here."""
+    for lock, names in pack.PACKAGES.items():
+        text = pack.locked(lock, names)
+        assert text.count("==") == len(names)
+        assert text.count("--hash=sha256:") >= len(names)
+
+
+def test_the_packed_tree_is_found_again(tmp_path: Path) -> None:
+    """Its scripts have the pinned digest, and llama_cpp's Python lies where it is imported from."""
+    carried = tmp_path / "carried"
+    carried.mkdir()
+    pack.pack_llama_cpp(carried)
+    bench = Bench(tmp_path / "work", "cpu", None, Path(sys.executable), Results((tmp_path / "work",)), carried=carried)
+    assert facts.unpack_carried(bench, 60) == {"wheels": []}
+    assert tree_of(bench).is_relative_to(tmp_path / "work")
+    assert (tree_of(bench) / "ggml" / "CMakeLists.txt").is_file()
+    assert (bench.site / "llama_cpp" / "llama_cpp.py").is_file()
+
+
+def test_a_carried_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """Its name was mistyped, or it did not travel."""
+    bench = Bench(tmp_path, "cpu", None, Path(sys.executable), Results((tmp_path,)), carried=tmp_path / "gone")
+    with pytest.raises(NotMeasuredError, match="gone is not there"):
+        facts.unpack_carried(bench, 60)
