@@ -86,8 +86,8 @@ def test_numbers_lie_beside_the_page(folder: Path) -> None:
     results = json.loads((folder / "training_results.json").read_text())
     assert results["training_seconds"] > 0
     assert results["best_validation_loss"] < results["initial_validation_loss"]
-    assert (folder / "comparison_evaluation.csv").read_text().startswith("metric,")
-    assert (folder / "baseline_evaluation.csv").read_text().startswith("id,")
+    assert (folder / "comparison_evaluation.csv").read_text("utf-8-sig").startswith("metric,")
+    assert (folder / "baseline_evaluation.csv").read_text("utf-8-sig").startswith("id,question,")
     titles = [section["title"] for section in json.loads((folder / "report.json").read_text())["sections"]]
     assert "Evaluation" in titles
     assert "Measured on this machine" in titles
