@@ -69,7 +69,7 @@ def metrics(first: Side, second: Side) -> dict[str, Any]:
     only = [name for one, other in ((old, new), (new, old)) for name in one["order"] if name not in other["metrics"]]
     return {
         "prompts": {"a": old["prompts"], "b": new["prompts"], "shared": len(pairing.shared)},
-        "note": _note(*pairing.answers, len(pairing.shared)),
+        "note": _note(pairing),
         "intervals": {"level": resampling.LEVEL, "resamples": resampling.RESAMPLES, "least": resampling.LEAST_PAIRS},
         "forms": forms,
         "rows": [row for form in forms for row in _form(form, order, pairing)],
@@ -84,12 +84,13 @@ def by_question(side: Side) -> Answers:
     return {repr((row["id"], sorted(row["input"].items()), row["reference"])): row for row in rows}
 
 
-def _note(first: Answers, second: Answers, shared: int) -> str:
-    if not shared:
+def _note(pairing: Pairing) -> str:
+    count = len(pairing.shared)
+    if not count:
         return "The two runs were asked different prompts: no difference of their answers is told."
-    if shared == len(first) == len(second):
-        return f"Both runs were asked the same {shared} prompts: differences are paired."
-    return f"{shared} prompts are common to both runs: differences are paired, over these alone."
+    if pairing.same:
+        return f"Both runs were asked the same {count} prompts: differences are paired."
+    return f"{count} prompts are common to both runs: differences are paired, over these alone."
 
 
 def _form(form: str, order: Sequence[str], pairing: Pairing) -> list[dict[str, Any]]:

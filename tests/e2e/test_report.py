@@ -35,7 +35,8 @@ def test_the_page_answers_what_a_reader_asks(folder: Path) -> None:
     """What was trained, is it better and how sure is that, what does it cost, how fast is it, how is it checked."""
     with chromium() as browser, watched(browser, (folder / "report.html").as_uri()) as found:
         top = found.page.locator("header").inner_text()
-        for words in ("what was trained", "LoRA of rank 32", "against its base", "better", "95 %", "what it costs"):
+        asked = ("what was trained", "against its base", "how sure that is", "what it costs", "how to check it")
+        for words in (*asked, "LoRA of rank 32", "better", "48 prompts", "95 %"):
             assert words in top, words
         text = found.page.locator("main").inner_text()
         for line in (folder / "SHA256SUMS").read_text().splitlines():

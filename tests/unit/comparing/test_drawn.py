@@ -13,6 +13,7 @@ import pytest
 from pipeline.comparing import drawn
 from pipeline.comparing.metrics import metrics
 from pipeline.comparing.side import find_side
+from pipeline.comparing.yardsticks import OF_TEXT
 from tests.support.two_runs import ASKED, Builds, answer, evaluated
 
 ANSWERS = [answer(at, 0.5) for at in range(ASKED)]
@@ -105,7 +106,7 @@ def test_the_rules_are_those_of_the_evaluation() -> None:
     assert drawn.PERPLEXITIES == forms.PERPLEXITIES
     assert drawn.LEAST_LOSS == forms.LEAST_LOSS
     assert {name for name, one in MEASURES.items() if one.level in ("text", "corpus")} == drawn.MEASURES
-    assert {name for name, one in MEASURES.items() if one.level == "text"} == drawn.OF_TEXT
+    assert {name for name, one in MEASURES.items() if one.level == "text"} == OF_TEXT
 
 
 def test_the_interval_is_that_of_numpy_over_the_windows() -> None:

@@ -48,7 +48,7 @@ def evaluated(folder: Path, asked: Rows, texts: Texts, program: str = "evaluate"
 
     build = write_build(folder / "build")
     write_json(build["preflight"] / "parity.json", {"windows": [], "held_out": False})
-    write_json(build["preflight"] / "neutral.json", {"windows": []})
+    write_json(build["preflight"] / "neutral.json", {"source": "built-in", "windows": []})
     write_jsonl(build["preflight"] / "prompts.jsonl", asked)
     for form in texts:
         write_jsonl(build[form] / "generations.jsonl", [answer(one, "greedy", texts[form](one)) for one in asked])
