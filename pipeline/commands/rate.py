@@ -169,5 +169,5 @@ def _export(answers: Answers, votes: list[Vote], path: Path, sinks: list[Sink]) 
     pairs = {vote.item.pair for vote in votes if {vote.item.pair.form, vote.item.pair.against} <= set(answers.forms)}
     here = {item.digest for pair in pairs for item in answers.items(pair)}
     with explained(path):
-        write_atomic(path, table(votes, here).encode())
+        write_atomic(path, table(votes, here).encode("utf-8-sig"))  # the mark is for Excel, as in the tables
     say(sinks, f"{len(votes)} votes written to {path}", "rate.exported", file=str(path), votes=len(votes))

@@ -100,7 +100,8 @@ def _metrics(found: Mapping[str, Any]) -> Section:
         absent = [side["name"] for side in (found["a"], found["b"]) if "evaluate" not in side["stages"]]
         gone = f"Not evaluated: {', '.join(absent)}." if absent else "An evaluation is no longer there."
         return Section("Metrics", (Paragraph(gone),))
-    how = f"Intervals: paired bootstrap over the common prompts, {100 * evaluated['intervals']['level']:g} %."
+    level = f"{100 * evaluated['intervals']['level']:g} %"
+    how = f"Intervals: paired bootstrap over the common prompts, of losses over the windows of the text, {level}."
     blocks: list[Block] = [
         Paragraph(f"{evaluated['note']} {how} {_READING}"),
         *([_measured(evaluated, TUNED, "The tuned models (adapter)")] if TUNED in evaluated["forms"] else []),

@@ -26,7 +26,7 @@ Pair = tuple[float, float] | None
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean difference second - first over `pairs` prompts, and the bounds of its bootstrap interval."""
+    """The mean difference second - first over `pairs` prompts or windows, and the bounds of its bootstrap interval."""
 
     difference: float
     low: float
@@ -112,10 +112,15 @@ def _interval(pairs: Sequence[Pair], drawn: list[float]) -> Interval | None:
     told = [pair[1] - pair[0] for pair in pairs if pair is not None]
     if not told:
         return None
+    return interval_of(math.fsum(told) / len(told), drawn, len(told))
+
+
+def interval_of(difference: float, drawn: Sequence[float], pairs: int) -> Interval:
+    """Return a difference with its bounds, those of the middle `LEVEL` of the resampled differences."""
     tail = 100 * (1 - LEVEL) / 2
-    drawn.sort()
-    low, high = (round(_percentile(drawn, share), DIGITS) for share in (tail, 100 - tail))
-    return Interval(round(math.fsum(told) / len(told), DIGITS), low, high, len(told))
+    ordered = sorted(drawn)
+    low, high = (round(_percentile(ordered, share), DIGITS) for share in (tail, 100 - tail))
+    return Interval(round(difference, DIGITS), low, high, pairs)
 
 
 def _percentile(ordered: Sequence[float], percent: float) -> float:
@@ -127,10 +132,10 @@ def _percentile(ordered: Sequence[float], percent: float) -> float:
     return second - (second - first) * (1 - part) if part >= 0.5 else first + (second - first) * part  # noqa: PLR2004
 
 
-def verdict(found: Interval, better: str) -> str:
+def verdict(found: Interval, better: str, unit: str = "prompts") -> str:
     """Return what an interval allows to say of the second run. Without a better direction it is only `different`."""
     if found.pairs < LEAST_PAIRS:
-        return "too few prompts"
+        return f"too few {unit}"
     if found.low <= 0 <= found.high:
         return "no difference shown"
     if better not in ("higher", "lower"):

@@ -12,6 +12,8 @@ TEXTS: Mapping[str, tuple[str, ...]] = {
     "neutral.json": ("forgetting_kl", "neutral_loss", "neutral_perplexity"),
 }
 """File of stage `preflight` with the tokens of a text → the measures of that text. Another tokenizer has other ones."""
+OF_TEXT = frozenset(name for names in TEXTS.values() for name in names)
+"""Measures of text: their intervals draw its windows, and hang on no prompt."""
 _OTHER_TEXT = "no difference: the two runs did not read the same tokens for it"
 _OTHER_QUESTIONS = "no difference: the two runs asked other questions that the data leave open"
 _OTHER_SCORER = "no difference: the two runs do not score it by the same model, layer and weights"

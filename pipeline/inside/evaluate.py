@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +32,24 @@ _ON_TRAINING_TEXT: Final = "no text was held out: the loss published is that of 
 
 
 def main(job: Job) -> None:
-    """Write `evaluation.json`, `answers.jsonl` and `comparison_evaluation.csv`."""
-    evaluation, rows = evaluated(job)
-    write_json(job.output / "evaluation.json", evaluation)
-    write_jsonl(job.output / "answers.jsonl", rows)
-    tables.write_comparison(job.output / "comparison_evaluation.csv", evaluation)
+    """Write `evaluation.json`, `answers.jsonl`, `resamples.jsonl` and `comparison_evaluation.csv`."""
+    found = evaluated(job)
+    write_json(job.output / "evaluation.json", found.evaluation)
+    write_jsonl(job.output / "answers.jsonl", found.answers)
+    write_jsonl(job.output / "resamples.jsonl", found.resamples)
+    tables.write_comparison(job.output / "comparison_evaluation.csv", found.evaluation)
 
 
-def evaluated(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what is written: every measure of the job's forms, and the answers with their scores.
+class Evaluated(NamedTuple):
+    """Every measure of the forms; the lines of answers.jsonl; those of resamples.jsonl."""
+
+    evaluation: dict[str, Any]
+    answers: list[dict[str, Any]]
+    resamples: list[dict[str, Any]]
+
+
+def evaluated(job: Job) -> Evaluated:
+    """Return what is written.
 
     Parameters: `forms`, the stages that made the model speak, base first; `seeds`, each seed of the training with the
     stage that made its adapter speak, the recipe's own first; `language` (`ja` or `any`); `bertscore` (layer, idf)
@@ -74,10 +83,32 @@ def evaluated(job: Job) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     evaluation = {
         **compared(asked, shown, {name: opened[name] for name in names}),
         **lists,
+        "texts": {
+            "held_out": {"of": "held-out rows" if held_out else "training rows", **_size(text["windows"])},
+            "neutral": {"of": neutral["source"], **_size(neutral["windows"])},
+        },
         "scorer": scorer,
         "seeds": over_seeds(asked, tuned, scored, opened),
     }
-    return evaluation, answer_rows(asked, answers, shown)
+    return Evaluated(evaluation, answer_rows(asked, answers, shown), resampled(shown))
+
+
+def _size(windows: Windows) -> dict[str, int]:
+    return {"windows": len(windows), "tokens": sum(map(len, windows))}
+
+
+def resampled(scored: Mapping[str, Form]) -> list[dict[str, Any]]:
+    """Return the lines of resamples.jsonl: a measure that has no value for a single answer, in every resample.
+
+    Two runs that were asked the same drew the same, so the difference of two such rows is their difference in every
+    resample: `compare` makes its intervals of it. A perplexity is the exponential of its loss, which stands for it.
+    """
+    return [
+        {"metric": name, "form": form, "drawn_from": found.drawn[name][1], "values": _all_rounded(found.drawn[name][0])}
+        for name in MEASURES
+        for form, found in scored.items()
+        if name in found.drawn and name not in forms.PERPLEXITIES
+    ]
 
 
 def read_prompts(job: Job) -> Asked:
@@ -275,6 +306,10 @@ def answer_rows(
 
 def _rounded(scores: Scores) -> Scores:
     return {name: _round(value) for name, value in scores.items()}
+
+
+def _all_rounded(values: bootstrap.Values) -> list[float]:
+    return [round(value, DIGITS) for value in values.tolist()]
 
 
 def _round(value: float | None) -> float | None:

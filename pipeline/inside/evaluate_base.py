@@ -12,6 +12,6 @@ from .scoring import tables
 
 def main(job: Job) -> None:
     """Write `baseline.json` and `baseline_evaluation.csv`. Parameters and inputs are those of `evaluate`."""
-    evaluation, rows = evaluated(job)
-    write_json(job.output / "baseline.json", evaluation)
-    tables.write_answers(job.output / "baseline_evaluation.csv", rows, BASE)
+    found = evaluated(job)
+    write_json(job.output / "baseline.json", found.evaluation)
+    tables.write_answers(job.output / "baseline_evaluation.csv", found.answers, BASE)

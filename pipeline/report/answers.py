@@ -11,6 +11,8 @@ from pipeline.report.blocks import Code, Paragraph, Section, Table, Words
 from pipeline.report.quantities import NOTHING, number, visible
 
 ANSWER_CHARS = 120
+_TRAINED = {"unseen": "no", "seen": "yes"}
+"""Kind of a prompt → whether its row was trained on."""
 _HIDDEN = "(a data row, not shown)"
 
 
@@ -31,9 +33,14 @@ def samples_section(artifacts: Artifacts, *, unseen: int = 12, seen: int = 4) ->
     for at, prompt in enumerate(chosen, start=1):
         texts = [answers[stage].get(prompt["id"]) for stage in forms]
         shown = " / ".join(visible(str(value), 60) for value in prompt["input"].values()) if show else prompt["id"]
-        rows.append((number(at), prompt["kind"], shown, *_side_by_side(texts, hidden)))
-    told = Paragraph(("Greedy answers to the same prompts; ", Code("="), " is the text to its left again."))
-    return Section("Answers", (told, Table(("", "input", "prompt", *forms.values()), rows, head=2, cards=True)))
+        rows.append((number(at), _TRAINED[prompt["kind"]], shown, *_side_by_side(texts, hidden)))
+    told = Paragraph(
+        (
+            *("Greedy answers to the same prompts, most of which training never saw. ", Code("=")),
+            " is the text to its left again.",
+        )
+    )
+    return Section("Answers", (told, Table(("", "trained on", "prompt", *forms.values()), rows, head=2, cards=True)))
 
 
 def _greedy(artifacts: Artifacts, stage: str) -> dict[str, Mapping[str, Any]]:

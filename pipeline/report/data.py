@@ -10,6 +10,8 @@ from pipeline.report.blocks import Badge, Block, Code, Paragraph, Section, Table
 from pipeline.report.quantities import number, share, visible
 
 SAMPLES = 3
+SPLITS = ("train", "validation", "test")
+"""In the order of their use; JSON has sorted them by name."""
 _SAMPLE_CHARS = 160
 
 
@@ -26,7 +28,8 @@ def data_section(artifacts: Artifacts) -> Section:
     if "overrules" in funnel:
         by_person = funnel["overrules"]["kept"]
         rows.append(("of these kept by a person", number(by_person), share(by_person, kept)))
-    rows += [(f"of these {split}", number(count), share(count, kept)) for split, count in funnel["splits"].items()]
+    splits = {split: funnel["splits"][split] for split in SPLITS if split in funnel["splits"]}
+    rows += [(f"of these {split}", number(count), share(count, kept)) for split, count in splits.items()]
     blocks = (Table(("rows", "count", "share"), rows), *_sources(artifacts), *_samples(artifacts))
     return Section("Data", blocks)
 

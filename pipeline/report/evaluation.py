@@ -45,9 +45,9 @@ MEANINGS: Mapping[str, str] = {
         "How much the model is surprised by prompts and answers of the data that it was not trained on; less is better."
     ),
     "Forgetting": (
-        "What the training did to neutral text, which has nothing to do with the task: the recipe's own"
-        " (evaluate.neutral), else one that comes with the pipeline. forgetting_kl: how far the predictions moved away"
-        " from the base's, 0 if not at all; neutral_loss, neutral_perplexity: how much the model is surprised by it."
+        "What the training did to neutral text, which has nothing to do with the task. forgetting_kl: how far the"
+        " predictions moved away from the base's, 0 if not at all; neutral_loss, neutral_perplexity: how much the model"
+        " is surprised by it."
     ),
     "Facts and abstention": (
         "Facts that the data demand of an answer, and whether the model says so when it cannot know. wrong_facts:"
@@ -69,6 +69,14 @@ MEANINGS: Mapping[str, str] = {
 }
 """Heading → what its metrics measure, for a reader who has the page alone. Words: docs/evaluation.md."""
 
+NEUTRAL: Mapping[str, str] = {
+    "file": "the recipe's own text (evaluate.neutral)",
+    "built-in": "short passages about everyday matters, Japanese with some English, that come with the pipeline",
+    "seedling": "notes of the kind that the small base model was trained on, drawn anew, without the task's themes",
+}
+"""Source of the neutral text, as `preflight` names it → what a reader has to know of it."""
+_TEXTS: Mapping[str, str] = {"Held-out text": "held_out", "Forgetting": "neutral"}
+"""Heading → the text that its metrics are of."""
 _REFERENCES = "references"
 _TONES: Mapping[str, Tone] = {"better": "good", "worse": "bad", "different": "neutral"}
 _SIGNS: Mapping[str, Sign] = {"better": "good", "worse": "bad"}
@@ -157,12 +165,22 @@ def _tuned(found: Mapping[str, Any]) -> list[Block]:
         rows.setdefault(group_of(name), []).append((name, metric["unit"], *map(number, values), *_told(one)))
     columns = ("metric", "unit", "base", "tuned", "references", "difference", "interval", "verdict")
     return [
-        Section(group, (*_meaning(group), Table(columns, rows[group]))) for group in (*GROUPS, FURTHER) if group in rows
+        Section(group, (*_meaning(group, found), Table(columns, rows[group])))
+        for group in (*GROUPS, FURTHER)
+        if group in rows
     ]
 
 
-def _meaning(group: str) -> list[Block]:
-    return [Paragraph(MEANINGS[group])] if group in MEANINGS else []
+def _meaning(group: str, found: Mapping[str, Any]) -> list[Block]:
+    """Return what a heading's metrics measure, and on which text."""
+    if group not in MEANINGS:
+        return []
+    text = (found.get("texts") or {}).get(_TEXTS.get(group, ""))
+    if text is None:
+        return [Paragraph(MEANINGS[group])]
+    what = NEUTRAL.get(text["of"], text["of"])
+    size = (number(text["tokens"]), " tokens in ", number(text["windows"]), " windows.")
+    return [Paragraph((f"{MEANINGS[group]} The text: {what}; ", *size))]
 
 
 def group_of(metric: str) -> str:

@@ -37,7 +37,7 @@ def files_section(artifacts: Artifacts) -> Section:
         )
         for stage, path, count in found
     ]
-    return Section("Files", (Table(("file", "size", "bytes", "of F16", "sha256"), rows),))
+    return Section("Files", (Table(("file", "size", "bytes", "of F16", "sha256"), rows, cards=True),))
 
 
 def quantization_section(artifacts: Artifacts) -> Section:

@@ -7,16 +7,31 @@ from typing import Any
 
 from pipeline.report.artifacts import Artifacts
 from pipeline.report.blocks import Facts, Inline, Link, Words
-from pipeline.report.evaluation import difference_of, metrics_of, over_trainings, tuned_verdict, verdict_badge
+from pipeline.report.evaluation import (
+    difference_of,
+    group_of,
+    metrics_of,
+    over_trainings,
+    tuned_verdict,
+    verdict_badge,
+)
 from pipeline.report.quantities import number, share, signed, size
 from pipeline.report.verdicts import outcome_badge
 from pipeline.stages.forms import BASE, TUNED
 from pipeline.verdict_words import word_of
 
+_BASES: Mapping[str, str] = {
+    "seedling": "a small Qwen3 that the pipeline trained from scratch",
+    "seedling-llama": "a small Llama that the pipeline trained from scratch",
+    "folder": "from a local folder",
+}
+"""Source of a base without a name → what it is."""
+
 
 def glance(artifacts: Artifacts) -> list[Facts]:
     """Return the questions that a reader comes with, as far as they can be answered."""
-    pairs = [*_trained(artifacts), *_better(artifacts), *_answers(artifacts), *_costs(artifacts)]
+    parts = (_trained, _better, _answers, _sure, _costs, _checked)
+    pairs = [pair for part in parts for pair in part(artifacts)]
     return [Facts(pairs)] if pairs else []
 
 
@@ -26,26 +41,31 @@ def _trained(artifacts: Artifacts) -> list[tuple[str, Words]]:
     if not base or not train or not history:
         return []
     rows = (artifacts.json("prepare", "funnel.json").get("splits") or {}).get("train")
-    pieces: list[Inline] = [f"base model {base.get('repo') or base['source']}, LoRA of rank {train['lora']['rank']}"]
-    pieces += [", ", number(rows), " rows"] if rows else []
-    pieces += [", ", number(history["steps"]), " steps"]
+    name = base.get("repo") or _BASES.get(base["source"], base["source"])
+    pieces: list[Inline] = [f"an adapter (LoRA of rank {train['lora']['rank']}"]
+    if counts := (history.get("trainable_parameters"), history.get("all_parameters")):
+        pieces += [", ", number(counts[0]), " of ", number(counts[1]), " parameters"] if all(counts) else []
+    pieces += [f") on a base model, {name}"]
+    pieces += [", with ", number(rows), " rows"] if rows else []
+    pieces += [", in ", number(history["steps"]), " steps"]
     return [("what was trained", tuple(pieces))]
 
 
 def _better(artifacts: Artifacts) -> list[tuple[str, Words]]:
-    """Return which measures with a better direction got better or worse, and the loss in numbers."""
+    """Return which measures with a better direction got better or worse, by their headings; and the loss in numbers."""
     found = artifacts.json("evaluate", "evaluation.json")
     if not found:
         return []
-    verdicts: dict[str, list[str]] = {}
+    verdicts: dict[str, dict[str, list[str]]] = {}
     for name, metric in metrics_of(found):
         told = tuned_verdict(found, name)
         if metric["better"] != "neither" and told:
-            verdicts.setdefault(told, []).append(name)
+            verdicts.setdefault(told, {}).setdefault(group_of(name), []).append(name)
     pieces: list[Inline] = []
     for told in sorted(told for told in verdicts if word_of(told) in ("better", "worse")):
-        pieces += [verdict_badge(told), f" {', '.join(verdicts.pop(told))}; "]
-    others = sum(map(len, verdicts.values()))
+        groups = [f"{group} ({', '.join(names)})" for group, names in verdicts.pop(told).items()]
+        pieces += [verdict_badge(told), f" {', '.join(groups)}; "]
+    others = sum(len(names) for groups in verdicts.values() for names in groups.values())
     pieces += [number(others), " measures show no difference that is sure; see "] if others else ["see "]
     pieces.append(Link("Evaluation", "Evaluation"))
     return [("against its base", tuple(pieces)), *_loss(found)]
@@ -83,13 +103,35 @@ def _answers(artifacts: Artifacts) -> list[tuple[str, Words]]:
         (
             "answers, by the task's rules",
             (
-                *("better on ", share(verdict["value"], 1), " of the unseen prompts that decide; needed: "),
-                *(f"{verdict['limit']} ", outcome_badge(verdict["outcome"])),
+                *("better than the base's on ", share(verdict["value"], 1), " of the unseen prompts that decide"),
+                *(f" ({found})" for found in verdict["evidence"][:1]),
+                *(f"; needed: {verdict['limit']} ", outcome_badge(verdict["outcome"])),
             ),
         )
         for verdict in found
         if isinstance(verdict["value"], int | float)
     ]
+
+
+def _sure(artifacts: Artifacts) -> list[tuple[str, Words]]:
+    """Return what stands behind the verdicts: prompts, windows of text, trainings."""
+    found = artifacts.json("evaluate", "evaluation.json")
+    if not found:
+        return []
+    text = (found.get("texts") or {}).get("held_out")
+    trainings = len(found["seeds"]["trainings"])
+    level = f"{100 * found['intervals']['level']:g} % intervals over "
+    pieces: list[Inline] = [level, number(found["prompts"]), " prompts that training never saw"]
+    pieces += [" and ", number(text["windows"]), " windows of held-out text"] if text else []
+    once = "; where a word says (one training), another seed might say otherwise"
+    pieces.append(f"; {trainings} trainings" if trainings >= found["seeds"]["least"] else once)
+    return [("how sure that is", tuple(pieces))]
+
+
+def _checked(artifacts: Artifacts) -> list[tuple[str, Words]]:
+    if not artifacts.models():
+        return []
+    return [("how to check it", (Link("commands", "How to run it"), ", sha256: ", Link("Files", "Files")))]
 
 
 def _costs(artifacts: Artifacts) -> list[tuple[str, Words]]:

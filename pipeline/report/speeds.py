@@ -13,7 +13,7 @@ from pipeline.report.quantities import NOTHING, size
 _PROMPT, _GENERATION = "verify.prompt-tokens-per-second", "verify.generation-tokens-per-second"
 _NOTE = (
     "These figures differ from run to run and are no part of any artifact. A stage that was not built in this run shows"
-    " those of the run that built it."
+    " those of the run that built it. Stages may have run at the same time: a run takes less than the sum of theirs."
 )
 _SHA256 = re.compile(r"\b([0-9a-f]{16})[0-9a-f]{48}\b")
 _WHOLE_FROM = 100.0

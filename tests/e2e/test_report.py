@@ -35,7 +35,8 @@ def test_the_page_answers_what_a_reader_asks(folder: Path) -> None:
     """What was trained, is it better and how sure is that, what does it cost, how fast is it, how is it checked."""
     with chromium() as browser, watched(browser, (folder / "report.html").as_uri()) as found:
         top = found.page.locator("header").inner_text()
-        for words in ("what was trained", "LoRA of rank 32", "against its base", "better", "95 %", "what it costs"):
+        asked = ("what was trained", "against its base", "how sure that is", "what it costs", "how to check it")
+        for words in (*asked, "LoRA of rank 32", "better", "48 prompts", "95 %"):
             assert words in top, words
         text = found.page.locator("main").inner_text()
         for line in (folder / "SHA256SUMS").read_text().splitlines():
@@ -86,8 +87,8 @@ def test_numbers_lie_beside_the_page(folder: Path) -> None:
     results = json.loads((folder / "training_results.json").read_text())
     assert results["training_seconds"] > 0
     assert results["best_validation_loss"] < results["initial_validation_loss"]
-    assert (folder / "comparison_evaluation.csv").read_text().startswith("metric,")
-    assert (folder / "baseline_evaluation.csv").read_text().startswith("id,")
+    assert (folder / "comparison_evaluation.csv").read_text("utf-8-sig").startswith("metric,")
+    assert (folder / "baseline_evaluation.csv").read_text("utf-8-sig").startswith("id,question,")
     titles = [section["title"] for section in json.loads((folder / "report.json").read_text())["sections"]]
     assert "Evaluation" in titles
     assert "Measured on this machine" in titles

@@ -224,6 +224,10 @@ def evaluation() -> Row:
         "intervals": {"level": 0.95, "resamples": 2000, "seed": 0, "least_pairs": 30},
         "words": "sudachipy-0.7.0-small-20261015-A",
         "signatures": {"bleu": "nrefs:1|case:mixed", "chrf": "nrefs:1|nc:6"},
+        "texts": {
+            "held_out": {"of": "held-out rows", "windows": 40, "tokens": 1600},
+            "neutral": {"of": "built-in", "windows": 32, "tokens": 2048},
+        },
         "scorer": None,
         "seeds": {"trainings": [42], "least": 3, "metrics": {}},
         "metrics": {

@@ -88,11 +88,16 @@ def answer(at: int, tuned: Score, *, text: str = "題名", asked: str = "") -> d
 
 
 def evaluated(
-    builds: Builds, answers: Sequence[Mapping[str, Any]], bleu: float = 3.0, scorer: Mapping[str, Any] | None = None
+    builds: Builds,
+    answers: Sequence[Mapping[str, Any]],
+    bleu: float = 3.0,
+    scorer: Mapping[str, Any] | None = None,
+    drawn: Mapping[str, Sequence[float]] | None = None,
 ) -> str:
     """Publish an evaluation with three measures: of single answers, of all of them, and one without a direction.
 
-    `scorer` is what scored rouge1 in a fourth one, BERTScore.
+    `scorer` is what scored rouge1 in a fourth one, BERTScore. `drawn` holds what BLEU or a measure of text was in each
+    resample, of every form; its mean is the measure's value.
     """
 
     def metric(unit: str, better: str, value: float) -> dict[str, Any]:
@@ -118,11 +123,21 @@ def evaluated(
         evaluation |= {"order": [*evaluation["order"], "bertscore"], "scorer": scorer}
         evaluation["metrics"]["bertscore"] = metric("F1, 0 to 1", "higher", 0.5)
         answers = [_with_bertscore(one) for one in answers]
+    for name, values in (drawn or {}).items():
+        better = "higher" if name == "bleu" else "lower"
+        evaluation["metrics"][name] = metric(name, better, round(sum(values) / len(values), 6))
+        evaluation["order"] = list(dict.fromkeys([*evaluation["order"], name]))
+    rows = [
+        {"metric": name, "form": form, "drawn_from": ASKED, "values": list(values)}
+        for name, values in (drawn or {}).items()
+        for form in FORMS
+    ]
     files = {
+        **({"resamples.jsonl": "".join(json.dumps(row) + "\n" for row in rows)} if drawn is not None else {}),
         "evaluation.json": json.dumps(evaluation),
         "answers.jsonl": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in answers),
     }
-    return builds.stage("evaluate", files, parameters={"answers": digest_json(list(answers)), "scorer": scorer})
+    return builds.stage("evaluate", files, parameters={"answers": digest_json(list(answers)), "of": digest_json(files)})
 
 
 def _with_bertscore(row: Mapping[str, Any]) -> dict[str, Any]:

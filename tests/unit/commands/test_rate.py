@@ -191,7 +191,7 @@ def test_votes_are_exported(built: RatedBuild, tmp_path: Path) -> None:
     assert answer(built, "--export", str(path))["votes"] == 1
     built.make(texts("!"))
     answer(built, "--export", str(path))
-    with path.open(encoding="utf-8", newline="") as stream:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert (row["name"], row["still_there"]) == ("花子", "0")
 

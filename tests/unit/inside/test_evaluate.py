@@ -21,7 +21,7 @@ from tests.support.healthy_build import answer, prompts, tuned_answers, write_bu
 
 REPOSITORY = Path(__file__).parents[3]
 FORMS = ["verify-base", "verify-hf", "verify-merged", "verify-f16", "verify-quant-Q4_K_M"]
-FILES = ["answers.jsonl", "comparison_evaluation.csv", "evaluation.json"]
+FILES = ["answers.jsonl", "comparison_evaluation.csv", "evaluation.json", "resamples.jsonl"]
 NOT_ASKED = {"fact_accuracy", "wrong_facts", "abstention", "false_abstention"}
 """Measures that need more of a recipe than this one has."""
 
@@ -367,11 +367,37 @@ def test_the_tables_hold_the_same_numbers(build: dict[str, Path], tmp_path: Path
     request = job(build, tmp_path / "out")
     main(request)
     found = read_json(request.output / "evaluation.json")
-    with (request.output / "comparison_evaluation.csv").open(encoding="utf-8", newline="") as stream:
+    with (request.output / "comparison_evaluation.csv").open(encoding="utf-8-sig", newline="") as stream:
         rows = {(row["metric"], row["form"], row["against"]): row for row in csv.DictReader(stream)}
     assert len(rows) == 7 * len(found["metrics"])
     row = rows["chrf", "verify-hf", "verify-base"]
     assert float(row["difference"]) == difference(found, "chrf")["difference"]
+
+
+def test_what_two_runs_need_to_be_compared_is_published(build: dict[str, Path], tmp_path: Path) -> None:
+    """Every measure with an interval but no value for an answer, in every resample: the same interval comes out."""
+    from pipeline.inside.evaluate import main
+    from pipeline.inside.scoring import bootstrap
+
+    request = job(build, tmp_path / "out")
+    main(request)
+    found = read_json(request.output / "evaluation.json")
+    rows = {(row["metric"], row["form"]): row for row in read_jsonl(request.output / "resamples.jsonl")}
+    assert {metric for metric, _ in rows} == {"bleu", "chrf", "loss", "forgetting_kl", "neutral_loss"}
+    assert {form for _, form in rows} == set(FORMS)
+    for metric in ("bleu", "chrf", "loss", "neutral_loss"):
+        before, after = (np.array(rows[metric, form]["values"]) for form in ("verify-base", "verify-hf"))
+        told = difference(found, metric)
+        assert bootstrap.interval(after - before) == pytest.approx((told["low"], told["high"]), abs=2e-6)
+        assert rows[metric, "verify-hf"]["drawn_from"] == told["pairs"]
+
+
+def test_the_texts_are_named_with_their_size(build: dict[str, Path], evaluate: Callable[..., dict[str, Any]]) -> None:
+    """What loss and forgetting are measured on."""
+    assert evaluate()["texts"] == {
+        "held_out": {"of": "held-out rows", "windows": 40, "tokens": 200},
+        "neutral": {"of": "built-in", "windows": 32, "tokens": 160},
+    }
 
 
 def test_the_same_bytes_in_every_process(build: dict[str, Path], tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def evaluated(folder: Path, asked: Rows, texts: Texts, program: str = "evaluate"
 
     build = write_build(folder / "build")
     write_json(build["preflight"] / "parity.json", {"windows": [], "held_out": False})
-    write_json(build["preflight"] / "neutral.json", {"windows": []})
+    write_json(build["preflight"] / "neutral.json", {"source": "built-in", "windows": []})
     write_jsonl(build["preflight"] / "prompts.jsonl", asked)
     for form in texts:
         write_jsonl(build[form] / "generations.jsonl", [answer(one, "greedy", texts[form](one)) for one in asked])
@@ -186,7 +186,8 @@ def test_the_base_alone_has_the_values_that_it_has_beside_the_tuned_model(tmp_pa
         assert metric["differences"] == []
         assert metric["values"]["verify-base"] == beside["metrics"][name]["values"]["verify-base"]
     assert len(alone["facts"]["wrong"]) == 1
-    with (tmp_path / "alone/output-evaluate_base/baseline_evaluation.csv").open(encoding="utf-8", newline="") as stream:
+    table = tmp_path / "alone/output-evaluate_base/baseline_evaluation.csv"
+    with table.open(encoding="utf-8-sig", newline="") as stream:
         lines = list(csv.DictReader(stream))
     assert [line["answer"] for line in lines] == [WRONG] * 48
     assert (lines[0]["fact_accuracy"], lines[0]["wrong_facts"], lines[1]["wrong_facts"]) == ("0.0", "1.0", "")

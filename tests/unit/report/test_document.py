@@ -130,7 +130,7 @@ def test_answers_of_all_forms_stand_side_by_side(build: dict[str, Path]) -> None
     write_rows(build["verify-quant-Q4_K_M"] / "generations.jsonl", rows)
     lines = [line for line in section(rendered(build), "Answers").splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["", "input", "prompt", "base", "adapter", "merged", "F16", "Q4_K_M"]
+    assert cells[0] == ["", "trained on", "prompt", "base", "adapter", "merged", "F16", "Q4_K_M"]
     assert cells[2][2:] == [
         "節約",
         "それについては、まず0ページの説明を最後まで読んでから考えてみましょう。",
@@ -139,7 +139,7 @@ def test_answers_of_all_forms_stand_side_by_side(build: dict[str, Path]) -> None
         "=",
         "節約の別の題名",
     ]
-    assert [row[1] for row in cells[2:]] == ["unseen"] * 12 + ["seen"] * 4
+    assert [row[1] for row in cells[2:]] == ["no"] * 12 + ["yes"] * 4
 
 
 def test_an_answer_that_ran_into_the_budget_is_marked(build: dict[str, Path]) -> None:
@@ -159,7 +159,7 @@ def test_data_rows_are_hidden_unless_the_recipe_shows_them(build: dict[str, Path
     report = rendered(build, show_rows=False)
     assert "焚き火" not in report
     assert "(a data row, not shown)" in report
-    assert "| unseen | 0000000000000000 |" in report
+    assert re.search(r"\| no +\| 0000000000000000 \|", report)
     assert "副業副業" not in section(report, "What needs attention")
     assert "焚き火" in rendered(build, show_rows=True)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.report.artifacts import Artifacts
-from pipeline.report.evaluation import GROUPS, MEANINGS, evaluation_section
+from pipeline.report.evaluation import GROUPS, MEANINGS, NEUTRAL, evaluation_section
 from pipeline.report.markdown import render_section
 from tests.support.healthy_build import evaluation, write_build, write_json
 
@@ -41,6 +41,28 @@ def test_a_reader_of_the_page_alone_is_told_what_is_measured(build: dict[str, Pa
     section = rendered(build)
     lead = section.split("### Likeness to the references", maxsplit=1)[1].split("| metric", maxsplit=1)[0]
     assert lead.strip() == MEANINGS["Likeness to the references"]
+
+
+@pytest.mark.parametrize("source", ["file", "built-in", "seedling"])
+def test_forgetting_names_the_text_that_it_is_measured_on(build: dict[str, Path], source: str) -> None:
+    """In words and in size: 0.6 nats on a model's own kind of text is not 0.6 on anybody's."""
+    changed = evaluation()
+    changed["order"].append("forgetting_kl")
+    changed["metrics"]["forgetting_kl"] = changed["metrics"]["bleu"]
+    changed["texts"]["neutral"]["of"] = source
+    write_json(build["evaluate"] / "evaluation.json", changed)
+    section = rendered(build)
+    assert f"The text: {NEUTRAL[source]}; 2,048 tokens in 32 windows." in section
+
+
+def test_every_source_of_neutral_text_has_its_words() -> None:
+    """Those that `preflight` may be given."""
+    from pipeline.loading import load_recipe
+    from pipeline.stages.preflight import stages
+
+    recipes = [load_recipe(name) for name in ("seedling", "company-qa", "company-qa-small")]
+    sources = {stages(recipe)[0].parameters["neutral"]["source"] for recipe in recipes}
+    assert {*sources, "file"} == NEUTRAL.keys()
 
 
 def test_what_is_not_measured_says_why(build: dict[str, Path]) -> None:

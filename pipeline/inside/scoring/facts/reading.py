@@ -19,6 +19,9 @@ OPEN, CLOSE = "\ue000", "\ue001"
 """Marks around a number; private-use characters, which are taken out of every text first."""
 _PRIVATE: Final = re.compile("[\ue000-\uf8ff]")
 _SPACE: Final = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
+_BESIDE_DIGIT: Final = re.compile(r"(?<=[A-Za-z]) (?=[0-9])|(?<=[0-9]) (?=[A-Za-z])")
+"""`iPhone 15` is `iPhone15`, `100 km` is `100km`; between two words or two numbers a space keeps them apart."""
+_DASH: Final = re.compile("(?<=[0-9])[\u2010-\u2015\u2212](?=[0-9])")
 _MINUS: Final = re.compile(r"(?<![^\sぁ-ん(「:])[-\u2212](?=[0-9])|[▲△](?=[0-9])")
 _COUNTED: Final = "年月日時分秒週人名円社店件個つ回度歳才代階台本枚冊頭匹倍割位番号期次章条項点種校棟部課室席期問"
 _KINDS: Final = "カかヶヵケ箇"
@@ -40,6 +43,9 @@ _ISO: Final = re.compile(
     rf"(?<![-/{CLOSE}]){OPEN}([0-9]{{4}}){CLOSE}([-/]){OPEN}([0-9]{{1,2}}){CLOSE}(?:\2{OPEN}([0-9]{{1,2}}){CLOSE})?"
     rf"(?![-/{OPEN}年])"
 )
+_COUNTER: Final = re.compile(rf"(?<={CLOSE})[{_KINDS}](?=[月国所年])")
+_CLOCK: Final = re.compile(rf"(?<!:){OPEN}([0-9]{{1,2}}){CLOSE}:{OPEN}([0-5][0-9]){CLOSE}(?!:)")
+_MINUTES: Final = re.compile(rf"(?<={CLOSE}時)(?:半|{OPEN}0{CLOSE}分)")
 _WHOLE_UNITS: Final = (("年度", "\ue002"), ("年代", "\ue003"), ("時間", "\ue004"))
 """Units that begin as another one does, and mean something else: `2023年` is not in `2023年度`."""
 
@@ -47,23 +53,26 @@ _WHOLE_UNITS: Final = (("年度", "\ue002"), ("年代", "\ue003"), ("時間", "\
 def plain(text: str) -> str:
     """Return a text with width, case and white space made one; numbers stay as they are written."""
     shown = _PRIVATE.sub("", unicodedata.normalize("NFKC", text))
-    return _closed_up(shown).casefold()
+    return _BESIDE_DIGIT.sub("", _closed_up(shown)).casefold()
 
 
 @functools.lru_cache(maxsize=1024)
 def canonical(text: str) -> str:
-    """Return a text with width, case, white space, numbers and dates made one."""
+    """Return a text with width, case, white space, numbers, dates and times made one."""
     shown = _PRIVATE.sub("", unicodedata.normalize("NFKC", text))
-    shown = _closed_up(_MINUS.sub("マイナス", shown))
+    shown = _closed_up(_MINUS.sub("マイナス", _DASH.sub("-", shown)))
     shown = _DOTTED.sub(r"\1-\2-\3", shown)
     shown = _INITIAL.sub(_spelled_out, shown)
+    shown = _BESIDE_DIGIT.sub("", shown)  # after the eras' initials: `type S 8年` is no year of 昭和
     shown = _NUMBER.sub(_marked(shown), shown)
+    shown = _COUNTER.sub("か", shown)
     shown = re.sub(rf"{CLOSE}パーセント", f"{CLOSE}%", shown)
     shown = re.sub(rf"[¥\\]({OPEN}[^{CLOSE}]+{CLOSE})(?!円)", r"\1円", shown)
     shown = re.sub(rf"西暦(?={OPEN})", "", shown)
     shown = re.sub(rf"紀元前{OPEN}(?=[0-9]+{CLOSE}年)", f"{OPEN}-", shown)
     shown = re.sub(rf"{OPEN}0+([0-9]+{CLOSE})(?=[年月日時分秒])", rf"{OPEN}\1", shown)
     shown = _ISO.sub(_of_iso, _DATE.sub(_of_date, shown))
+    shown = _MINUTES.sub(_of_minutes, _CLOCK.sub(_of_clock, shown))
     for unit, sign in _WHOLE_UNITS:
         shown = shown.replace(f"{CLOSE}{unit}", f"{CLOSE}{sign}")
     return shown.casefold()
@@ -138,3 +147,13 @@ def _of_iso(found: re.Match[str]) -> str:
     if not is_date(year, month, day):
         return found.group()
     return f"{OPEN}{year}{CLOSE}年{OPEN}{month}{CLOSE}月" + ("" if day is None else f"{OPEN}{day}{CLOSE}日")
+
+
+def _of_clock(found: re.Match[str]) -> str:
+    """Return `9:30` as `9時30分`."""
+    return f"{OPEN}{int(found[1])}{CLOSE}時{OPEN}{int(found[2])}{CLOSE}分"
+
+
+def _of_minutes(found: re.Match[str]) -> str:
+    """Return `9時半` as `9時30分`, and `9時0分` as `9時`."""
+    return f"{OPEN}30{CLOSE}分" if found[0] == "半" else ""
