@@ -7,11 +7,13 @@ of noise. Timed is the whole command, its interpreter and libraries included, an
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +29,10 @@ SIZE = 5_000_000_000 // (2 * _MIB) * (2 * _MIB)
 
 @dataclass(frozen=True)
 class Took:
-    """Wall time of one process, and the most memory that it held."""
+    """Wall time and processor time of one process, and the most memory that it held."""
 
     seconds: float
+    work_seconds: float
     peak_bytes: int
 
 
@@ -43,40 +46,47 @@ def measure(size: int = SIZE, rounds: int = 3) -> Table:
         for what, parts in (("one file", (_MIB, size)), ("two files", (size // 2, size // 2))):
             folder = place / what.replace(" ", "-")
             Release(folder, model_bytes=parts, part_bytes=2 * size).write(KeySigner(place / "key.pem"))
-            rows.append((what, *row(folder, [python, "-m", "pipeline", "verify", folder, "--key", public], rounds)))
+            shutil.rmtree(folder.with_name(f"{folder.name}-parts"))
+            verify = [python, "-m", "pipeline", "verify", folder, "--key", public]
+            rows += [(f"{what}, {where}", *cells) for where, cells in timed(folder, verify, rounds)]
+            shutil.rmtree(folder)
     note = (
-        f"A release of {size / 1e9:.1f} GB, {os.cpu_count()} cores, {rounds} rounds in turns. Seconds, of the whole"
-        " command. `sha256sum` and `cat` take one core; for the last two columns the page cache was emptied before."
+        f"A release of {size / 1e9:.1f} GB, {os.cpu_count()} cores, {rounds} rounds in turns. Seconds of the whole"
+        " command, and in brackets of processor time. `sha256sum` and `cat` use one core."
     )
-    header = ("models", "sha256sum", "verify", "verify peak MB", "cat, from the disk", "verify, from the disk")
-    return Table("Verifying a large release", note, header, tuple(rows))
+    return Table("Verifying a large release", note, ("models", "cat", "sha256sum", "verify", "peak MB"), tuple(rows))
 
 
-def row(folder: Path, verify: Sequence[str | Path], rounds: int) -> tuple[str, ...]:
-    """Return the cells of one release after its name: medians of the wall times, and the most memory of `verify`."""
+def timed(folder: Path, verify: Sequence[str | Path], rounds: int) -> list[tuple[str, tuple[str, ...]]]:
+    """Return where the files are, in memory or on the disk, and the cells: medians, and the most memory of `verify`."""
     models = sorted(folder.glob("*.gguf"))
-    timed: dict[str, Callable[[], Took]] = {
-        "sums": lambda: took(["sha256sum", *models]),
-        "verify": lambda: took(verify),
-        "cold cat": lambda: _cold(folder, ["cat", *models]),
-        "cold verify": lambda: _cold(folder, verify),
-    }
-    took(verify)  # the libraries' own files are read once
-    found: dict[str, list[Took]] = {name: [] for name in timed}
+    commands = {"cat": ["cat", *models], "sha256sum": ["sha256sum", *models], "verify": verify}
+    took(verify)  # the libraries' own files, and the models, are in memory now
+    found: dict[str, dict[str, list[Took]]] = {"in memory": defaultdict(list), "on the disk": defaultdict(list)}
     for _ in range(rounds):
-        for name, run in timed.items():
-            found[name].append(run())
-    sums, warm, cat, cold = (f"{statistics.median(one.seconds for one in all_):.1f}" for all_ in found.values())
-    return sums, warm, f"{max(one.peak_bytes for one in found['verify']) / 1e6:.0f}", cat, cold
+        for where, times in found.items():
+            for name, command in commands.items():
+                if where == "on the disk":
+                    _forget(folder)
+                times[name].append(took(command))
+    return [(where, _cells(times)) for where, times in found.items()]
 
 
-def _cold(folder: Path, command: Sequence[str | Path]) -> Took:
-    """Run a command over files of which no page is in memory."""
+def _cells(times: Mapping[str, Sequence[Took]]) -> tuple[str, ...]:
+    cells = []
+    for rounds in times.values():
+        wall = statistics.median(one.seconds for one in rounds)
+        work = statistics.median(one.work_seconds for one in rounds)
+        cells.append(f"{wall:.1f} ({work:.1f})")
+    return *cells, f"{max(one.peak_bytes for one in times['verify']) / 1e6:.0f}"
+
+
+def _forget(folder: Path) -> None:
+    """Take a folder's files out of memory."""
     os.sync()
     for path in folder.iterdir():
         with path.open("rb") as stream:
             os.posix_fadvise(stream.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return took(command)
 
 
 def took(command: Sequence[str | Path]) -> Took:
@@ -93,4 +103,4 @@ def took(command: Sequence[str | Path]) -> Took:
             said.seek(0)
             message = f"{command[0]} ended with {process.returncode}: {said.read()[-2000:]!r}"
             raise RuntimeError(message)
-    return Took(seconds, used.ru_maxrss * 1024)
+    return Took(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -236,7 +237,13 @@ class Release:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
+    """Return the sha256 (hex) of a file. One that did not change since is not read again: gigabytes take seconds."""
+    known = path.stat()
+    return _sha256_of(path, known.st_ino, known.st_size, known.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=100)
+def _sha256_of(path: Path, _inode: int, _size: int, _changed: int) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

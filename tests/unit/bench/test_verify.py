@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.verify import row, took
+from bench.verify import timed, took
 
 
 def test_a_command_that_fails_is_no_measurement() -> None:
@@ -23,11 +24,14 @@ def test_time_and_memory_are_those_of_the_command() -> None:
     assert 200_000_000 < found.peak_bytes < 400_000_000
 
 
-def test_a_row_has_a_number_for_each_column(tmp_path: Path) -> None:
-    """Sums, the command in memory, its memory, a read from the disk, the command from the disk."""
+def test_each_place_has_its_cells(tmp_path: Path) -> None:
+    """Files in memory and on the disk: a read, the sums, the command, each with its processor time, and its memory."""
     (tmp_path / "model-f16.gguf").write_bytes(bytes(1 << 20))
-    cells = row(tmp_path, ["sleep", "0.3"], rounds=1)
-    sums, warm, peak, cat, cold = map(float, cells)
-    assert warm >= 0.3 <= cold
-    assert sums < 5 > cat
-    assert peak > 0
+    found = timed(tmp_path, ["sleep", "0.3"], rounds=1)
+    assert [where for where, _ in found] == ["in memory", "on the disk"]
+    for _, (cat, sums, verify, peak) in found:
+        wall, _, work = verify.partition(" ")
+        assert float(wall) >= 0.3
+        assert float(work.strip("()")) < 0.3
+        assert all(re.fullmatch(r"\d+\.\d \(\d+\.\d\)", cell) for cell in (cat, sums))
+        assert int(peak) > 0
