@@ -39,7 +39,7 @@ class Took:
 def measure(size: int = SIZE, rounds: int = 1) -> Table:
     """Return the table: one large model, and two of half the size. Needs room for three times `size`."""
     python = ensure("host", lambda *_, **__: None).python
-    rows = []
+    rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         public = write_public(write_key(place / "key.pem"), place / "key.pub")
@@ -47,7 +47,7 @@ def measure(size: int = SIZE, rounds: int = 1) -> Table:
             folder = place / what.replace(" ", "-")
             Release(folder, model_bytes=parts, part_bytes=2 * size).write(KeySigner(place / "key.pem"))
             shutil.rmtree(folder.with_name(f"{folder.name}-parts"))
-            verify = [python, "-m", "pipeline", "verify", folder, "--key", public]
+            verify: list[str | Path] = [python, "-m", "pipeline", "verify", folder, "--key", public]
             rows += [(f"{what}, {where}", *cells) for where, cells in timed(folder, verify, rounds)]
             shutil.rmtree(folder)
     note = (
@@ -60,7 +60,11 @@ def measure(size: int = SIZE, rounds: int = 1) -> Table:
 def timed(folder: Path, verify: Sequence[str | Path], rounds: int) -> list[tuple[str, tuple[str, ...]]]:
     """Return where the files are, in memory or on the disk, and the cells: medians, and the most memory of `verify`."""
     models = sorted(folder.glob("*.gguf"))
-    commands = {"cat": ["cat", *models], "sha256sum": ["sha256sum", *models], "verify": verify}
+    commands: dict[str, Sequence[str | Path]] = {
+        "cat": ["cat", *models],
+        "sha256sum": ["sha256sum", *models],
+        "verify": verify,
+    }
     took(verify)  # the libraries' own files, and the models, are in memory now
     found: dict[str, dict[str, list[Took]]] = {"in memory": defaultdict(list), "on the disk": defaultdict(list)}
     for _ in range(rounds):
