@@ -93,8 +93,7 @@ def test_after_a_reproduction_the_row_is_shown(
     released: Path, again: ReleasePlace, place: ReleasePlace, tmp_path: Path
 ) -> None:
     """Whoever has built a release again, then changes a row, sees which: the released rows lie in the work folder."""
-    again.run()
-    assert ask(released, again.build, tmp_path)["verdict"] == "identical"
+    assert ask(released, place.build, tmp_path)["verdict"] == "identical"
     (tmp_path / "work" / "build").symlink_to(place.build)
     (again.made()["fetch-data"] / "rows.jsonl").write_text('{"theme": "花火"}\n', encoding="utf-8")
     again.run()
