@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import checksums, containers, noop, overhead, preparation, tools
+from bench import checksums, containers, noop, overhead, preparation, tools, verify
 from bench.gpu import command as gpu
 from bench.table import Table, put
 
@@ -18,6 +18,7 @@ BENCHES: dict[str, Callable[[], Table | tuple[Table, ...]]] = {
     "overhead": overhead.measure,
     "tools": tools.measure,
     "checksums": checksums.measure,
+    "verify": verify.measure,
     "prepare": preparation.measure,
     "containers": containers.measure,
     "gpu": gpu.measure,

@@ -35,7 +35,8 @@ def _in_the_environment(error: ModuleNotFoundError, arguments: list[str]) -> NoR
     python = Path(__file__).resolve().parent.parent / ".envs" / "host" / "bin" / "python"
     if not python.is_file() or Path(sys.prefix).resolve() == python.parent.parent:
         print(f"{sys.executable} lacks the package {error.name!r}", file=sys.stderr)
-        print("    do:    .venv/bin/nox -s pipeline sets everything up (README, Start)", file=sys.stderr)
+        print("    do:    .venv/bin/nox -s pipeline sets everything up (README, Start);", file=sys.stderr)
+        print("           with --install-only what reads, verifies and compares, in seconds", file=sys.stderr)
         raise SystemExit(2)
     sys.stdout.flush()
     os.execv(python, [str(python), "-m", "pipeline", *arguments])  # noqa: S606 - our own interpreter

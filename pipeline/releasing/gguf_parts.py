@@ -63,6 +63,8 @@ def read_layout(path: Path) -> Layout:
         header = read_header(path)
     except JobError as error:
         raise ReleaseError(error.what, where=error.where, advice=error.advice) from error
+    if header.keys.get("general.alignment", ALIGNMENT) != ALIGNMENT:  # where data begins would be whatever it says
+        raise _unusual(path)
     with path.open("rb") as stream:
         raw = stream.read(header.data_start)
     listed = _tensor_list(header.tensors)
@@ -71,7 +73,6 @@ def read_layout(path: Path) -> Layout:
     version, _, count = struct.unpack(_HEAD, raw[len(MAGIC) : _HEAD_BYTES])
     usual = (
         version == _VERSION
-        and header.keys.get("general.alignment", ALIGNMENT) == ALIGNMENT
         and end >= _HEAD_BYTES
         and len(padding) < ALIGNMENT
         and not any(padding)
@@ -79,10 +80,14 @@ def read_layout(path: Path) -> Layout:
         and header.size == header.data_start + sum(padded(tensor.bytes) for tensor in header.tensors)
     )
     if not usual:
-        raise refused(
-            "it is not laid out as llama.cpp writes files", path.name, "convert the model again, by this pipeline"
-        )
+        raise _unusual(path)
     return Layout(header, raw[_HEAD_BYTES:end], count)
+
+
+def _unusual(path: Path) -> ReleaseError:
+    return refused(
+        "it is not laid out as llama.cpp writes files", path.name, "convert the model again, by this pipeline"
+    )
 
 
 def read_part(path: Path, number: int, count: int) -> Layout:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,20 @@ Compare = Callable[[Path, Path], Mapping[str, Any]]
 """Returns what `differing.compare.FileDifference.to_json` does; an empty mapping where it cannot be said."""
 
 
+@dataclass(frozen=True)
+class Stores:
+    """Where files lie: `released`, which may still hold what was released (its folder has only models), and `built`."""
+
+    released: tuple[Store, ...]
+    built: Store
+
+
 def look_closer(
-    release: Release, judgement: Judgement, built: Mapping[str, Manifest], stores: tuple[Store, Store], compare: Compare
+    release: Release, judgement: Judgement, built: Mapping[str, Manifest], stores: Stores, compare: Compare
 ) -> list[PartDifference]:
     """Compare the files of the stages where differences come from, and every model.
 
-    `stores` are one that may still hold what was released (the release folder has only the models) and the one that was
-    built. A file counts as at hand only when its bytes are those that the chain names.
+    A file counts as at hand only when its bytes are those that the chain names.
     """
     found = []
     for stage in judgement.stages:
@@ -40,7 +48,7 @@ def _files(
     release: Release,
     stage: StageJudgement,
     built: Mapping[str, Manifest],
-    stores: tuple[Store, Store],
+    stores: Stores,
     compare: Compare,
     *,
     only_models: bool,
@@ -51,15 +59,16 @@ def _files(
         if one.released is None or one.built is None:
             yield FileDifference(one.path, "only in the second" if one.released is None else "only in the first")
             continue
-        first = _released_file(release, stage.stage, one.path, one.released, stores[0])
-        second = stores[1].folder(built[stage.stage]) / one.path
+        first = _released_file(release, stage.stage, one.path, one.released, stores.released)
+        second = stores.built.folder(built[stage.stage]) / one.path
         told = compare(first, second) if first is not None else {}
         yield FileDifference(one.path, "differs", str(told.get("kind", "")), told.get("details"))
 
 
-def _released_file(release: Release, stage: str, path: str, sha256: str, store: Store) -> Path | None:
+def _released_file(release: Release, stage: str, path: str, sha256: str, stores: tuple[Store, ...]) -> Path | None:
     """Return a released file where its bytes are at hand: in the folder, or in a store that built it."""
-    for place in (release.folder / path, store.folder(release.manifests[stage]) / path):
+    manifest = release.manifests[stage]
+    for place in (release.folder / path, *(store.folder(manifest) / path for store in stores)):
         try:
             if place.is_file() and digest_file(place) == sha256:
                 return place

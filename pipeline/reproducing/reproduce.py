@@ -25,7 +25,7 @@ from pipeline.reproducing.building import (
     take_wheels,
 )
 from pipeline.reproducing.checkout import check_locks, check_out
-from pipeline.reproducing.evidence import look_closer
+from pipeline.reproducing.evidence import Stores, look_closer
 from pipeline.reproducing.hub_files import hub_cache
 from pipeline.reproducing.inputs import find_file, place, recipe_folder, wanted_files
 from pipeline.reproducing.judgement import judge
@@ -114,7 +114,8 @@ def against(
         if judgement.verdict != "differs" and ended.code:
             raise error_of(ended)
         compare = lambda first, second: difference(workshop, first, second)  # noqa: E731
-        closer = look_closer(release, judgement, built, (order.store, store), compare)
+        again = Store(order.work / "build" / "store")  # of an earlier call that built the release
+        closer = look_closer(release, judgement, built, Stores((order.store, again), store), compare)
     return Reproduction(
         recipe=recipe,
         sums_sha256=digest_file(release.folder / CHECKSUMS),

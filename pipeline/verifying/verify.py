@@ -15,6 +15,7 @@ from pipeline.verifying.finding import Finding, Note
 from pipeline.verifying.folder import Opened, Progress, names_in, open_release
 from pipeline.verifying.gates import check_gates, check_told_alike, check_waivers
 from pipeline.verifying.headers import check_headers
+from pipeline.verifying.libraries import loaded_meanwhile
 from pipeline.verifying.materials import check_materials
 from pipeline.verifying.papers import UnreadableError
 from pipeline.verifying.provenance import check_chain, check_manifest, check_provenance
@@ -64,7 +65,10 @@ def verify_release(handed: Handed, trust: Trust, tell: Tell, progress: Progress)
 
     Papers of a release for whose signer nobody vouches are not looked into any further.
     """
-    release = open_release(handed.folder, list(handed.names), progress, ignored=handed.ignored, absent=handed.absent)
+    with loaded_meanwhile(handed.bytes):
+        release = open_release(
+            handed.folder, list(handed.names), progress, ignored=handed.ignored, absent=handed.absent
+        )
     checks = _Checks(tell)
     checks.run("checksums", lambda: check_checksums(release))
     checks.run("papers", lambda: _read_papers(release))

@@ -97,6 +97,8 @@ def small(folder: Path) -> bytes:
 @example(content=file([key("general.alignment", 8, text("thirty-two"))], []))
 @example(content=file([key("general.alignment", 6, struct.pack("<f", float("inf")))], []))
 @example(content=file([key("general.alignment", 5, struct.pack("<i", -32))], [tensor("w", (2,))]))
+@example(content=file([key("general.alignment", 10, struct.pack("<Q", 2**63 - 1))], []))
+@example(content=file([key("general.alignment", 10, struct.pack("<Q", 2**40))], []))
 @example(content=file([], [tensor("w", (2**63,) * 3000)]))
 @example(content=file([], [tensor("w", (1,), offset=2**64 - 1)]))
 @example(content=file([key("a", 4, b"\0" * 4), key("a", 8, text("twice"))], []))

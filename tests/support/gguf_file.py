@@ -26,18 +26,32 @@ def write_small(path: Path, keys: dict[str, str | int | list[str]], values: list
 
 def write_tensors(path: Path, keys: dict[str, str | int | list[str]], tensors: dict[str, list[float]]) -> Path:
     """Write a GGUF file with such keys and several F32 tensors, each of one dimension."""
-    body = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
-    for name, value in keys.items():
-        body += _text(name) + _value(value)
-    data = b""
-    for name, values in tensors.items():
-        body += _text(name) + struct.pack("<IQ", 1, len(values)) + struct.pack("<IQ", _F32, len(data))
-        data += struct.pack(f"<{len(values)}f", *values)
-        if len(tensors) > 1:  # a file's last tensor is padded too, unless it is the only one of `write_small`
-            data += b"\0" * (-len(data) % 32)
-    body += b"\0" * (-len(body) % 32)
-    path.write_bytes(body + data)
+    data = [struct.pack(f"<{len(values)}f", *values) for values in tensors.values()]
+    if len(tensors) > 1:  # a file's last tensor is padded too, unless it is the only one of `write_small`
+        data = [one + b"\0" * (-len(one) % 32) for one in data]
+    path.write_bytes(_head(keys, {name: len(values) for name, values in tensors.items()}) + b"".join(data))
     return path
+
+
+def write_large(path: Path, keys: dict[str, str | int | list[str]], size: int) -> Path:
+    """Write a GGUF file with such keys and one tensor of `size` bytes, a multiple of a MiB: the same MiB of noise."""
+    block = os.urandom(1 << 20)
+    with path.open("wb") as stream:
+        stream.write(_head(keys, {"weight": size // 4}))
+        stream.writelines(block for _ in range(size // len(block)))
+    return path
+
+
+def _head(keys: dict[str, str | int | list[str]], lengths: dict[str, int]) -> bytes:
+    """Return what stands before the data of F32 tensors of these lengths."""
+    body = b"GGUF" + struct.pack("<IQQ", 3, len(lengths), len(keys))
+    for key, value in keys.items():
+        body += _text(key) + _value(value)
+    offset = 0
+    for name, length in lengths.items():
+        body += _text(name) + struct.pack("<IQ", 1, length) + struct.pack("<IQ", _F32, offset)
+        offset += -(-4 * length // 32) * 32
+    return body + b"\0" * (-len(body) % 32)
 
 
 def _text(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -19,7 +20,7 @@ from pipeline.recipe_digest import DECIDING, deciding_of
 from pipeline.releasing.splitting import split_gguf
 from pipeline.signing.key_signer import KeySigner
 from pipeline.signing.signer import Signer
-from tests.support.gguf_file import write_tensors
+from tests.support.gguf_file import write_large, write_tensors
 
 RECIPE = 'name = "ready"\n\n[base]\nsource = "seedling"\n'
 RESOLVED: Mapping[str, Any] = {
@@ -76,6 +77,8 @@ class Release:
     header: dict[str, str] = field(default_factory=dict)
     part_bytes: int = 1 << 20
     """From how many bytes on the F16 file is cut into parts."""
+    model_bytes: tuple[int, int] | None = None
+    """Bytes of noise that the quantized and the F16 file hold, in place of `weights`."""
     statements: Callable[[list[dict[str, Any]]], list[dict[str, Any]]] = lambda found: found
     bill: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found
     manifest: Callable[[dict[str, Any]], dict[str, Any]] = lambda found: found
@@ -87,10 +90,9 @@ class Release:
         self.folder.mkdir(parents=True)
         scratch = self.folder.with_name(f"{self.folder.name}-parts")
         scratch.mkdir(exist_ok=True)
-        tensors = {f"weight.{at}": [value] * 64 for at, value in enumerate(self.weights)}
         for at, name in enumerate(MODELS):
-            write_tensors(scratch / name, {**self._keys(), "general.file_type": at}, tensors)
-            split_gguf(scratch / name, self.folder, name.removesuffix(".gguf"), self.part_bytes if at else 1 << 20)
+            self._write_model(at, scratch / name)
+            split_gguf(scratch / name, self.folder, name.removesuffix(".gguf"), self.part_bytes if at else 1 << 50)
         stages = self._stages(scratch)
         chain = self.chain(self._chain(stages))
         (self.folder / "chain.json").write_bytes(canonical_json(chain))
@@ -109,6 +111,14 @@ class Release:
         write_checksums(self.folder)
         signer.seal(self.folder)
         return self.folder
+
+    def _write_model(self, at: int, path: Path) -> None:
+        """Write a model's file: with a few numbers, or large."""
+        keys = {**self._keys(), "general.file_type": at}
+        if self.model_bytes is None:
+            write_tensors(path, keys, {f"weight.{number}": [value] * 64 for number, value in enumerate(self.weights)})
+        else:
+            write_large(path, keys, self.model_bytes[at])
 
     def _keys(self) -> dict[str, str | int | list[str]]:
         told = {"general.name": self.name, "general.version": "1.2.0", "general.license": "apache-2.0"}
@@ -227,8 +237,15 @@ class Release:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the sha256 (hex) of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    """Return the sha256 (hex) of a file. One that did not change since is not read again: gigabytes take seconds."""
+    known = path.stat()
+    return _sha256_of(path, known.st_ino, known.st_size, known.st_ctime_ns)
+
+
+@functools.lru_cache(maxsize=100)
+def _sha256_of(path: Path, _inode: int, _size: int, _changed: int) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_checksums(folder: Path) -> None:

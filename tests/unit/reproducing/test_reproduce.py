@@ -89,6 +89,19 @@ def test_one_data_row_is_named(released: Path, again: ReleasePlace, place: Relea
     assert "花火" in json.dumps(found["comparisons"], ensure_ascii=False)
 
 
+def test_after_a_reproduction_the_row_is_shown(
+    released: Path, again: ReleasePlace, place: ReleasePlace, tmp_path: Path
+) -> None:
+    """Whoever has built a release again, then changes a row, sees which: the released rows lie in the work folder."""
+    assert ask(released, place.build, tmp_path)["verdict"] == "identical"
+    (tmp_path / "work" / "build").symlink_to(place.build)
+    (again.made()["fetch-data"] / "rows.jsonl").write_text('{"theme": "花火"}\n', encoding="utf-8")
+    again.run()
+    found = ask(released, again.build, tmp_path)
+    assert found["first"]["stage"] == "fetch-data"
+    assert "花火" in json.dumps(found["comparisons"], ensure_ascii=False)
+
+
 @pytest.mark.parametrize(
     ("name", "stage", "why"),
     [("torch", "train", "other packages: another lock"), ("llama-cpp-wheel", "convert", "another build of llama.cpp")],
