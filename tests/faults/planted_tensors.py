@@ -57,12 +57,11 @@ def _other_norm(weight: Any) -> None:
 
 def never_merged(shop: Workshop) -> Trail:
     """Write the base again, and forget the adapter."""
-    import torch
-
-    from pipeline.inside import merge, weights
+    from pipeline.inside.merged_tensors import MergedTensors
+    from pipeline.inside.tensor_files import read_tensor
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "merged", lambda base, _: weights.load_model(base, torch.float32))
+        patch.setattr(MergedTensors, "read", lambda self, name: read_tensor(self.files[name], name))
         judged = shop.run("merge")
     yield judged
 
