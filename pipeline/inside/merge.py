@@ -73,15 +73,15 @@ def write_closer(job: Job, folder: Path, trained_on: TrainingBase) -> tuple[int,
 
     Of a 4-bit copy the distance from the base is measured too, weight by weight.
     """
-    made = {name: job.scratch / name for name in merge_choice.MERGES}
+    # Beside what is published, to be renamed: a container's scratch is another mount, out of which it would be copied.
+    made = {name: job.output / name for name in merge_choice.MERGES}
     rows = 0
     for name, place in made.items():
-        shutil.rmtree(place, ignore_errors=True)
         rows = write_merged(job, place, trained_on if name == merge_choice.AWARE else None)
     found = merge_choice.measure(job, trained_on, made)
     closer, onto = merge_choice.closer(found["merges"]), job.parameters["merge"]["onto"]
     kept = closer if onto == "closer" else onto
-    shutil.move(made.pop(kept), folder)
+    made.pop(kept).rename(folder)
     for place in made.values():
         shutil.rmtree(place)
     if trained_on.copy is not None:

@@ -37,7 +37,7 @@ Stored = Mapping[str, tuple[torch.dtype, tuple[int, ...]]]
 
 def pieces(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     """Yield the numbers of a tensor in order, `PIECE` at a time, flat: what is done to them needs no second tensor."""
-    yield from tensor.reshape(-1).split(PIECE)
+    yield from torch.split(tensor.reshape(-1), PIECE)
 
 
 def write_stream(path: Path, stored: Stored, read: Callable[[str], torch.Tensor]) -> None:
@@ -55,7 +55,7 @@ def write_stream(path: Path, stored: Stored, read: Callable[[str], torch.Tensor]
                 raise ValueError(f"{name} has the shape {list(tensor.shape)}, not {list(shape)}")
             for piece in pieces(tensor):
                 typed = piece.float().to(dtype) if dtype.is_floating_point else piece.to(dtype)
-                stream.write(typed.view(torch.uint8).numpy())
+                stream.write(memoryview(typed.view(torch.uint8).numpy()))
 
 
 def _header(stored: Stored) -> bytes:
