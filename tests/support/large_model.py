@@ -9,12 +9,14 @@ from typing import Any
 from tests.support import tiny_model
 
 RANK = 16
+_POOL = 2**22 + 1
 
 
 def write_base(folder: Path, *, random: bool, **sizes: int) -> Path:
     """Write a Qwen3 in bfloat16 with the tokenizer of `tiny_model`; `sizes` are keys of its config.json.
 
-    Its weights are random, or zeros. Rows of the embeddings may be more than the tokenizer has tokens.
+    Its weights are random (a few million numbers again and again), or zeros. Rows of the embeddings may be more than
+    the tokenizer has tokens.
     """
     import torch
 
@@ -29,10 +31,11 @@ def write_base(folder: Path, *, random: bool, **sizes: int) -> Path:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     layout = layout_of(folder)
     torch.manual_seed(1)
+    pool = torch.randn(_POOL).mul_(0.02).bfloat16() if random else torch.zeros(_POOL, dtype=torch.bfloat16)
 
     def made(name: str) -> Any:
         shape = layout.saved[name].shape
-        return torch.empty(shape, dtype=torch.bfloat16).normal_(std=0.02) if random else torch.zeros(shape)
+        return pool.repeat(-(-shape.numel() // _POOL))[: shape.numel()].reshape(shape)
 
     write_stream(folder / "model.safetensors", layout.stored(torch.bfloat16), made)
     return folder
