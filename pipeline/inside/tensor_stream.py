@@ -55,7 +55,7 @@ def write_stream(path: Path, stored: Stored, read: Callable[[str], torch.Tensor]
                 raise ValueError(f"{name} has the shape {list(tensor.shape)}, not {list(shape)}")
             for piece in pieces(tensor):
                 typed = piece.float().to(dtype) if dtype.is_floating_point else piece.to(dtype)
-                stream.write(memoryview(typed.view(torch.uint8).numpy()))
+                stream.write(typed.view(torch.uint8).numpy().data)
 
 
 def _header(stored: Stored) -> bytes:

@@ -22,7 +22,7 @@ def write_adapter(folder: Path, base: Path, size: float = 0.02, targets: Sequenc
     torch.manual_seed(5)
     lora = fine_tuning.lora(tiny_model.TRAIN)
     if targets is not None:
-        lora.target_modules = set(targets)
+        lora.target_modules = sorted(targets)
     model = get_peft_model(weights.load_model(base, torch.float32), lora)
     tensors = {name: torch.randn_like(tensor) * size for name, tensor in weights.adapter_tensors(model).items()}
     (folder / "adapter").mkdir(parents=True)

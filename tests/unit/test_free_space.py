@@ -122,7 +122,9 @@ def test_a_stage_that_turns_out_too_large_is_refused_before_it_starts(tmp_path: 
     """What was not known at the beginning of the run is known when its inputs are there."""
     with small_disk(tmp_path / "disk", "5m") as disk:
         mill = Mill(disk / "store")
-        previous = {name: {"parameters": {}} for name in ("flour", "bread")}  # they may be hits: nobody knows yet
+        previous: dict[str, Any] = {
+            name: {"parameters": {}} for name in ("flour", "bread")
+        }  # they may be hits: nobody knows yet
         with pytest.raises(NoSpaceError, match=r"no room for bread: it may take 2\.0 MB, and"):
             mill.run(previous)
         assert mill.ran == ["grain", "flour"]
