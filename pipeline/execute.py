@@ -18,6 +18,7 @@ from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
 from pipeline.executors.contract import Executor, Request, Tracking
 from pipeline.files import explained
+from pipeline.free_space import refuse_without_room
 from pipeline.judge import failed, gate_error, judge, repeatable
 from pipeline.outcome import Outcome
 from pipeline.plan import Pins, Plan, components, differences, input_digests, key_of
@@ -92,6 +93,7 @@ class Run:
             self._check_possible(stage)
         walk = _Walk({stage.name: stage for stage in stages})
         with self.store.opened(), ThreadPoolExecutor(self.settings.jobs) as pool:
+            self._check_room_ahead(stages)
             try:
                 self._walk(walk, pool)
             except BaseException as error:
@@ -126,6 +128,23 @@ class Run:
                 advice='run it in the training image on a GPU, or set trainer = "trl" and optimizer = "adamw_torch"'
                 " in [train]",
             )
+
+    def _check_room_ahead(self, stages: list[Stage]) -> None:
+        """Refuse, before anything runs, what the disk has no room for. Raises NoSpaceError.
+
+        Counted is what will run for certain, and what never ran here. Of all else nobody knows yet: inputs that are
+        built again to the same bytes make it a hit. Each stage is asked once more when it starts.
+        """
+        found: dict[str, Manifest] = {}
+        ahead = []
+        for stage in stages:
+            known = all(name in found for name in stage.dependencies) and not stage.reads_verdicts
+            manifest = self.store.manifest(key_of(components(stage, found, self.pins))) if known else None
+            if manifest is not None:
+                found[stage.name] = manifest
+            elif known or stage.name not in self.previous:
+                ahead.append(stage)
+        refuse_without_room(ahead, found, self.store.root)
 
     def _walk(self, walk: _Walk, pool: ThreadPoolExecutor) -> None:
         """Start what can start and take in what has ended, until nothing runs."""
@@ -271,6 +290,7 @@ class Run:
             manifest = self._look_up(stage, key)  # another run may have built it while this one waited
             if manifest is not None:
                 return Outcome(stage.name, "hit", manifest, time.monotonic() - started)
+            refuse_without_room([stage], self._manifests(), self.store.root)
             changed = self._reason(stage, parts)
             self.log("stage.started", stage=stage.name, summary=stage.summary, changed=changed[:5])
             self._check_inputs(stage)

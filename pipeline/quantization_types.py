@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 QUANTIZATIONS = (
     "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0",
     "Q2_K", "Q2_K_S", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K",
@@ -22,3 +24,16 @@ USE_NO_IMATRIX = frozenset({"Q8_0", "BF16", "TQ1_0", "TQ2_0"})
 """Types whose weights are the same with and without one (`ggml/src/ggml-quants.c` does not look at `quant_weights`).
 
 They are made without, so that no file says that its weights were rounded by importance when they were not."""
+
+MOST_BITS_PER_WEIGHT: Mapping[str, float] = {
+    **dict.fromkeys(QUANTIZATIONS, 6.5625),  # Q6_K, in which most types store the output layer
+    **dict.fromkeys(("IQ1_S", "IQ1_M", "IQ2_XXS", "IQ2_XS", "IQ2_S", "IQ2_M", "IQ3_XXS"), 5.5),  # Q5_K there
+    "Q8_0": 8.5,
+    "BF16": 16.0,
+}
+"""Bits for each weight of the widest type that llama.cpp gives to any tensor (`src/llama-quant.cpp`,
+`llama_tensor_get_type_impl`; widths from `ggml/src/ggml-common.h`). A file has fewer: Q4_K_M of Qwen3-14B has 4.9.
+
+An upper bound for models whose rows divide into blocks of 256 numbers; others fall back to wider types, which the gate
+`quantization.fallback` judges. A test quantizes to every type and holds the file against it.
+"""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ class Adapter:
     def added_to(self, name: str, weight: torch.Tensor) -> torch.Tensor:
         """Return a weight [out, in] with its update, float32; raise `JobError` if the sum is not finite."""
         a, b = self.factors[name]
-        total: torch.Tensor = weight.float() + (b.float() @ a.float()) * self.scale
+        update: torch.Tensor = (b.float() @ a.float()).mul_(self.scale)
+        total = update.add_(weight)  # in place: the same sum, and no third tensor of this size
         if not torch.isfinite(total).all():
             raise JobError(
                 "The sum of base and adapter is not finite.",
@@ -57,6 +59,12 @@ class Adapter:
                 advice="Train again with a lower learning rate, and look at the training's losses and gradients.",
             )
         return total
+
+    def check_places(self, places: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise `JobError` unless every pair of factors has its weight among `places`, name → shape."""
+        lost = [name for name, (a, b) in self.factors.items() if places.get(name) != (b.shape[0], a.shape[1])]
+        if lost:
+            raise not_arrived(lost)
 
 
 def read_adapter(folder: Path) -> Adapter:
@@ -115,18 +123,3 @@ def not_arrived(names: list[str]) -> JobError:
         where=", ".join(names[:5]),
         advice="The adapter was made for another architecture; train it on this base.",
     )
-
-
-def add_to(model: Any, adapter: Adapter) -> None:
-    """Add an adapter to a float32 model's weights, in place; raise `JobError` unless every factor has its weight."""
-    places = dict(model.named_parameters())
-    lost = [
-        name
-        for name, (a, b) in adapter.factors.items()
-        if name not in places or tuple(places[name].shape) != (b.shape[0], a.shape[1])
-    ]
-    if lost:
-        raise not_arrived(lost)
-    with torch.no_grad():
-        for name in adapter.factors:
-            places[name].copy_(adapter.added_to(name, places[name]))

@@ -3,6 +3,10 @@
 Publishes `model/`, a Hugging Face folder, and `merge.json`. The sum is made in float32. Where training loaded 4 bits
 there are two merges: on the base's own weights, and on those that training saw. Both are made and measured, and the
 closer to the adapter as it was trained is published (`merge_choice.py`), unless the recipe names one.
+
+No model is loaded: tensors go from the base's files to the merged ones, one after the other, so that the largest of
+them, and not their number, says how much memory it takes. The files are those that PEFT and transformers write of a
+model in memory, byte for byte.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +22,10 @@ import torch
 
 from . import adapter_sum, base_distance, merge_choice, numerics, weights
 from .job import Job, measured, progress, write_json
+from .merged_tensors import MergedTensors
+from .saved_layout import INDEX, Layout, layout_of
 from .tensor_files import read_tensor, tensor_files
+from .tensor_stream import pieces, write_stream
 from .tokenizer_loading import load_tokenizer
 from .training_base import TrainingBase
 
@@ -65,15 +73,15 @@ def write_closer(job: Job, folder: Path, trained_on: TrainingBase) -> tuple[int,
 
     Of a 4-bit copy the distance from the base is measured too, weight by weight.
     """
-    made = {name: job.scratch / name for name in merge_choice.MERGES}
+    # Beside what is published, to be renamed: a container's scratch is another mount, out of which it would be copied.
+    made = {name: job.output / name for name in merge_choice.MERGES}
     rows = 0
     for name, place in made.items():
-        shutil.rmtree(place, ignore_errors=True)
         rows = write_merged(job, place, trained_on if name == merge_choice.AWARE else None)
     found = merge_choice.measure(job, trained_on, made)
     closer, onto = merge_choice.closer(found["merges"]), job.parameters["merge"]["onto"]
     kept = closer if onto == "closer" else onto
-    shutil.move(made.pop(kept), folder)
+    made.pop(kept).rename(folder)
     for place in made.values():
         shutil.rmtree(place)
     if trained_on.copy is not None:
@@ -83,16 +91,15 @@ def write_closer(job: Job, folder: Path, trained_on: TrainingBase) -> tuple[int,
 
 def write_merged(job: Job, folder: Path, trained_on: TrainingBase | None = None) -> int:
     """Write a new model folder: the base (or what training saw of it) with the adapter; return its embedding rows."""
-    base, adapter, wanted = job.inputs["base"], job.inputs["adapter"] / "adapter", job.parameters["merge"]["dtype"]
-    model = merged(base, adapter) if trained_on is None else merged(base, adapter, trained_on)
-    rows = int(model.get_input_embeddings().weight.shape[0])
-    model = model.to(stored_type(job))
+    base, wanted = job.inputs["base"], job.parameters["merge"]["dtype"]
+    layout = layout_of(base)
+    read = MergedTensors.of(base, job.inputs["adapter"] / "adapter", layout, trained_on).read
     folder.mkdir()
-    write_weights(model, job.scratch / "staged", folder)
+    write_weights(layout, stored_type(job), read, folder)
     copy_files(base, folder)
     if wanted != "base":
         name_dtype(folder, wanted)
-    return rows
+    return layout.embedding_rows
 
 
 def stored_type(job: Job) -> torch.dtype:
@@ -101,26 +108,22 @@ def stored_type(job: Job) -> torch.dtype:
     return weights.stored_dtype(job.inputs["base"]) if wanted == "base" else DTYPES[wanted]
 
 
-def merged(base: Path, adapter: Path, trained_on: TrainingBase | None = None) -> Any:
-    """Return the base model, or what training saw of it, with the adapter added to its weights, in float32.
+def write_weights(layout: Layout, dtype: torch.dtype, read: Callable[[str], torch.Tensor], folder: Path) -> None:
+    """Write the weights to `folder` as safetensors files, and as many, as the library makes of the whole model."""
+    stored = layout.stored(dtype)
+    written = 0
 
-    Raises `JobError` when the adapter does not fit this base, or the sum is not finite.
-    """
-    model = weights.load_model(base, torch.float32)
-    if trained_on is not None:
-        trained_on.put_into(model)
-    adapter_sum.add_to(model, adapter_sum.read_adapter(adapter))
-    return model
+    def told(name: str) -> torch.Tensor:
+        nonlocal written
+        written += 1
+        progress("merge.write", written, len(stored))
+        return read(name)
 
-
-def write_weights(model: Any, staged: Path, folder: Path) -> None:
-    """Write the weights to `folder` as safetensors files, sharded as the library does by default."""
-    shutil.rmtree(staged, ignore_errors=True)
-    model.save_pretrained(staged)
-    for path in sorted(staged.iterdir()):
-        if ".safetensors" in path.name:
-            shutil.move(path, folder / path.name)
-    shutil.rmtree(staged)
+    for file, names in layout.files(dtype).items():
+        write_stream(folder / file, {name: stored[name] for name in names}, told)
+    index = layout.index(dtype)
+    if index is not None:
+        (folder / INDEX).write_text(index, encoding="utf-8", newline="\n")
 
 
 def copy_files(base: Path, folder: Path) -> None:
@@ -154,8 +157,8 @@ def compare(
         original = read_tensor(before[name], name) if name in before else None
         if trained_on is not None and original is not None:
             original = trained_on.seen(name, original)
-        changed = original is None or not torch.equal(original.to(dtype), tensor)
-        finite = bool(torch.isfinite(tensor).all())
+        changed = original is None or not _equal(original, tensor, dtype)
+        finite = all(bool(torch.isfinite(piece).all()) for piece in pieces(tensor))
         found.append(
             {
                 "name": name,
@@ -164,12 +167,19 @@ def compare(
                 "changed": changed,
                 "target": name in targets,
                 "finite": finite,
-                "max_abs": float(tensor.float().abs().max()) if finite else None,
+                "max_abs": max(float(piece.float().abs().max()) for piece in pieces(tensor)) if finite else None,
             }
         )
         after.add(name)
         progress("merge.tensor", len(found), len(before))
     return {"tensors": found, **_summary(found, set(before), after, targets)}
+
+
+def _equal(original: torch.Tensor, tensor: torch.Tensor, dtype: torch.dtype) -> bool:
+    """Say whether a tensor is the original in the stored type."""
+    if original.shape != tensor.shape:
+        return False
+    return all(torch.equal(one.to(dtype), other) for one, other in zip(pieces(original), pieces(tensor), strict=True))
 
 
 def _summary(found: list[dict[str, Any]], before: set[str], after: set[str], targets: set[str]) -> dict[str, Any]:

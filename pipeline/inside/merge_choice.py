@@ -73,12 +73,10 @@ def measure(job: Job, trained_on: TrainingBase, folders: Mapping[str, Path]) -> 
     merges: dict[str, Facts] = {}
     for name in MERGES:
         forms = job.scratch / f"{name}-logits"
-        model = _load(folders[name], attention)
-        answer_loss, text_loss = loss_on(model, samples), _run(model, windows, forms)
+        losses = _losses(folders[name], attention, samples, windows, forms)
         form = compare.read_form(forms, name, windows)
         merges[name] = {
-            "answer_loss": answer_loss,
-            "text_loss": text_loss,
+            **losses,
             "to_4_bit": _figures(trained, form, windows),
             "to_16_bit": _figures(compare.read_form(job.scratch / "on-16-bit-base", name, windows), form, windows),
         }
@@ -117,9 +115,17 @@ def _adapter_on_base(job: Job, trained_on: TrainingBase, attention: str) -> Any:
     return weights.load_adapter(model, trained_on.folder, job.inputs["adapter"] / "adapter").to(weights.device())
 
 
+def _losses(folder: Path, attention: str, samples: Sequence[Sample], windows: Windows, forms: Path) -> Facts:
+    """Write a merge's logits to `forms`; return its losses. The model is gone then: a card has no room for two."""
+    model = _load(folder, attention)
+    return {"answer_loss": loss_on(model, samples), "text_loss": _run(model, windows, forms)}
+
+
 def _load(folder: Path, attention: str) -> Any:
+    """Load a model where it runs: onto a card tensor by tensor, never whole into main memory."""
     place = weights.device()
-    return weights.load_model(folder, "auto" if place == "cuda" else torch.float32, attention).to(place)
+    with torch.device(place):
+        return weights.load_model(folder, "auto" if place == "cuda" else torch.float32, attention)
 
 
 def _run(model: Any, windows: Windows, folder: Path) -> float | None:

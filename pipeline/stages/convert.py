@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pipeline.recipe import Recipe
 from pipeline.recipe_digest import recipe_digest
 from pipeline.recipe_sources import Base, FolderBase, HubBase
+from pipeline.stages.room import PAPERS_BYTES, Room, Sizes
 from pipeline.stages.stage import Input, Stage
 
 
@@ -34,8 +36,18 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
                 "data": Input("fetch-data", ("source.json",)),
             },
             vendored=True,
+            room=partial(_room, recipe),
         ),
     )
+
+
+def _room(recipe: Recipe, sizes: Sizes) -> Room:
+    """Return 16 bits for each weight, and a hundredth for norms and biases, which are stored in 32.
+
+    The merged model has 16 bits, or 32; where it has those of the base, 16 are assumed: the most for the file.
+    """
+    weights = sizes["model"] // 2 if recipe.merge.dtype == "float32" else sizes["model"]
+    return Room(published=weights + weights // 100 + PAPERS_BYTES)
 
 
 def _named(base: Base) -> dict[str, Any]:

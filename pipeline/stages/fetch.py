@@ -14,6 +14,7 @@ from pipeline.fetching.questions import QUESTIONS, fetch_questions, questions_fi
 from pipeline.fetching.rows import fetch_rows, row_files
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import FolderBase, FolderScorer, HubBase, HubScorer, HubWeights, SeedlingLlamaBase
+from pipeline.stages.room import Room, Sizes
 from pipeline.stages.stage import HostJob, Stage
 
 
@@ -77,7 +78,13 @@ def _folder(name: str, files: dict[str, Path], licence: str, summary: str) -> St
         summary=summary,
         host=partial(fetch_folder, files, licence),
         outside=files,
+        room=partial(_copied, files),
     )
+
+
+def _copied(files: Mapping[str, Path], _: Sizes) -> Room:
+    """Return the size of the files that are copied."""
+    return Room(published=sum(path.stat().st_size for path in files.values()))
 
 
 def _hub(name: str, weights: HubBase | HubWeights | HubScorer, licence: str, *, quantized: bool) -> Stage:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from pipeline.gates.parity import merge_gates
 from pipeline.recipe import Recipe
 from pipeline.stages.four_bit import four_bit_parameters, training_base
 from pipeline.stages.model_folder import MODEL_FILES
+from pipeline.stages.room import Room, Sizes
 from pipeline.stages.stage import Input, Stage
 
 
@@ -31,8 +33,15 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             gates=merge_gates,
             heavy=True,
+            room=partial(_room, recipe),
         ),
     )
+
+
+def _room(recipe: Recipe, sizes: Sizes) -> Room:
+    """Return one model, in the base's type or in float32, which may be twice as wide; two while both are measured."""
+    model = sizes["base"] * (2 if recipe.merge.dtype == "float32" else 1)
+    return Room(published=model, beside=model if recipe.train.load_in_4bit else 0)
 
 
 def _parameters(recipe: Recipe) -> dict[str, Any]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from pipeline.gates.quantization import quantization_gates
-from pipeline.quantization_types import USE_NO_IMATRIX
+from pipeline.quantization_types import MOST_BITS_PER_WEIGHT, USE_NO_IMATRIX
 from pipeline.recipe import Recipe
+from pipeline.stages.room import PAPERS_BYTES, Room, Sizes
 from pipeline.stages.stage import Input, Stage
 from pipeline.stages.verify_base import fills_the_machine
 
@@ -27,9 +30,15 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
             },
             gates=quantization_gates,
             heavy=fills_the_machine(recipe),
+            room=partial(_room, kind),
         )
         for kind in recipe.quantize.types
     )
+
+
+def _room(kind: str, sizes: Sizes) -> Room:
+    """Return the bits of the type for each weight, of which the source has 16."""
+    return Room(published=int(sizes["gguf"] * MOST_BITS_PER_WEIGHT[kind] / 16) + PAPERS_BYTES)
 
 
 def weighted(recipe: Recipe, kind: str) -> bool:

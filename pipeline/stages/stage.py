@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.gates.verdict import Gate
+from pipeline.stages.room import Room, Sizes, little
 
 Environment = Literal["host", "training", "inference"]
 
@@ -65,6 +66,9 @@ class Stage:
     (`cuda`, `unsloth`, `bitsandbytes`) with the recipe's setting that asks for it, `check` raises a
     PipelineError where the stage can already be seen to be impossible, and so does `check_settings`, which is
     given the run settings' table of the stage's family.
+
+    `room` tells how much disk the stage fills at most, from the sizes of its inputs. It is asked before the stage
+    starts, and before the run where the sizes are known by then.
     """
 
     name: str
@@ -88,6 +92,7 @@ class Stage:
     needs: Mapping[str, str] = field(default_factory=dict)
     check: Callable[[], None] | None = None
     check_settings: Callable[[Mapping[str, Any]], None] | None = None
+    room: Callable[[Sizes], Room] = little
 
     @property
     def read_by_gates(self) -> dict[str, str]:

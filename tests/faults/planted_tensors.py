@@ -17,20 +17,18 @@ OTHER = "model.layers.2.input_layernorm.weight"
 
 def merge_with(shop: Workshop, edit: Callable[[Any], Any], tensor: str = TARGET) -> Judged:
     """Run `merge`, one tensor of the sum changed before it is written."""
-    from pipeline.inside import merge
+    from pipeline.inside.merged_tensors import MergedTensors
 
-    real = merge.merged
+    real = MergedTensors.read
 
-    def merged(*given: Any) -> Any:
-        import torch
-
-        model = real(*given)
-        with torch.no_grad():
-            edit(model.get_parameter(tensor))
-        return model
+    def read(merged: MergedTensors, name: str) -> Any:
+        made = real(merged, name)
+        if name == tensor:
+            edit(made)
+        return made
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "merged", merged)
+        patch.setattr(MergedTensors, "read", read)
         return shop.run("merge")
 
 
@@ -57,12 +55,11 @@ def _other_norm(weight: Any) -> None:
 
 def never_merged(shop: Workshop) -> Trail:
     """Write the base again, and forget the adapter."""
-    import torch
-
-    from pipeline.inside import merge, weights
+    from pipeline.inside.merged_tensors import MergedTensors
+    from pipeline.inside.tensor_files import read_tensor
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "merged", lambda base, _: weights.load_model(base, torch.float32))
+        patch.setattr(MergedTensors, "read", lambda self, name: read_tensor(self.files[name], name))
         judged = shop.run("merge")
     yield judged
 

@@ -29,7 +29,7 @@ BUILD_PACKAGES = {"scikit_build_core"}
 
 ENVIRONMENT_PACKAGES = {
     *("torch", "numpy", "transformers", "tokenizers", "safetensors", "trl", "peft", "datasets", "accelerate"),
-    *("pyarrow", "sentencepiece", "google", "jinja2", "llama_cpp"),
+    *("pyarrow", "sentencepiece", "google", "jinja2", "llama_cpp", "huggingface_hub"),
     "unsloth",  # in the CUDA lock alone, and in one program
     *("sacrebleu", "torchmetrics", "sudachipy"),  # what `evaluate` scores with
     *("gguf", "conversion", "convert_hf_to_gguf"),  # of the vendored llama.cpp tree

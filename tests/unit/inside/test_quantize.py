@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.inside.gguf_header import Header, Tensor, read_header
 from pipeline.inside.job import JobError
-from pipeline.quantization_types import NEED_IMATRIX, QUANTIZATIONS, USE_NO_IMATRIX
+from pipeline.quantization_types import MOST_BITS_PER_WEIGHT, NEED_IMATRIX, QUANTIZATIONS, USE_NO_IMATRIX
 from tests.support import tiny_model
 from tests.support.gguf_file import convert, run_job, write_merged
 from tests.support.llama_tools import compiled, run
@@ -196,7 +196,9 @@ def test_every_type_is_made_or_needs_the_matrix(kind: str, converted: Path, imat
     source, plain, weighted = converted / "model-f16.gguf", tmp_path / "plain.gguf", tmp_path / "weighted.gguf"
     before = read_header(source)
     listener = quantize(source, weighted, kind, 1, read_imatrix(imatrix / "imatrix.gguf"))
-    assert describe(kind, before, read_header(weighted), listener)["fallbacks"] == []
+    found = describe(kind, before, read_header(weighted), listener)
+    assert found["fallbacks"] == []
+    assert found["bits_per_weight"] <= 1.01 * MOST_BITS_PER_WEIGHT[kind]  # a hundredth for norms, in 32 bits
     check_blocks(source, weighted, before, read_header(weighted), weighted=True)
     if kind in NEED_IMATRIX:
         with pytest.raises(JobError, match="requires an imatrix"):

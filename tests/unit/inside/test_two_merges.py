@@ -192,8 +192,9 @@ def test_two_merges_give_the_same_bytes(build: Build, tmp_path: Path) -> None:
 
 def test_a_merge_that_was_interrupted_begins_anew(build: Build, tmp_path: Path) -> None:
     """What a killed job left in its scratch folder is in nobody's way."""
-    (tmp_path / "job" / "scratch" / "plain").mkdir(parents=True)
-    (tmp_path / "job" / "scratch" / "plain" / "model.safetensors").write_bytes(b"half")
+    for name in ("on-16-bit-base", "plain-logits"):
+        (tmp_path / "job" / "scratch" / name).mkdir(parents=True)
+        (tmp_path / "job" / "scratch" / name / "logits.npy").write_bytes(b"half")
     (tmp_path / "job" / "output").mkdir()
     from pipeline.inside import merge
 

@@ -1,0 +1,46 @@
+"""How much memory a merge takes: its largest tensor says so, and not how many layers the model has."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import large_model, tiny_model
+
+pytestmark = pytest.mark.slow
+
+SIZES: dict[str, Any] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+}
+LAYER_MB = 2 * (4 * 1024 * 1024 + 3 * 1024 * 4096) / 1e6
+"""A layer as it is stored, in 16 bits."""
+
+
+def peak_mb(folder: Path, layers: int) -> float:
+    """Merge a model of so many layers in a process of its own; return the most memory that it had."""
+    base = large_model.write_base(folder / "base", random=False, num_hidden_layers=layers, **SIZES)
+    adapter = large_model.write_adapter(folder / "trained", base)
+    inputs = {"base": base, "adapter": adapter}
+    process = tiny_model.start(
+        tiny_model.write_request(folder / "job", "merge", {"merge": {"dtype": "bfloat16"}}, inputs)
+    )
+    assert process.stderr is not None
+    said = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, said[-3000:]
+    assert (folder / "job" / "output" / "model" / "model.safetensors").stat().st_size > layers * LAYER_MB * 1e6
+    return usage.ru_maxrss / 1000
+
+
+def test_peak_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path) -> None:
+    """Five more layers are 168 MB in the file and 336 MB in float32; none of it is in the memory at once."""
+    few, many = (peak_mb(tmp_path / str(layers), layers) for layers in (1, 6))
+    assert many - few < LAYER_MB
