@@ -62,9 +62,10 @@ def switch(train: Mapping[str, Any]) -> None:
     if asked:
         torch.set_float32_matmul_precision("highest")  # no TF32
         torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.enable_cudnn_sdp(not asked)
-    torch.backends.cuda.enable_flash_sdp(not (asked and only_tell))
-    torch.backends.cuda.enable_mem_efficient_sdp(not (asked and only_tell))
+    if torch.cuda.is_available():  # a processor's attention has one order, and is chosen by the same switches
+        torch.backends.cuda.enable_cudnn_sdp(not asked)
+        torch.backends.cuda.enable_flash_sdp(not (asked and only_tell))
+        torch.backends.cuda.enable_mem_efficient_sdp(not (asked and only_tell))
 
 
 @contextlib.contextmanager
