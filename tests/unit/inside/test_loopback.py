@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.users import interpreter
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 TALK = """
@@ -24,8 +27,12 @@ print("talked")
 
 def in_a_network_of_its_own(*options: str, user: int | None = None) -> subprocess.CompletedProcess[str]:
     """Run the conversation as a job runs: in a network namespace where nothing is up."""
-    command = [str(shutil.which("unshare")), "--net", *options, sys.executable, "-c", TALK]
-    return subprocess.run(command, cwd=REPOSITORY, user=user, capture_output=True, text=True, check=False)
+    python = sys.executable if user is None else interpreter()[0]
+    command = [str(shutil.which("unshare")), "--net", *options, python, "-c", TALK]
+    variables = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        command, cwd=REPOSITORY, env=variables, user=user, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.mark.parametrize(("options", "user"), [((), None), (("--map-current-user",), 54321)])
