@@ -55,6 +55,20 @@ class Trainer(fine_tuning.Trainer):
             checkpoints.keep_only(folder, self.state.global_step, self.state.best_global_step)
         torch.distributed.barrier()
 
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        """Read them into main memory: the library asks for the device by a number, which a processor has not."""
+        if checkpoint is None:
+            return
+        state, scheduler = (
+            torch.load(Path(checkpoint) / name, map_location="cpu", weights_only=True)
+            for name in (OPTIMIZER, SCHEDULER)
+        )
+        self._put_optimizer_state(state)
+        self.lr_scheduler.load_state_dict(scheduler)
+
+    def _put_optimizer_state(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state)
+
 
 class ShardedTrainer(Trainer):
     """`Trainer` whose base and adapter are shared out over the processes (FSDP)."""
@@ -85,12 +99,8 @@ class ShardedTrainer(Trainer):
             torch.save(state, Path(output_dir) / OPTIMIZER)
             torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
 
-    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
-        if checkpoint is None:
-            return
-        state = torch.load(Path(checkpoint) / OPTIMIZER, weights_only=True)
+    def _put_optimizer_state(self, state: dict[str, Any]) -> None:
         sharding.put_optimizer_state(self.model, self.optimizer, state)
-        self.lr_scheduler.load_state_dict(torch.load(Path(checkpoint) / SCHEDULER, weights_only=True))
 
     def _load_best_model(self) -> None:
         """Put the adapter together, then give it the best checkpoint's values: FSDP lets no library load any."""
