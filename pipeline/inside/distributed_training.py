@@ -29,8 +29,9 @@ class Trainer(fine_tuning.Trainer):
     """`fine_tuning.Trainer` in several processes, each with the whole model (DDP)."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        rows = len(train_dataset if train_dataset is not None else self.train_dataset)
-        return same_order.shuffled(rows, self._train_batch_size * self.args.world_size, self.args.data_seed)
+        rows: Any = train_dataset if train_dataset is not None else self.train_dataset
+        seed = int(self.args.data_seed or 0)
+        return same_order.shuffled(len(rows), self._train_batch_size * self.args.world_size, seed)
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         return same_order.in_turn(len(eval_dataset), self.args.eval_batch_size * self.args.world_size)
@@ -59,12 +60,13 @@ class Trainer(fine_tuning.Trainer):
         """Read them into main memory: the library asks for the device by a number, which a processor has not."""
         if checkpoint is None:
             return
-        state, scheduler = (
+        scheduler: Any = self.lr_scheduler
+        state, of_scheduler = (
             torch.load(Path(checkpoint) / name, map_location="cpu", weights_only=True)
             for name in (OPTIMIZER, SCHEDULER)
         )
         self._put_optimizer_state(state)
-        self.lr_scheduler.load_state_dict(scheduler)
+        scheduler.load_state_dict(of_scheduler)
 
     def _put_optimizer_state(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state)
@@ -97,18 +99,20 @@ class ShardedTrainer(Trainer):
         state = sharding.optimizer_state(self.model, self.optimizer)
         if self.args.should_save:
             torch.save(state, Path(output_dir) / OPTIMIZER)
-            torch.save(self.lr_scheduler.state_dict(), Path(output_dir) / SCHEDULER)
+            scheduler: Any = self.lr_scheduler
+            torch.save(scheduler.state_dict(), Path(output_dir) / SCHEDULER)
 
     def _put_optimizer_state(self, state: dict[str, Any]) -> None:
         sharding.put_optimizer_state(self.model, self.optimizer, state)
 
     def _load_best_model(self) -> None:
         """Put the adapter together, then give it the best checkpoint's values: FSDP lets no library load any."""
-        sharding.gather_adapter(self.model)
+        model: Any = self.model
+        sharding.gather_adapter(model)
         best = Path(str(self.state.best_model_checkpoint))
         stored = load_file(best / weights.ADAPTER_WEIGHTS)
         with torch.no_grad():
-            for name, one in self.model.named_parameters():
+            for name, one in model.named_parameters():
                 if one.requires_grad:
                     one.copy_(stored[name.replace(f".{fine_tuning.ADAPTER}.", ".")])
 

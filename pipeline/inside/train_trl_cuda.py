@@ -6,6 +6,7 @@ holds them packed, in a quarter of the memory.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -65,7 +66,7 @@ def load(training: Training) -> Any:
         trust_remote_code=False,
         use_safetensors=True,
         local_files_only=True,
-        device_map={"": torch.cuda.current_device()},  # that of its rank, where there are several
+        device_map={"": int(os.environ.get("LOCAL_RANK", "0"))},  # a card for each rank, where there are several
         **packed,
     )
 
