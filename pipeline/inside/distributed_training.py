@@ -69,7 +69,8 @@ class Trainer(fine_tuning.Trainer):
         scheduler.load_state_dict(of_scheduler)
 
     def _put_optimizer_state(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state)
+        optimizer: Any = self.optimizer
+        optimizer.load_state_dict(state)
 
 
 class ShardedTrainer(Trainer):
