@@ -21,6 +21,7 @@ _ASKED_FOR: Mapping[str, str] = {
     "fetch-scorer": "a table [evaluate.bertscore]",
     "fetch-neutral": "the key evaluate.neutral",
     "fetch-questions": "the key evaluate.unanswerable",
+    "train-again": "train.repeat = true",
 }
 """Stage that not every recipe has → what makes a recipe have it."""
 

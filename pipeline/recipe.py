@@ -119,7 +119,37 @@ class Train(Section):
     seed: int = Field(
         42, ge=0, le=MAX_SEED, description="Seed of the adapter's first weights and of the order of the rows."
     )
+    processes: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that train together, with `trl-cuda` each on a card of its own. They share the"
+        " `accumulation` forward passes of a step, which must be a multiple of them: the rows of a step stay the same.",
+    )
+    sharding: Literal["none", "fsdp"] = Field(
+        "none",
+        description="With several processes: `none` keeps the whole model in each (DDP), `fsdp` shares its weights out"
+        " (FSDP2), for a model that does not fit one card.",
+    )
+    deterministic: bool = Field(
+        True,
+        description="On a card: use only kernels that add in a fixed order, where there are such; what cannot be"
+        " switched is told. `false` is faster, and two trainings may differ.",
+    )
+    repeat: bool = Field(
+        False,
+        exclude=True,  # another stage, and no other training
+        description="Train a second time with everything the same (stage `train-again`), and compare the adapters"
+        " tensor by tensor. Costs a whole training.",
+    )
     lora: Lora = Field(Lora(), description="The adapter.")
+
+    @model_serializer(mode="wrap")
+    def _what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out how it is computed where that is as ever: the same key as before there was a choice."""
+        found: dict[str, Any] = handler(self)
+        usual = {"processes": 1, "sharding": "none", "deterministic": True}
+        return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
 
 class Merge(Section):

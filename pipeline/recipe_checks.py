@@ -225,6 +225,13 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
         return
     if train.trainer == "trl" and train.optimizer == "adamw_8bit":
         yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
+    yield from _processes_fit(train)
+    if train.trainer == "trl" and not train.deterministic:
+        yield Problem(
+            ("train", "deterministic"),
+            "is false with trainer 'trl', which is deterministic at no cost",
+            "true, or trainer 'trl-cuda' or 'unsloth'",
+        )
     base = _sound(TypeAdapter(Base), raw.get("base"))
     if isinstance(base, HubBase) and base.training is not None and not train.load_in_4bit:
         yield Problem(
@@ -238,6 +245,60 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
             ("merge", "onto"),
             f"is {merge.onto!r}, but training loads the base as it is: there is one merge",
             "load_in_4bit = true, or no merge.onto",
+        )
+
+
+def _processes_fit(train: Train) -> Iterable[Problem]:
+    """Several processes have to take the steps of one."""
+    key, sharding, count = ("train", "processes"), ("train", "sharding"), train.processes
+    if count == 1:
+        if train.sharding != "none":
+            yield Problem(
+                sharding, f"is {train.sharding!r} with one process, which shares with nobody", "processes = 2"
+            )
+        return
+    if train.trainer == "unsloth":
+        yield Problem(
+            key,
+            f"is {count} with trainer 'unsloth', which replaces parts of Accelerate, how processes start among them:"
+            " nobody has tried whether several of them take the steps of one",
+            "1, or trainer 'trl-cuda'",
+        )
+    elif train.accumulation % count:
+        rows = train.batch_size * train.accumulation
+        yield Problem(
+            key,
+            f"is {count}, and {count} processes cannot share the {train.accumulation} forward passes of a step"
+            f" (batch_size {train.batch_size} x accumulation {train.accumulation} = {rows} rows)",
+            "accumulation a multiple of processes",
+            _same_rows(rows, count),
+        )
+    if train.sharding == "fsdp" and train.trainer == "trl-cuda":
+        yield from _shards_fit(train)
+
+
+def _same_rows(rows: int, count: int) -> str:
+    """Return settings with as many rows in a step that so many processes can share; empty where there are none."""
+    if rows % count:
+        return ""
+    return f"the same {rows} rows a step: batch_size = {rows // count}, accumulation = {count}"
+
+
+def _shards_fit(train: Train) -> Iterable[Problem]:
+    """Refuse what bitsandbytes keeps in forms of its own: FSDP would cut it without knowing them."""
+    if train.load_in_4bit:
+        yield Problem(
+            ("train", "sharding"),
+            "is 'fsdp' with weights that bitsandbytes packs in 4 bits: a stored 4-bit copy holds bytes, and FSDP shares"
+            " out floating-point numbers only",
+            "'none', or load_in_4bit = false",
+            'a model of 14 B in 4 bits fits one card of 40 GB, and sharding = "none" trains it on several',
+        )
+    if train.optimizer == "adamw_8bit":
+        yield Problem(
+            ("train", "optimizer"),
+            "is 'adamw_8bit' with sharding 'fsdp': its 8-bit state cannot be shared out",
+            "adamw_torch",
         )
 
 

@@ -17,6 +17,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "data": ("prepare",),
     "preflight": ("preflight",),
     "training": ("train", "train-seed"),
+    "repetition": ("train-again",),
     "generation": FORMS,
     "merge": ("merge",),
     "imatrix": ("imatrix",),
@@ -334,6 +335,21 @@ NAMES: dict[str, GateName] = {
         "recipe value",
     ),
     "training.trainable": GateName("parameters that are trained", "share trained", "0", "", "design.md"),
+    "training.deterministic": GateName(
+        "kernels that add in a fixed order: `strict` stops at any other, `warn` lists them, `off` does not look",
+        "mode",
+        "",
+        "off, or one without a fixed order was used",
+        "design.md, bytes",
+    ),
+    # -- repetition (train-again) -----------------------------------------------------------------
+    "repetition.adapter": GateName(
+        "tensors of the adapter that differ after a second training",
+        "tensors that differ",
+        "over 0 with trainer `trl`",
+        "over 0 with another",
+        "design.md, bytes",
+    ),
     # -- generation (verify-hf, verify-merged, verify-f16, verify-quant) --------------------------
     "generation.non-finite": GateName(
         "logits over the parity text that are no finite numbers", "logits", "over 0", "", "gates.md; unsloth #2860"

@@ -399,6 +399,28 @@ def trainable(evidence: Evidence) -> Sequence[Verdict]:
     return (check.judged(share, fails=trained <= 0, cause=cause, advice=advice, evidence=counts),)
 
 
+def deterministic(evidence: Evidence) -> Sequence[Verdict]:
+    """Warn when two trainings of this kind may differ. Program `train` stops at a kernel without a fixed order."""
+    check = Check("training.deterministic", "the kernels", "mode", "a fixed order in all of them", "design.md, bytes")
+    history = read_mapping(evidence.folder, "history.json")
+    if history is None:
+        return (check.not_measured(_HISTORY),)
+    found = history.get("determinism", {"mode": "strict"})
+    mode = str(found.get("mode"))
+    unordered, unknown = found.get("not_deterministic") or [], found.get("not_checked") or []
+    told = [f"not deterministic: {one}" for one in unordered] + [f"not checked by torch: {one}" for one in unknown]
+    return (
+        check.judged(
+            mode,
+            fails=False,
+            warns=mode == "off" or bool(unordered),
+            cause="train.deterministic is false" if mode == "off" else "kernels without a fixed order were used",
+            advice="set train.repeat = true once: the training runs again, and tensors that differ are listed",
+            evidence=told,
+        ),
+    )
+
+
 training_gates: tuple[Gate, ...] = (
     non_finite,
     early_stopping,
@@ -408,4 +430,5 @@ training_gates: tuple[Gate, ...] = (
     memorization,
     improvement,
     trainable,
+    deterministic,
 )

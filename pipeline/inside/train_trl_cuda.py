@@ -6,6 +6,7 @@ holds them packed, in a quarter of the memory.
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import torch
@@ -27,7 +28,13 @@ def main(job: Job) -> None:
             where="recipe table [train]",
             advice='Run it in the training image with `gpus` in run.toml, or set trainer = "trl" to train here.',
         )
+    start_cuda()
     carry_out(job, make)
+
+
+def start_cuda() -> None:
+    """Start CUDA, which reads its variables then: making the trainer sets one that lets it wait after each kernel."""
+    torch.zeros(1, device="cuda")
 
 
 def make(training: Training) -> tuple[Any, fine_tuning.Watch]:
@@ -59,7 +66,7 @@ def load(training: Training) -> Any:
         trust_remote_code=False,
         use_safetensors=True,
         local_files_only=True,
-        device_map={"": 0},
+        device_map={"": int(os.environ.get("LOCAL_RANK", "0"))},  # a card for each rank, where there are several
         **packed,
     )
 

@@ -23,6 +23,9 @@ VARIABLES = {
 }
 """What keeps Unsloth from asking a hub. The executor sets most of it; a hub would not be reached anyhow."""
 
+DETERMINISTIC = {"TORCHINDUCTOR_DETERMINISTIC": "1", "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+"""What has to be set before Unsloth is imported: it starts CUDA, and compiles. The rest: `deterministic_mode`."""
+
 COMPILED = "UNSLOTH_COMPILE_LOCATION"
 """Variable that names the folder for the code that Unsloth writes while it runs; the image has one."""
 
@@ -32,6 +35,8 @@ REPLACED = frozenset({"transformers", "trl", "peft"})
 
 def main(job: Job) -> None:
     """Train with Unsloth; publish `adapter/` and `history.json`."""
+    if job.parameters["train"].get("deterministic", True):
+        os.environ.update(DETERMINISTIC)
     library = fast_language_model(job.scratch)
 
     from . import training_run, unsloth_training  # noqa: PLC0415 - after Unsloth, which replaces parts of what they use

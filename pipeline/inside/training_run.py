@@ -1,4 +1,4 @@
-"""A training on a graphics card, but for what trains: what is read before, and what is published after.
+"""A training on a card or by several processes, but for what trains: what is read before, what is published after.
 
 The same inputs, checkpoints, events and files as of program `train`. Imports transformers and its kin: where a library
 wants to be imported before these, import it first.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, numerics, trackers, train
+from . import checkpoints, deterministic_mode, numerics, trackers, train
 from .fine_tuning import Sample, Watch
 from .job import Job, measured, write_json
 from .tokenizer_loading import load_tokenizer
@@ -43,6 +43,7 @@ def carry_out(job: Job, make: Callable[[Training], tuple[Any, Watch]]) -> None:
     """
     table = job.parameters["train"]
     started = time.perf_counter()
+    deterministic_mode.prepare(table)
     numerics.hold(table["seed"])
     tokenizer = load_tokenizer(job.inputs["base"])
     samples = {split: train.read_samples(job, tokenizer, split) for split in ("train", "validation")}
@@ -52,13 +53,16 @@ def carry_out(job: Job, make: Callable[[Training], tuple[Any, Watch]]) -> None:
     last = checkpoints.last_whole(kept)
     is_copy = trained_on is not None and trained_on.copy is not None
     trainer, watch = make(Training(folder, is_copy, tokenizer, samples, table, kept, resumed=last is not None))
+    deterministic_mode.switch(table)
     try:
-        train.run(trainer, last)
+        with deterministic_mode.listening(job.scratch) as heard:
+            train.run(trainer, last)
     finally:
         trackers.close(trainer)
     restored = train.best_is_restored(trainer)
     train.write_adapter(trainer, folder, job.output / "adapter", job.parameters.get("base", {}))
-    write_json(job.output / "history.json", train.history(trainer, restored=restored) | parameters(trainer.model))
+    found = train.history(trainer, restored=restored) | parameters(trainer.model)
+    write_json(job.output / "history.json", {**found, "determinism": deterministic_mode.facts(table, heard)})
     measured("train.seconds", time.perf_counter() - started, "s")
     train.measure_speed(watch)
 

@@ -16,7 +16,7 @@ import torch
 import transformers
 from transformers import BitsAndBytesConfig, EarlyStoppingCallback, PrinterCallback, TrainingArguments
 
-from . import checkpoints, tensor_headers
+from . import checkpoints, deterministic_mode, tensor_headers
 from .fine_tuning import ADAPTER, METRIC, OPTIMIZERS, SCHEDULERS, Sample, Watch, bad_number
 from .job import JobError
 from .trackers import Watchers
@@ -92,8 +92,7 @@ def labelled(samples: Sequence[Sample]) -> list[Row]:
 
 def make(library: Any, training: Training) -> tuple[Any, Watch]:
     """Return the trainer, ready to train, and the callback that watches it. `library` is `FastLanguageModel`."""
-    # Its kernels are its own; of torch's own, one without a deterministic form is told of, and does not end the run.
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    deterministic_mode.switch(training.table)  # before it loads, so that it sees how torch is set
     model = adapted(library, load(library, training), training.table)
     validation = training.samples["validation"]
     patience = training.table["patience_evals"] if validation else 0
@@ -211,8 +210,8 @@ def targets(model: Any) -> list[str]:
 def settings(table: Mapping[str, Any], folder: Path, *, resumed: bool, blind: bool = False) -> TrainingArguments:
     """Return the trainer's arguments for the recipe's table `[train]`: those of `fine_tuning.settings`, but for three.
 
-    Unsloth does the gradient checkpointing, `make` says how strictly algorithms are deterministic, and a row has no
-    column that is not used.
+    Unsloth does the gradient checkpointing, `deterministic_mode` says how strictly algorithms are deterministic, and a
+    row has no column that is not used.
     """
     cuda = torch.cuda.is_available()
     return TrainingArguments(

@@ -1,9 +1,14 @@
-"""`train`: an adapter on the base model, by supervised fine-tuning on the assistant's turns; one for each seed."""
+"""`train`: an adapter on the base model, by supervised fine-tuning on the assistant's turns; one for each seed.
+
+Where the recipe asks for it, `train-again` does the same once more, and a gate compares.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from pipeline.gates.repetition import repetition_gates
 from pipeline.gates.training import training_gates
 from pipeline.recipe import Recipe
 from pipeline.recipe_sources import HubBase
@@ -13,6 +18,9 @@ from pipeline.stages.stage import Input, Stage
 
 _PROGRAMS = {"trl": "train", "trl-cuda": "train_trl_cuda", "unsloth": "train_unsloth"}
 """Trainer → program. One for each, so that the code of one counts in no key of another."""
+
+_TOGETHER = "train_distributed"
+"""The program of both TRL trainers where several processes train together."""
 
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
@@ -27,7 +35,28 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         _training(recipe, f"train-seed-{seed}", "train-seed", seed, ("verify-hf",), f"{summary}, seed {seed}")
         for seed in recipe.evaluate.training_seeds
     )
-    return (first, *further)
+    return (first, *_again(first, recipe), *further)
+
+
+def _again(first: Stage, recipe: Recipe) -> tuple[Stage, ...]:
+    """Return the same training under another name, so that it has another key and is really done.
+
+    Like a further seed it waits until the first adapter has spoken well.
+    """
+    if not recipe.train.repeat:
+        return ()
+    name, summary = "train-again", f"{first.summary}, once more"
+    return (
+        replace(
+            first,
+            name=name,
+            family=name,
+            summary=summary,
+            after=("verify-hf",),
+            judged_with={"first": "train"},
+            gates=repetition_gates,
+        ),
+    )
 
 
 def _training(recipe: Recipe, name: str, family: str, seed: int, after: tuple[str, ...], summary: str) -> Stage:
@@ -39,7 +68,7 @@ def _training(recipe: Recipe, name: str, family: str, seed: int, after: tuple[st
         environment="training",
         parameters={**parameters, "train": {**parameters["train"], "seed": seed}, "base": _name(recipe)},
         summary=summary,
-        program=_PROGRAMS[recipe.train.trainer],
+        program=_PROGRAMS[recipe.train.trainer] if recipe.train.processes == 1 else _TOGETHER,
         after=after,
         inputs={
             "base": Input("fetch-base", MODEL_FILES),

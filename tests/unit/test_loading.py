@@ -293,6 +293,87 @@ class TestBetweenKeys:
         ]
 
 
+class TestProcesses:
+    """Several processes have to take the steps of one."""
+
+    @pytest.mark.parametrize(
+        ("lines", "expected"),
+        [
+            (
+                "processes = 2\nbatch_size = 4\naccumulation = 1",
+                (
+                    "train.processes is 2, and 2 processes cannot share the 1 forward passes of a step (batch_size 4 x"
+                    " accumulation 1 = 4 rows); expected accumulation a multiple of processes; the same 4 rows a step:"
+                    " batch_size = 2, accumulation = 2"
+                ),
+            ),
+            (
+                "processes = 3\nbatch_size = 2\naccumulation = 4",
+                (
+                    "train.processes is 3, and 3 processes cannot share the 4 forward passes of a step (batch_size 2 x"
+                    " accumulation 4 = 8 rows); expected accumulation a multiple of processes"
+                ),
+            ),
+            (
+                "processes = 2\ntrainer = 'unsloth'",
+                (
+                    "train.processes is 2 with trainer 'unsloth', which replaces parts of Accelerate, how"
+                    " processes start"
+                    " among them: nobody has tried whether several of them take the steps of one; expected 1, or"
+                    " trainer"
+                    " 'trl-cuda'"
+                ),
+            ),
+            (
+                "sharding = 'fsdp'",
+                "train.sharding is 'fsdp' with one process, which shares with nobody; expected processes = 2",
+            ),
+            (
+                "processes = 2\nsharding = 'fsdp'\ntrainer = 'trl-cuda'\nload_in_4bit = true",
+                (
+                    "train.sharding is 'fsdp' with weights that bitsandbytes packs in 4 bits: a stored 4-bit copy holds"
+                    " bytes, and FSDP shares out floating-point numbers only; expected 'none', or load_in_4bit ="
+                    " false; a"
+                    ' model of 14 B in 4 bits fits one card of 40 GB, and sharding = "none" trains it on several'
+                ),
+            ),
+            (
+                "processes = 2\nsharding = 'fsdp'\ntrainer = 'trl-cuda'\noptimizer = 'adamw_8bit'",
+                (
+                    "train.optimizer is 'adamw_8bit' with sharding 'fsdp': its 8-bit state cannot be shared out;"
+                    " expected"
+                    " adamw_torch"
+                ),
+            ),
+            (
+                "deterministic = false",
+                (
+                    "train.deterministic is false with trainer 'trl', which is deterministic at no cost; expected"
+                    " true, or"
+                    " trainer 'trl-cuda' or 'unsloth'"
+                ),
+            ),
+        ],
+    )
+    def test_what_cannot_be_is_told_with_what_can(self, lines: str, expected: str) -> None:
+        """The message says why, and which values would do."""
+        (found,) = problems(with_line(lines, "train"))
+        assert found.partition(": ")[2] == expected
+
+    @pytest.mark.parametrize(
+        "lines",
+        [
+            "processes = 2",
+            "processes = 4\nsharding = 'fsdp'\nload_in_4bit = true",
+            "processes = 2\ntrainer = 'trl-cuda'\nload_in_4bit = true\noptimizer = 'adamw_8bit'",
+            "processes = 2\ntrainer = 'trl-cuda'\nsharding = 'fsdp'\ndeterministic = false",
+        ],
+    )
+    def test_what_can_be_is_let_through(self, lines: str) -> None:
+        """Values of NF4 that `trl` holds unpacked can be shared out, packed weights can be copied."""
+        assert problems(with_line(lines, "train")) == []
+
+
 class TestAllAtOnce:
     """Many problems in one file."""
 

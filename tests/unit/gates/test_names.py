@@ -21,9 +21,17 @@ JUDGED_BY = recipe(
     columns={"must_contain": "must_contain"},
     evaluate={"training_seeds": [43]},
     quantize={"imatrix": True},
+    train={"repeat": True},
 )
 PLAN = Plan(
-    stages_of(recipe(judge={"model": "judge-1"}, evaluate={"training_seeds": [43]}, quantize={"imatrix": True}))
+    stages_of(
+        recipe(
+            judge={"model": "judge-1"},
+            evaluate={"training_seeds": [43]},
+            quantize={"imatrix": True},
+            train={"repeat": True},
+        )
+    )
 )
 OVERRULED = JUDGED_BY.model_copy(update={"data": JUDGED_BY.data.model_copy(update={"overrules": "overrules.jsonl"})})
 """A recipe that a person overrules, with facts: it has two gates more."""
@@ -35,7 +43,7 @@ def build(tmp_path: Path) -> dict[str, Path]:
     """What every stage published: stage → folder. `prepare` published nothing to judge: its gates say so."""
     build = write_build(tmp_path / "build")
     (build["prepare"] / "funnel.json").unlink()
-    build["train-seed-43"] = build["train"]
+    build["train-seed-43"] = build["train-again"] = build["train"]
     build["imatrix"] = write_matrix(tmp_path / "imatrix")
     write_json(build["preflight"] / "preflight.json", changed({"base.training": COPY}))
     write_json(

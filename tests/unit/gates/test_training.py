@@ -28,6 +28,33 @@ def test_a_healthy_run_passes_every_gate(tmp_path: Path) -> None:
     assert outcomes(judged(tmp_path, history())) == {}
 
 
+@pytest.mark.parametrize(
+    ("determinism", "outcome", "told"),
+    [
+        (None, "passed", ()),
+        ({"mode": "strict", "not_deterministic": [], "not_checked": []}, "passed", ()),
+        (
+            {"mode": "strict", "not_deterministic": [], "not_checked": ["bitsandbytes"]},
+            "passed",
+            ("not checked by torch: bitsandbytes",),
+        ),
+        (
+            {"mode": "warn", "not_deterministic": ["put_"], "not_checked": []},
+            "warned",
+            ("not deterministic: put_",),
+        ),
+        ({"mode": "off", "not_deterministic": [], "not_checked": []}, "warned", ()),
+    ],
+)
+def test_kernels_without_a_fixed_order_are_told(
+    tmp_path: Path, determinism: dict[str, Any] | None, outcome: str, told: tuple[str, ...]
+) -> None:
+    """Program `train` writes nothing of it: it ends at such a kernel."""
+    run = history() | ({} if determinism is None else {"determinism": determinism})
+    (verdict,) = judged(tmp_path, run)["training.deterministic"]
+    assert (verdict.outcome, verdict.evidence) == (outcome, told)
+
+
 def test_without_history_nothing_passes(tmp_path: Path) -> None:
     """A missing file is not measured, with the reason, in every gate."""
     found = judge(training_gates, tmp_path, {}, recipe())
