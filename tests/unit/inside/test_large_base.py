@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +10,7 @@ import pytest
 
 from pipeline.loading import load_recipe
 from pipeline.stages.preflight import stages
-from tests.support import tiny_model
+from tests.support import peak_memory, tiny_model
 from tests.support.preflight_facts import judge
 from tests.support.prepared import rows
 from tests.support.qwen import CONFIG, write, write_header
@@ -84,12 +83,10 @@ def test_nothing_of_the_weights_is_read(base: Path, vendor_tree: Path, tmp_path:
     parameters: dict[str, Any] = json.loads(json.dumps(dict(stage.parameters)))
     inputs = {"base": base, "data": data, "vendor": vendor_tree}
     request = tiny_model.write_request(tmp_path / "job", "preflight", parameters, inputs)
-    process = tiny_model.start(request)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.stderr is not None
-    assert process.returncode == 0, process.stderr.read().decode()[-3000:]
-    assert usage.ru_maxrss / 1000 < MOST_MEMORY_MB
+    process = tiny_model.start(request, peak_memory.watched(tmp_path / "peak"))
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()[-3000:]
+    assert peak_memory.peak_mb(tmp_path / "peak") < MOST_MEMORY_MB
     verdicts = judge(request.parent / "output", recipe)
     assert [one for one in verdicts if one.outcome == "failed"] == []
     assert {one.gate for one in verdicts if one.outcome == "passed"} >= {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import large_model, tiny_model
+from tests.support import large_model, peak_memory, tiny_model
 
 pytestmark = pytest.mark.slow
 
@@ -28,16 +27,12 @@ def peak_mb(folder: Path, layers: int) -> float:
     base = large_model.write_base(folder / "base", random=False, num_hidden_layers=layers, **SIZES)
     adapter = large_model.write_adapter(folder / "trained", base)
     inputs = {"base": base, "adapter": adapter}
-    process = tiny_model.start(
-        tiny_model.write_request(folder / "job", "merge", {"merge": {"dtype": "bfloat16"}}, inputs)
-    )
-    assert process.stderr is not None
-    said = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0, said[-3000:]
+    request = tiny_model.write_request(folder / "job", "merge", {"merge": {"dtype": "bfloat16"}}, inputs)
+    process = tiny_model.start(request, peak_memory.watched(folder / "peak"))
+    _, said = process.communicate()
+    assert process.returncode == 0, said.decode()[-3000:]
     assert (folder / "job" / "output" / "model" / "model.safetensors").stat().st_size > layers * LAYER_MB * 1e6
-    return usage.ru_maxrss / 1000
+    return peak_memory.peak_mb(folder / "peak")
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path) -> None:
