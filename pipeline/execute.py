@@ -269,10 +269,15 @@ class Run:
         judged = manifest.judged([verdict.to_json() for verdict in verdicts])
         if judged.gates != manifest.gates:
             # Rotten bytes, of which no time tells, may be why: they are no reason to believe another verdict.
-            if self._set_aside(stage.name, manifest, rehash=True) is not None:
+            if self._set_aside(stage.name, manifest, rehash=True) is not None or self._reads_rot(stage):
                 return None
             self.store.write_manifest(judged)
         return judged
+
+    def _reads_rot(self, stage: Stage) -> bool:
+        """Whether an artifact that the stage or its gates read is damaged: who builds it then says so."""
+        read = (self.outcomes[name].manifest for name in dict.fromkeys(stage.read_by_gates.values()))
+        return any(self.store.damage(manifest, rehash=True) for manifest in read)
 
     def _set_aside(self, name: str, manifest: Manifest, *, rehash: bool) -> DamagedInputError | None:
         """Set an artifact aside if its bytes are not those of its manifest; return what is wrong with it."""

@@ -36,6 +36,9 @@ def peak_mb(folder: Path, layers: int) -> float:
 
 
 def test_peak_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path) -> None:
-    """Five more layers are 168 MB in the file and 336 MB in float32; none of it is in the memory at once."""
-    few, many = (peak_mb(tmp_path / str(layers), layers) for layers in (1, 6))
-    assert many - few < LAYER_MB
+    """Eleven more layers are 369 MB in the file and 738 MB in float32. Held at once, they would all be seen.
+
+    What is counted has pages of the mapped files in it, some tens of MB more or less: half of the file is the limit.
+    """
+    few, many = (peak_mb(tmp_path / str(layers), layers) for layers in (1, 12))
+    assert many - few < 11 * LAYER_MB / 2
