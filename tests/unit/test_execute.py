@@ -241,6 +241,26 @@ def test_an_input_damaged_without_a_trace_in_its_times_is_repaired_before_use(ki
     assert after.store.damage(after.outcomes["clean"].manifest, rehash=True) == []
 
 
+def test_a_verdict_that_rot_in_an_input_would_change_is_not_believed(kitchen: Kitchen) -> None:
+    """Nothing was to be built, and the gate reads another stage's rows: those are made again, the verdict stays."""
+
+    def reads_its_input(evidence: Evidence) -> Sequence[Verdict]:
+        good = (evidence.inputs["clean"] / "clean.txt").read_text() == "clean rows"
+        return (verdict("passed" if good else "failed"),)
+
+    kitchen.gates["model"] = (reads_its_input,)
+    run = kitchen.run()
+    manifest = run.outcomes["clean"].manifest
+    path = run.store.folder(manifest) / "clean.txt"
+    path.chmod(0o644)
+    path.write_text("clean r0ws")
+    run.store._write_signatures(manifest, {"clean.txt": [path.lstat().st_size, *_times(path)]})
+    kitchen.calls.clear()
+    after = kitchen.run()
+    assert kitchen.calls == ["clean"]
+    assert [gate["outcome"] for gate in after.outcomes["model"].manifest.gates] == ["passed"]
+
+
 def _times(path: Path) -> list[int]:
     stat = path.lstat()
     return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
