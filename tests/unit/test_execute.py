@@ -112,6 +112,17 @@ def verdict(outcome: Any) -> Verdict:
     return Verdict("data.tag-lists", "rows", outcome, 3, "rows", "0", "test", cause="tag lists", advice="clean")
 
 
+def rot(run: Run, stage: str, text: str) -> None:
+    """Change a stage's file as rot on a disk does, of which no stat tells: the store takes it for known."""
+    manifest = run.outcomes[stage].manifest
+    path = run.store.folder(manifest) / f"{stage}.txt"
+    path.chmod(0o644)
+    path.write_text(text)
+    stat = path.lstat()
+    known = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+    run.store._write_signatures(manifest, {path.name: known})
+
+
 def test_every_stage_runs_once_and_a_second_run_only_hits(kitchen: Kitchen) -> None:
     """Nothing is built twice."""
     kitchen.run()
@@ -229,11 +240,7 @@ def test_a_damaged_artifact_is_set_aside_and_built_again(kitchen: Kitchen) -> No
 def test_an_input_damaged_without_a_trace_in_its_times_is_repaired_before_use(kitchen: Kitchen) -> None:
     """Bit rot that no stat shows is found by the hash before a stage runs, and mended in the same run."""
     run = kitchen.run()
-    manifest = run.outcomes["clean"].manifest
-    path = run.store.folder(manifest) / "clean.txt"
-    path.chmod(0o644)
-    path.write_text("clean r0ws")
-    run.store._write_signatures(manifest, {"clean.txt": [path.lstat().st_size, *_times(path)]})
+    rot(run, "clean", "clean r0ws")
     kitchen.versions["model"] = 2
     kitchen.calls.clear()
     after = kitchen.run()
@@ -250,30 +257,17 @@ def test_a_verdict_that_rot_in_an_input_would_change_is_not_believed(kitchen: Ki
 
     kitchen.gates["model"] = (reads_its_input,)
     run = kitchen.run()
-    manifest = run.outcomes["clean"].manifest
-    path = run.store.folder(manifest) / "clean.txt"
-    path.chmod(0o644)
-    path.write_text("clean r0ws")
-    run.store._write_signatures(manifest, {"clean.txt": [path.lstat().st_size, *_times(path)]})
+    rot(run, "clean", "clean r0ws")
     kitchen.calls.clear()
     after = kitchen.run()
     assert kitchen.calls == ["clean"]
     assert [gate["outcome"] for gate in after.outcomes["model"].manifest.gates] == ["passed"]
 
 
-def _times(path: Path) -> list[int]:
-    stat = path.lstat()
-    return [stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
 def test_verify_hashes_what_the_times_would_let_through(kitchen: Kitchen) -> None:
     """`--verify` finds the same bit rot although nothing has to be built."""
     run = kitchen.run()
-    manifest = run.outcomes["side"].manifest
-    path = run.store.folder(manifest) / "side.txt"
-    path.chmod(0o644)
-    path.write_text("s1de")
-    run.store._write_signatures(manifest, {"side.txt": [path.lstat().st_size, *_times(path)]})
+    rot(run, "side", "s1de")
     kitchen.calls.clear()
     kitchen.run()
     assert kitchen.calls == []
