@@ -14,7 +14,7 @@ from pipeline.unchanged import state_path, summary_if_unchanged
 def main(arguments: list[str]) -> int:
     """Run one command; return its exit code."""
     options = parse(arguments)
-    if options.command == "run" and not options.verify:
+    if options.command == "run" and not options.verify and not options.again:
         summary = summary_if_unchanged(state_path(options))
         if summary is not None:
             _print_unchanged(

@@ -331,6 +331,13 @@ def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _executor(run)
     run.add_argument("--verify", action="store_true", help="hash every artifact and package again; trust no time stamp")
     run.add_argument(
+        "--again",
+        action="append",
+        default=[],
+        metavar="STAGE",
+        help="build this stage although it is there, and say whether the bytes are the same; may be given again",
+    )
+    run.add_argument(
         "--jobs", type=_positive, metavar="N", help="stages at the same time (default: 2, or 1 on one core)"
     )
 

@@ -54,6 +54,12 @@ _LINES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "release.checked": lambda event: f"{event['files']} files are what the release's checksums say",
     "checkout.started": lambda event: f"fetching commit {event['commit'][:12]}",
     "inputs.found": lambda event: f"found {event['sha256'][:12]}… as {escape(printable(str(event['file'])))}",
+    "artifact.repeated": lambda event: (
+        f"[bold yellow]![/] {event['stage']}: other bytes than last time: {escape(', '.join(event['other'][:5]))}."
+        f" See `python -m pipeline diff {escape(event['before'])} {escape(event['now'])}`"
+        if event["other"]
+        else f"[green]=[/] {event['stage']}: the same bytes as last time"
+    ),
     "artifact.corrupt": lambda event: (
         f"[bold yellow]![/] {event['stage']}: damaged, set aside and built again: {escape(event['problems'][0])}"
     ),

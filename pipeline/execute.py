@@ -41,6 +41,8 @@ class Settings:
 
     jobs: int = 2
     verify: bool = False
+    again: frozenset[str] = frozenset()
+    """Stages that are built although their artifact is there, once in the run."""
     processors: int = field(default_factory=processor_count)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ class Run:
     previous: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
+    _repeated: set[str] = field(default_factory=set)
     _verified: set[str] = field(default_factory=set)
     _waiting: set[str] = field(default_factory=set)
 
@@ -259,6 +262,8 @@ class Run:
 
     def _look_up(self, stage: Stage, key: str) -> Manifest | None:
         """Return the stored result of a key when its bytes are trusted and judged by today's limits."""
+        if stage.name in self.settings.again - self._repeated:
+            return None
         manifest = self.store.manifest(key)
         if manifest is None or not self.store.folder(manifest).is_dir():  # gone, or set aside a moment ago
             return None
@@ -318,13 +323,26 @@ class Run:
                 "gates_s": gates_s,
                 "measured": figures,
             }
+            before = self.store.manifest(key)
             self.store.publish(manifest, output, record)
             self._verified.add(manifest.content)
             self.log(
                 "artifact.published", stage=stage.name, key=key, content=manifest.content, files=len(manifest.files)
             )
+            self._compare(stage, before, manifest)
         wall_s = time.monotonic() - started
         return Outcome(stage.name, "built", manifest, wall_s, work_s, gates_s, tuple(changed))
+
+    def _compare(self, stage: Stage, before: Manifest | None, manifest: Manifest) -> None:
+        """Say of a stage that was to be built again whether its bytes are those of the last time."""
+        if stage.name not in self.settings.again:
+            return
+        self._repeated.add(stage.name)
+        if before is not None:
+            known, made = ({entry.path: entry.sha256 for entry in one.files} for one in (before, manifest))
+            other = sorted(name for name in known.keys() | made.keys() if known.get(name) != made.get(name))
+            folders = [str(self.store.folder(one)) for one in (before, manifest)]
+            self.log("artifact.repeated", stage=stage.name, other=other, before=folders[0], now=folders[1])
 
     def _check_outside(self, stage: Stage, manifest: Manifest) -> None:
         """Refuse copies of the user's files that are not what the key names: a file was edited while it was read."""

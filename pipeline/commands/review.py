@@ -51,7 +51,9 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
 
 def _prepare(options: argparse.Namespace, sinks: list[Sink]) -> None:
     """Run the pipeline up to the rows. A gate that stops it leaves them to be looked at."""
-    asked = argparse.Namespace(**{**vars(options), "command": "run", "to": _STAGE, "verify": False, "jobs": None})
+    asked = argparse.Namespace(
+        **{**vars(options), "command": "run", "to": _STAGE, "verify": False, "again": [], "jobs": None}
+    )
     try:
         run.main(asked, sinks)
     except GateError as error:

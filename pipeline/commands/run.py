@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.closure import PACKAGE
 from pipeline.context import Context, environment_names
 from pipeline.determinism import check_processor
-from pipeline.errors import GateError, InterruptedRunError, PipelineError
+from pipeline.errors import GateError, InterruptedRunError, PipelineError, UsageError
 from pipeline.execute import Run, Settings, processor_count
 from pipeline.executors.contract import Environments
 from pipeline.executors.table import BACKENDS, settings_of
@@ -20,6 +20,7 @@ from pipeline.files import explained, write_json_atomic
 from pipeline.gates.waivers import unused_waivers
 from pipeline.loading import find_recipe
 from pipeline.log import RunLog, Sink, json_sink, open_log
+from pipeline.plan import Plan
 from pipeline.runs import claim, new_run_id, read_state, state_file, write_record, write_state
 from pipeline.settings import RunSettings
 from pipeline.stages.stage import Stage
@@ -35,6 +36,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     seen = signatures([*_sources(), find_recipe(options.recipe), *_settings_files(options)])
     context = Context.of(options)
     target_stages = context.plan.up_to(options.to)
+    again = _to_repeat(context.plan, target_stages, options.again)
     seen |= signatures(_outside(target_stages))
     settings = settings_of(options)
     check_processor(context.recipe.numerics.instruction_set)
@@ -56,7 +58,7 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
             executor=backend.executor,
             vendor_tree=lambda: vendor_tree(log, verify=options.verify),
             log=log,
-            settings=_settings(settings, verify=options.verify),
+            settings=_settings(settings, verify=options.verify, again=again),
             tracking=tracking_of(settings.trackers, context.recipe.name, folder, log),
             previous=_previous(context, store),
         )
@@ -77,11 +79,19 @@ def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
     return 0
 
 
-def _settings(settings: RunSettings, *, verify: bool) -> Settings:
+def _to_repeat(plan: Plan, stages: list[Stage], asked: list[str]) -> frozenset[str]:
+    """Return which stages are to be built again. Raises UsageError for one that the run does not reach."""
+    reached = {stage.name for stage in stages}
+    for name in asked:
+        if not reached.intersection(plan.named(name)):
+            raise UsageError(f"the run ends before {name}", where="--again", advice="name a later stage with --to")
+    return frozenset(name for one in asked for name in plan.named(one)) & reached
+
+
+def _settings(settings: RunSettings, *, verify: bool, again: frozenset[str]) -> Settings:
     processors = processor_count()
-    return Settings(
-        jobs=settings.jobs or min(2, processors), verify=verify, processors=processors, tables=settings.tables()
-    )
+    jobs = settings.jobs or min(2, processors)
+    return Settings(jobs=jobs, verify=verify, again=again, processors=processors, tables=settings.tables())
 
 
 def _previous(context: Context, store: Store) -> dict[str, Mapping[str, Any]]:

@@ -22,6 +22,7 @@ STAGES: dict[str, tuple[str, ...]] = {
     "merge": ("merge",),
     "imatrix": ("imatrix",),
     "quantization": ("quantize",),
+    "weights": ("verify-quant",),
     "tokenizer": ("verify-tokenizer", *FILES),
     "metadata": FILES,
     "inference": FILES,
@@ -458,6 +459,14 @@ NAMES: dict[str, GateName] = {
         "over 0",
         "",
         "facts.md; llama.cpp src/llama-quant.cpp",
+    ),
+    # -- weights of quantized files (verify-quant) ----------------------------------------------------
+    "weights.blocks": GateName(
+        "blocks whose weights are not finite, empty, or further from those of F16 than any rounding",
+        "damaged blocks",
+        "over 0",
+        "",
+        "measured on all types: an error over 0.9 of the block's largest weight, 3 where rounded by importance",
     ),
     # -- GGUF files against the tokenizer (verify-tokenizer, verify-f16, verify-quant) ---------------
     "tokenizer.ids": GateName(

@@ -1,4 +1,4 @@
-"""The gates of `quantize`: every tensor got the type that was asked for."""
+"""The gates of quantized files: every tensor got the type that was asked for, and every block holds its weights."""
 
 from __future__ import annotations
 
@@ -68,4 +68,36 @@ def main_type(evidence: Evidence) -> Sequence[Verdict]:
     )
 
 
+def blocks(evidence: Evidence) -> Sequence[Verdict]:
+    """Fail when a block of the file does not stand for the weights of the F16 file that it was made of.
+
+    llama.cpp's own code reads it back: weights that are no numbers, none where there were some, or further off than
+    any rounding. A damaged block hardly moves the logits of a whole model.
+    """
+    found = evidence.json("blocks.json")
+    check = Check(
+        "weights.blocks",
+        "weights read back",
+        "damaged blocks",
+        "0",
+        "pipeline/inside/block_values.py: measured on every type of llama.cpp",
+    )
+    sound = [
+        f"{kind}: {one['blocks']} blocks, the largest error {one['largest_error']} of a block's largest weight"
+        for kind, one in found["types"].items()
+    ]
+    return (
+        check.judged(
+            found["damaged"],
+            fails=found["damaged"] > 0,
+            cause=f"{found['damaged']} of {found['blocks']} blocks of the quantized file do not hold the weights of its"
+            " source: memory or disk erred, or llama.cpp did",
+            advice="quantize again, with `run --again` and the stage's name; test the machine's memory if the bytes are"
+            " others then; a fault of llama.cpp if they are not",
+            evidence=found["examples"] if found["damaged"] else sound,
+        ),
+    )
+
+
 quantization_gates: tuple[Gate, ...] = (fallback, main_type)
+block_gates: tuple[Gate, ...] = (blocks,)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .answers import asked, only_id, row
+from .block_values import compare_blocks
 from .card_loading import Room, open_on_cards, tell_speed
 from .gguf_decoding import SEQUENCES, decode
 from .gguf_forward import ANSWER_TOKENS, CHECK_TOKENS, WINDOWS, checks, write_logits
@@ -26,9 +27,16 @@ def main(job: Job) -> None:
     """Write `tokens.jsonl`, `metadata.json`, `generations.jsonl`, `logits.npy`, `neutral-logits.npy`, `forward.json`.
 
     Inputs: `gguf`, a folder with one GGUF file, and `prompts`, what preflight published. Parameters:
-    `generate` (section of the recipe) and `terminator` (the text of the token that ends an answer).
+    `generate` (section of the recipe) and `terminator` (the text of the token that ends an answer). With the input
+    `source`, a folder with the file that it was quantized from, `blocks.json` too; the parameter `weighted` says
+    whether that was by importance.
     """
     path, given = the_file(job.inputs["gguf"]), job.inputs["prompts"]
+    if "source" in job.inputs:
+        weighted, source = job.parameters["weighted"], the_file(job.inputs["source"])
+        started = time.perf_counter()
+        write_json(job.output / "blocks.json", compare_blocks(source, path, weighted=weighted, threads=job.threads))
+        measured("verify.blocks", time.perf_counter() - started, "s")
     prompts = read_jsonl(given / "prompts.jsonl")
     windows, neutral = (read_json(given / f"{name}.json")["windows"] for name in ("parity", "neutral"))
     rooms = rooms_for(prompts, [*windows, *neutral], job.parameters["generate"]["max_new_tokens"])

@@ -1,8 +1,10 @@
-"""`verify-quant`: each quantized file under llama.cpp, one stage per type."""
+"""`verify-quant`: each quantized file under llama.cpp, and its weights against F16's; one stage per type."""
 
 from __future__ import annotations
 
+from pipeline.gates.quantization import block_gates
 from pipeline.recipe import Recipe
+from pipeline.stages.quantize import weighted
 from pipeline.stages.stage import Input, Stage
 from pipeline.stages.verify_base import fills_the_machine
 from pipeline.stages.verify_f16 import GGUF_GATES, gguf_parameters, gguf_prompts
@@ -14,14 +16,18 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         Stage(
             name=f"verify-quant-{kind}",
             family="verify-quant",
-            version=1,
+            version=2,
             environment="inference",
-            parameters=gguf_parameters(recipe),
-            summary=f"answers and logits of the {kind} file",
+            parameters={**gguf_parameters(recipe), "weighted": weighted(recipe, kind)},
+            summary=f"weights, answers and logits of the {kind} file",
             program="generate_gguf",
-            inputs={"gguf": Input(f"quantize-{kind}", (f"model-{kind}.gguf",)), "prompts": gguf_prompts()},
+            inputs={
+                "gguf": Input(f"quantize-{kind}", (f"model-{kind}.gguf",)),
+                "source": Input("convert", ("model-f16.gguf",)),
+                "prompts": gguf_prompts(),
+            },
             judged_with={"data": "prepare"},
-            gates=GGUF_GATES,
+            gates=(*block_gates, *GGUF_GATES),
             heavy=fills_the_machine(recipe),
         )
         for kind in recipe.quantize.types

@@ -26,6 +26,7 @@ _SPENT: Final = {
     "verify-f16": "one training, merge, conversion",
     "imatrix": "one training, merge, conversion",
     "quantize-Q4_K_M": "one training, merge, conversion",
+    "verify-quant-Q4_K_M": "one training, merge, conversion, quantization",
     "evaluate": "the whole run",
 }
 _INTRODUCTION: Final = """\

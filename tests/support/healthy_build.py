@@ -367,6 +367,12 @@ def file_token_rows() -> list[Row]:
     return [{"text": row["text"], "ids": row["ids"], "round_trip": True} for row in token_rows()]
 
 
+def blocks() -> Row:
+    """blocks.json of a quantized file that holds the weights of its source."""
+    types = {"Q4_K": {"blocks": 12_000, "largest_error": 0.2141}, "Q6_K": {"blocks": 4_000, "largest_error": 0.0412}}
+    return {"types": types, "blocks": 16_000, "damaged": 0, "examples": []}
+
+
 def funnel() -> Row:
     """funnel.json of 1,600 rows."""
     return {
@@ -430,6 +436,7 @@ def write_build(root: Path) -> dict[str, Path]:
     for form in ("verify-tokenizer", "verify-f16", "verify-quant-Q4_K_M"):
         write_rows(root / form / "tokens.jsonl", file_token_rows())
         write_json(root / form / "metadata.json", metadata())
+    write_json(root / "verify-quant-Q4_K_M/blocks.json", blocks())
     write_json(root / "compare/comparison.json", comparison())
     write_json(root / "evaluate-base/baseline.json", evaluation())
     write_json(root / "evaluate/evaluation.json", evaluation())

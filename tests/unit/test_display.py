@@ -131,6 +131,18 @@ def test_what_is_counted_anew_for_each_part_has_no_time_left() -> None:
     assert "left" not in bar(begun, *parts)
 
 
+def test_a_stage_that_was_built_again_is_one_line() -> None:
+    """The same bytes; or which files are others, and a command that shows what differs in them."""
+    folders = {"before": "/store/contents/a", "now": "/store/contents/b"}
+    text = shown(
+        {"event": "artifact.repeated", "stage": "merge", "other": [], **folders},
+        {"event": "artifact.repeated", "stage": "train", "other": ["adapter/adapter_model.safetensors"], **folders},
+    )
+    assert "merge: the same bytes as last time" in text
+    assert "train: other bytes than last time: adapter/adapter_model.safetensors." in text
+    assert "python -m pipeline diff /store/contents/a /store/contents/b`\n" in text
+
+
 def test_a_tracker_that_broke_is_one_line_and_so_is_what_one_wrote() -> None:
     """The line to copy is whole, however narrow the terminal is."""
     command = "tensorboard --logdir " + "build/" * 40

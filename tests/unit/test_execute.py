@@ -75,7 +75,7 @@ class Kitchen:
         gates, heavy = self.gates.get(name, ()), name in self.heavy
         return Stage(name, name, version, "host", {}, name, host=work, inputs=given, gates=gates, heavy=heavy)
 
-    def run(self, target: str | None = None, *, jobs: int = 2, verify: bool = False) -> Run:
+    def run(self, target: str | None = None, *, jobs: int = 2, verify: bool = False, again: str = "") -> Run:
         """Make a run with a new walk over the same store."""
         stages = [
             self.stage("raw"),
@@ -91,7 +91,7 @@ class Kitchen:
             NoExecutor(),
             Path,
             lambda event, **data: self.events.append({"event": event, **data}),
-            Settings(jobs=jobs, verify=verify, processors=2),
+            Settings(jobs=jobs, verify=verify, again=frozenset(again.split()), processors=2),
         )
         run.execute(target)
         return run
@@ -273,6 +273,45 @@ def test_verify_hashes_what_the_times_would_let_through(kitchen: Kitchen) -> Non
     assert kitchen.calls == []
     kitchen.run(verify=True)
     assert kitchen.calls == ["side"]
+
+
+def repeated(kitchen: Kitchen) -> dict[str, list[str]]:
+    """Stages of which was said whether they gave the same bytes → files that were others."""
+    return {event["stage"]: event["other"] for event in kitchen.events if event["event"] == "artifact.repeated"}
+
+
+def test_a_stage_is_built_again_where_that_is_asked_for(kitchen: Kitchen) -> None:
+    """It alone and once, and it is said that the bytes are the same."""
+    kitchen.run()
+    kitchen.calls.clear()
+    run = kitchen.run(again="clean")
+    assert kitchen.calls == ["clean"]
+    assert repeated(kitchen) == {"clean": []}
+    assert {name: outcome.status for name, outcome in run.outcomes.items()}["model"] == "hit"
+
+
+def test_other_bytes_are_named_and_built_upon(kitchen: Kitchen) -> None:
+    """They take the place of the old ones, which stay until `gc`; the next run finds them."""
+    before = kitchen.run()
+    kitchen.texts["clean"] = "cleaner rows"
+    kitchen.calls.clear()
+    after = kitchen.run(again="clean")
+    assert kitchen.calls == ["clean", "model"]
+    assert repeated(kitchen) == {"clean": ["clean.txt"]}
+    (told,) = (event for event in kitchen.events if event["event"] == "artifact.repeated")
+    assert Path(told["before"], "clean.txt").read_text() == "clean rows"
+    assert Path(told["now"], "clean.txt").read_text() == "cleaner rows"
+    kitchen.calls.clear()
+    assert kitchen.run().outcomes["clean"].manifest.content == after.outcomes["clean"].manifest.content
+    assert kitchen.calls == []
+    assert before.outcomes["clean"].manifest.content != after.outcomes["clean"].manifest.content
+
+
+def test_a_first_build_repeats_nothing(kitchen: Kitchen) -> None:
+    """There is nothing to compare with."""
+    kitchen.run(again="clean model")
+    assert kitchen.calls.count("clean") == 1
+    assert repeated(kitchen) == {}
 
 
 def test_independent_stages_run_at_the_same_time(kitchen: Kitchen) -> None:

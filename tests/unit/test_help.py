@@ -18,7 +18,7 @@ COMMON = {"--help", "--build", "--log"}
 RECIPE = {"--recipe"}
 EXECUTOR = {"--executor", "--settings"}
 OPTIONS = {
-    "run": {*RECIPE, *EXECUTOR, "--to", "--verify", "--jobs"},
+    "run": {*RECIPE, *EXECUTOR, "--to", "--verify", "--again", "--jobs"},
     "status": {*RECIPE, *EXECUTOR},
     "why": {*RECIPE, *EXECUTOR, "STAGE"},
     "gates": {*RECIPE, "--stage", "--only", "--verbose"},

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from pipeline.__main__ import main as program
 from pipeline.arguments import parse
 from pipeline.artifact import Manifest
 from pipeline.commands.run import _execute, main, told_of
-from pipeline.errors import EndpointError, GateError, InterruptedRunError, StoreBusyError
+from pipeline.errors import EndpointError, GateError, InterruptedRunError, StoreBusyError, UsageError
 from pipeline.files import try_lock, write_json_atomic
 from pipeline.outcome import Outcome
 from pipeline.runs import keys_to_keep, read_state, state_file, write_state
@@ -111,3 +112,49 @@ def test_the_report_of_a_stopped_build_says_what_to_do() -> None:
     assert told_of(endpoint) == "the endpoint cannot be reached. What to do: start it"
     assert told_of(GateError("1 gate failed\nmore", where="prepare", advice="mend it")) == "1 gate failed"
     assert not told_of(InterruptedRunError("stopped", where="train", advice="run again"))
+
+
+def run_again(options: argparse.Namespace, *stages: str) -> list[Mapping[str, Any]]:
+    """Run once more, these stages again; return the events."""
+    told: list[Mapping[str, Any]] = []
+    options.again = list(stages)
+    assert main(options, [told.append]) == 0
+    return told
+
+
+def test_a_stage_or_family_can_be_built_again(options: argparse.Namespace) -> None:
+    """Its artifact is there, and it is said that the bytes are the same."""
+    assert main(options, []) == 0
+    (event,) = (one for one in run_again(options, "fetch-data") if one["event"] == "artifact.repeated")
+    assert (event["stage"], event["other"]) == ("fetch-data", [])
+
+
+def test_a_build_that_is_unchanged_does_not_answer_for_it(
+    options: argparse.Namespace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The quick path, which looks at time stamps only, is left."""
+    arguments = [
+        "run",
+        "--recipe",
+        options.recipe,
+        "--build",
+        str(options.build),
+        "--to",
+        "fetch-data",
+        "--log",
+        "json",
+    ]
+    for more in ([], [], ["--again", "fetch"]):
+        capsys.readouterr()
+        assert program([*arguments, *more]) == 0
+    assert "artifact.repeated" in [json.loads(line)["event"] for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize(("stage", "said"), [("fetch-dota", "fetch-data"), ("train", "--to")])
+def test_a_stage_that_the_run_does_not_reach_is_refused(options: argparse.Namespace, stage: str, said: str) -> None:
+    """Misspelt, or later than `--to`: with what to write instead, before anything runs."""
+    options.again = [stage]
+    with pytest.raises(UsageError) as caught:
+        main(options, [])
+    assert said in caught.value.advice
+    assert not (options.build / "runs").exists()

@@ -1,4 +1,4 @@
-"""The gate on tensors that did not get the type that was asked for."""
+"""The gates on quantized files: types that were not asked for, and blocks that hold other weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-from pipeline.gates.quantization import fallback, main_type
+from pipeline.gates.quantization import blocks, fallback, main_type
 from pipeline.gates.verdict import Evidence, Verdict
 from pipeline.recipe import Recipe
 
@@ -83,3 +83,28 @@ def test_types_of_small_blocks_and_of_two_kinds(tmp_path: Path) -> None:
     """BF16 is a type like others, and IQ3_XS is half IQ3_XXS."""
     assert typed(tmp_path, "BF16", {"a": "BF16", "b": "F32"}, []).outcome == "passed"
     assert typed(tmp_path, "IQ3_XS", {"a": "IQ3_S", "b": "IQ3_XXS", "c": "Q6_K"}, []).outcome == "passed"
+
+
+def read_back(folder: Path, **found: Any) -> Verdict:
+    """Return the verdict on a file of two types, of which this was found."""
+    types = {"Q4_K": {"blocks": 900, "largest_error": 0.21}, "Q6_K": {"blocks": 100, "largest_error": 0.04}}
+    record = {"types": types, "blocks": 1000, "damaged": 0, "examples": [], **found}
+    (folder / "blocks.json").write_text(json.dumps(record))
+    (verdict,) = blocks(Evidence(folder=folder, inputs={}, recipe=cast("Recipe", None)))
+    return verdict
+
+
+def test_blocks_that_hold_their_weights_pass(tmp_path: Path) -> None:
+    """With the largest error of each type."""
+    verdict = read_back(tmp_path)
+    assert (verdict.outcome, verdict.value) == ("passed", 0)
+    assert verdict.evidence[0] == "Q4_K: 900 blocks, the largest error 0.21 of a block's largest weight"
+
+
+def test_one_damaged_block_fails(tmp_path: Path) -> None:
+    """It is named, and how to find out whether the machine erred or llama.cpp."""
+    verdict = read_back(tmp_path, damaged=1, examples=["blk.0.ffn_up.weight, block 3"])
+    assert (verdict.outcome, verdict.value) == ("failed", 1)
+    assert verdict.evidence == ("blk.0.ffn_up.weight, block 3",)
+    assert "1 of 1000 blocks" in verdict.cause
+    assert "run --again" in verdict.advice
