@@ -89,6 +89,12 @@ def _verify_gguf(bench: Bench, shape: Shape, made: str) -> Prepared:
     return "generate_gguf", parameters, inputs, files.any_library(bench)
 
 
+def _verify_quantized(bench: Bench, shape: Shape) -> Prepared:
+    program, parameters, inputs, library = _verify_gguf(bench, shape, quantize_part(shape))
+    source = bench.folder(convert_part(shape)) / "output"
+    return program, {**parameters, "weighted": False}, {**inputs, "source": source}, library
+
+
 def _compare(bench: Bench, shape: Shape) -> Prepared:
     forms = {"verify-hf": "verify-hf", "verify-f16": "verify-f16", f"verify-quant-{files.TYPE}": "verify-quant"}
     inputs = {}
@@ -102,7 +108,7 @@ _PREPARED = {
     "preflight": _preflight,
     "verify-hf": _verify_hf,
     "verify-f16": lambda bench, shape: _verify_gguf(bench, shape, convert_part(shape)),
-    "verify-quant": lambda bench, shape: _verify_gguf(bench, shape, quantize_part(shape)),
+    "verify-quant": _verify_quantized,
     "compare": _compare,
 }
 
