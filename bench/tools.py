@@ -1,8 +1,9 @@
 """Conversion and quantization beside the bare llama.cpp tools, on the same file.
 
 The model has Qwen's real tokenizer and random weights: 256 M parameters, 0.5 GB in half precision, so
-that the work outweighs the start of an interpreter. Ours is the whole program of the stage, reading
-back and describing the result included, without the executor.
+that the work outweighs the start of an interpreter. Ours is the whole program of the stage, describing the result
+included, without the executor. That every block of the quantized file is read back has a line of its own: stage
+`verify-quant` does it, and the tools do not.
 """
 
 from __future__ import annotations
@@ -69,7 +70,13 @@ def measure(rounds: int = 5) -> Table:
             lambda: program(inference.python, "quantize", {"gguf": source.parent}, {"type": KIND}, folder),
             rounds,
         )
-    rows = (("conversion to F16", *converted), (f"quantization to {KIND}", *quantized))
+        files = source, folder / "quantize" / f"model-{KIND}.gguf"
+        read = [seconds([inference.python, "-c", _READ_BACK, *files], REPOSITORY) for _ in range(rounds)]
+    rows = (
+        ("conversion to F16", *converted),
+        (f"quantization to {KIND}", *quantized),
+        ("reading every block back, an interpreter's start included", "–", f"{statistics.median(read):.2f}", "–"),
+    )
     note = f"Qwen3 of 256 M parameters, random weights, {os.cpu_count()} cores, {rounds} rounds in turns."
     return Table("Beside the bare llama.cpp tools", note, ("what", "bare tool s", "ours s", "ratio"), rows)
 
@@ -153,6 +160,15 @@ tokenizer_of(tree).save(str(folder / "tokenizer.json"))
 write(folder / "tokenizer_config.json", TOKENIZER_CONFIG)
 """
 """Runs in a process of its own: the memory of torch is free again before anything is timed."""
+
+
+_READ_BACK = """
+import os, sys
+from pathlib import Path
+from pipeline.inside.block_values import compare_blocks
+found = compare_blocks(*map(Path, sys.argv[1:]), weighted=False, threads=os.cpu_count())
+assert found["blocks"] and not found["damaged"]
+"""
 
 
 def _quiet(event: str, **data: Any) -> None:
