@@ -14,7 +14,7 @@ import pytest
 from tests.support.llama import write_llama_folder
 from tests.support.qwen import write_model_folder
 from tests.support.second_build import SecondBuild
-from tests.support.sharing import SECOND, FilesSharing, keep_to_a_share, rank
+from tests.support.sharing import ALL_PROCESSORS, SECOND, FilesSharing, keep_to_a_share, rank
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: threads that wait must not hold a core
 
@@ -57,6 +57,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     second = config.stash.get(SECOND, None)
     if second is not None and not hasattr(config, "workerinput"):
         second.stop()
+
+
+@pytest.fixture
+def all_processors() -> Iterator[None]:
+    """No share of the processors but all, for a test in which stages have to run beside each other."""
+    share = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_PROCESSORS)
+    yield
+    os.sched_setaffinity(0, share)
 
 
 @pytest.fixture(scope="session")

@@ -129,7 +129,7 @@ def built(request: pytest.FixtureRequest) -> Workplace:
 
 
 @pytest.fixture(scope="session")
-def finished(request: pytest.FixtureRequest) -> Path:
+def finished_seedling(request: pytest.FixtureRequest) -> Path:
     """The build folder of a finished seedling, not to be written to: the main job's, else the second build."""
     build = finished_build()
     if build is None:
@@ -139,10 +139,10 @@ def finished(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def seedling(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def seedling(finished_seedling: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A build folder of the tests' own with a finished seedling, of which nothing was built here."""
     place = Workplace(tmp_path_factory.mktemp("seedling") / "build")
-    share(finished, place.build)
+    share(finished_seedling, place.build)
     done = place.run("run")
     assert done.returncode == 0, done.stderr
     assert events(done.stdout)[-1]["built"] == 0

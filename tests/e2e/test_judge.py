@@ -34,9 +34,9 @@ def server(seedling: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture
-def place(finished: Path, tmp_path: Path) -> Workplace:
+def place(finished_seedling: Path, tmp_path: Path) -> Workplace:
     """A build folder of its own in which everything up to the judge is there."""
-    share(finished, tmp_path / "build")
+    share(finished_seedling, tmp_path / "build")
     return Workplace(tmp_path / "build")
 
 

@@ -19,10 +19,10 @@ SHIPPED = REPOSITORY / "pipeline" / "recipes" / "noteai-v1-replay.toml"
 
 
 @pytest.fixture(scope="module")
-def place(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def place(finished_seedling: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A build folder of its own, in which its base is there: the seedling's."""
     made = Workplace(tmp_path_factory.mktemp("replay") / "build")
-    share(finished, made.build)
+    share(finished_seedling, made.build)
     return made
 
 

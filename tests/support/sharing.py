@@ -33,6 +33,9 @@ FIRST: Final = (
 )
 """Long files and folders, longest first, so that no process is left alone with one at the end."""
 
+ALL_PROCESSORS: Final = frozenset(os.sched_getaffinity(0))
+"""Those of all processes together; this is read before a process keeps to its share."""
+
 SECOND: Final = pytest.StashKey[SecondBuild]()
 
 
@@ -70,7 +73,7 @@ def looks_at_it(item: pytest.Item) -> bool:
 
 def needs_a_seedling(item: pytest.Item) -> bool:
     """Return whether a test works with a finished seedling, whichever."""
-    return "finished" in getattr(item, "fixturenames", ())
+    return "finished_seedling" in getattr(item, "fixturenames", ())
 
 
 def waits(item: pytest.Item) -> bool:
