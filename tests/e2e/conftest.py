@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from tests.support.finished_seedling import REPOSITORY, finished_build, share
+from tests.support.finished_seedling import finished_build, share
 from tests.support.sharing import SECOND, is_first, looks_at_it, needs_a_seedling
 from tests.support.users import User, shared_folder
 from tests.support.workplace import RECIPE, TITLES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 SMALL_RECIPE = """\
 name = "small"
