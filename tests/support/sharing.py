@@ -60,7 +60,7 @@ def is_first(config: pytest.Config) -> bool:
 def keep_to_a_share(number: int, count: int) -> None:
     """Leave to process `number` of `count` its share of the processors; what it starts keeps to it as well.
 
-    Threads that wait for each other wait a whole slice of time wherever one of them shares its processor.
+    A training's two threads wait for each other all the time: shortest on one processor, unless they have two alone.
     """
     processors = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, processors[number % len(processors) :: count])
