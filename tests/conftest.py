@@ -14,7 +14,7 @@ import pytest
 from tests.support.llama import write_llama_folder
 from tests.support.qwen import write_model_folder
 from tests.support.second_build import SecondBuild
-from tests.support.sharing import SECOND, FilesSharing, rank
+from tests.support.sharing import ALL_PROCESSORS, SECOND, FilesSharing, keep_to_a_share, rank
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: threads that wait must not hold a core
 
@@ -23,11 +23,16 @@ TREE_VARIABLE = "LLAMA_CPP_VENDOR_TREE"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the marks that only some folders' tests carry, and the folder of the second build, which all share."""
+    """Name the marks that only some folders' tests carry, and the folder of the second build, which all share.
+
+    Of several processes, each keeps to its processors.
+    """
     config.addinivalue_line("markers", "podman: needs Podman beside Docker")
     name = f"second-build-{uuid.uuid4().hex[:12]}"  # made by whoever starts the build
     given: dict[str, Any] = getattr(config, "workerinput", {})
     config.stash[SECOND] = SecondBuild(Path(given.get("second_build", Path(tempfile.gettempdir(), name))))
+    if given:
+        keep_to_a_share(int(given["workerid"].removeprefix("gw")), int(given["workercount"]))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -52,6 +57,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     second = config.stash.get(SECOND, None)
     if second is not None and not hasattr(config, "workerinput"):
         second.stop()
+
+
+@pytest.fixture
+def all_processors() -> Iterator[None]:
+    """No share of the processors but all, for a test in which stages have to run beside each other."""
+    share = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, ALL_PROCESSORS)
+    yield
+    os.sched_setaffinity(0, share)
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ def finished() -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("finished")
+@pytest.mark.usefixtures("finished", "all_processors")
 def test_a_build_that_is_killed_again_and_again_is_not_hurt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Eight times in a minute at most, over all stages that need no training; the rest of `nox -s chaos` is longer."""
     code = main(["--short", "--seed", "6", "--folder", str(tmp_path / "chaos")])

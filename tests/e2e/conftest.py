@@ -6,14 +6,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.sharing import SECOND, is_first, looks_at_it
+from tests.support.finished_seedling import finished_build, share
+from tests.support.sharing import SECOND, is_first, looks_at_it, needs_a_seedling
 from tests.support.users import User, shared_folder
 from tests.support.workplace import RECIPE, TITLES
 
@@ -26,7 +27,7 @@ description = "a seedling that is small enough to be built many times"
 [base]
 source = "seedling"
 steps = 160
-batch_size = 4
+batch_size = 1
 
 [data]
 source = "seedling"
@@ -40,6 +41,12 @@ group = "group"
 system = "あなたは人気記事タイトルを生成する専門AIです。"
 user = "「{theme}」に関する記事タイトルを1つ生成してください。"
 """
+
+
+def shorten(recipe: Path, steps: int) -> None:
+    """Let the small recipe's base be trained for fewer steps: where no checkpoint is needed, which comes after 100."""
+    text = recipe.read_text(encoding="utf-8")
+    recipe.write_text(text.replace("steps = 160", f"steps = {steps}"), encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -104,10 +111,15 @@ def small_recipe(tmp_path: Path) -> Path:
 
 @pytest.hookimpl(tryfirst=True)  # the loop of a process that runs a share of the tests would leave no turn to others
 def pytest_runtestloop(session: pytest.Session) -> None:
-    """Start the second build before the first test, where one will look at it; of two processes the first does."""
-    if is_first(session.config) and any(map(looks_at_it, session.items)) and not session.config.option.collectonly:
+    """Start the second build before the first test, where one will wait for it; of two processes the first does."""
+    if is_first(session.config) and not session.config.option.collectonly and _asks_for_it(session.items):
         second = session.config.stash[SECOND]
         second.start(Workplace(second.build).command("run"), REPOSITORY)
+
+
+def _asks_for_it(items: Iterable[pytest.Item]) -> bool:
+    """Return whether a test looks at the second build, or needs a seedling, and the main job has left none."""
+    return any(map(looks_at_it, items)) or (any(map(needs_a_seedling, items)) and finished_build() is None)
 
 
 @pytest.fixture(scope="session")
@@ -116,6 +128,27 @@ def built(request: pytest.FixtureRequest) -> Workplace:
     second = request.config.stash[SECOND]
     second.wait()
     return Workplace(second.build)
+
+
+@pytest.fixture(scope="session")
+def finished_seedling(request: pytest.FixtureRequest) -> Path:
+    """The build folder of a finished seedling, not to be written to: the main job's, else the second build."""
+    build = finished_build()
+    if build is None:
+        second: Workplace = request.getfixturevalue("built")
+        build = second.build
+    return build
+
+
+@pytest.fixture(scope="session")
+def seedling(finished_seedling: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A build folder of the tests' own with a finished seedling, of which nothing was built here."""
+    place = Workplace(tmp_path_factory.mktemp("seedling") / "build")
+    share(finished_seedling, place.build)
+    done = place.run("run")
+    assert done.returncode == 0, done.stderr
+    assert events(done.stdout)[-1]["built"] == 0
+    return place
 
 
 @pytest.fixture

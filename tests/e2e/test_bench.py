@@ -14,16 +14,16 @@ from pipeline.vendor import vendor_tree
 from tests.e2e.conftest import Workplace
 
 
-def test_conversion_as_the_benchmark_times_it_gives_the_stage_s_bytes(built: Workplace, tmp_path: Path) -> None:
+def test_conversion_as_the_benchmark_times_it_gives_the_stage_s_bytes(seedling: Workplace, tmp_path: Path) -> None:
     """Its parameters and inputs, with the seedling's own model and pre-tokenizer, make the seedling's F16 file."""
-    parameters, inputs = conversion(built.build)
+    parameters, inputs = conversion(seedling.build)
     parameters["base"]["pre_tokenizer"] = "qwen2"
-    store, keys = Store(built.build / "store"), read_state(built.build, "seedling")["stages"]
+    store, keys = Store(seedling.build / "store"), read_state(seedling.build, "seedling")["stages"]
     merged = store.manifest(keys["merge"])
     assert merged is not None
     given = {"vendor": vendor_tree(_quiet), "model": store.folder(merged), **inputs}
     program(ensure("training", _quiet).python, "convert", given, parameters, tmp_path)
-    made, published = tmp_path / "convert" / "model-f16.gguf", built.build / "seedling" / "model-f16.gguf"
+    made, published = tmp_path / "convert" / "model-f16.gguf", seedling.build / "seedling" / "model-f16.gguf"
     assert made.read_bytes() == published.read_bytes()
 
 

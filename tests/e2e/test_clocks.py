@@ -61,21 +61,29 @@ def test_a_program_believes_the_date(date: str) -> None:
     assert {int(year) for year in done.stdout.split()} <= {int(date[:4]), int(date[:4]) + 1}
 
 
-@pytest.mark.parametrize("date", DATES)
-def test_rows_are_prepared_to_the_same_bytes_on_another_date(date: str, tmp_path: Path) -> None:
-    """Made, cleaned and split: every file of `fetch-data` and `prepare`."""
+def prepared(folder: Path, date: str | None) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """Return all that the seedling's `fetch-data` and `prepare` publish today, or on a date."""
     from pipeline.loading import load_recipe
     from pipeline.stages.registry import stages_of
 
     stages = {stage.name: stage for stage in stages_of(load_recipe("seedling"))}
-    made = {}
-    for name in (None, date):
-        folder = tmp_path / (name or "today").replace(" ", "-")
-        rows = run(folder / "rows", *job_of(stages["fetch-data"]), {}, name)
-        prepared = run(folder / "prepared", *job_of(stages["prepare"]), {"data": rows}, name)
-        made[name] = contents(rows), contents(prepared)
-    assert len(made[None][1]) > 3
-    assert made[None] == made[date]
+    rows = run(folder / "rows", *job_of(stages["fetch-data"]), {}, date)
+    return contents(rows), contents(run(folder / "prepared", *job_of(stages["prepare"]), {"data": rows}, date))
+
+
+@pytest.fixture(scope="module")
+def prepared_today(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, bytes], dict[str, bytes]]:
+    """What they publish today, which every date is compared with."""
+    return prepared(tmp_path_factory.mktemp("today"), None)
+
+
+@pytest.mark.parametrize("date", DATES)
+def test_rows_are_prepared_to_the_same_bytes_on_another_date(
+    date: str, prepared_today: tuple[dict[str, bytes], dict[str, bytes]], tmp_path: Path
+) -> None:
+    """Made, cleaned and split: every file of `fetch-data` and `prepare`."""
+    assert len(prepared_today[1]) > 3
+    assert prepared(tmp_path, date) == prepared_today
 
 
 def job_of(stage: Any) -> tuple[str, dict[str, Any]]:

@@ -25,10 +25,10 @@ def diagnosed(place: Workplace, *arguments: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def damaged(built: Workplace, tmp_path: Path) -> Path:
+def damaged(seedling: Workplace, tmp_path: Path) -> Path:
     """The seedling's F16 file with its middle overwritten: it loads, and babbles."""
     path = tmp_path / "broken-f16.gguf"
-    shutil.copyfile(built.build / "seedling" / "model-f16.gguf", path)
+    shutil.copyfile(seedling.build / "seedling" / "model-f16.gguf", path)
     data = bytearray(path.read_bytes())
     third = len(data) // 3
     for start in range(third, 2 * third, 64):
@@ -37,9 +37,9 @@ def damaged(built: Workplace, tmp_path: Path) -> Path:
     return path
 
 
-def test_a_build_is_healthy_form_by_form(built: Workplace) -> None:
+def test_a_build_is_healthy_form_by_form(seedling: Workplace) -> None:
     """Nothing is broken, and that is said of each form."""
-    found = diagnosed(built)
+    found = diagnosed(seedling)
     assert {form["form"]: form["state"] for form in found["forms"]} == {
         "adapter": "healthy",
         "merged": "healthy",
@@ -48,27 +48,27 @@ def test_a_build_is_healthy_form_by_form(built: Workplace) -> None:
     }
 
 
-def test_a_gguf_file_that_babbles_alone(built: Workplace, damaged: Path) -> None:
+def test_a_gguf_file_that_babbles_alone(seedling: Workplace, damaged: Path) -> None:
     """Nothing else is there: three steps and the prompt remain, and the next test is named."""
-    found = diagnosed(built, "--gguf", str(damaged))
+    found = diagnosed(seedling, "--gguf", str(damaged))
     assert found["conclusion"]["suspects"] == ["training", "merge", "conversion", "prompt"]
     assert found["conclusion"]["next_test"] == "test the adapter in Hugging Face next"
 
 
-def test_a_merged_folder_that_speaks_puts_it_on_the_conversion(built: Workplace, damaged: Path) -> None:
+def test_a_merged_folder_that_speaks_puts_it_on_the_conversion(seedling: Workplace, damaged: Path) -> None:
     """The same broken file, and one more form of the model."""
-    merged = built.build / "seedling" / "stages" / "merge" / "model"
-    found = diagnosed(built, "--gguf", str(damaged), "--merged", str(merged))
+    merged = seedling.build / "seedling" / "stages" / "merge" / "model"
+    found = diagnosed(seedling, "--gguf", str(damaged), "--merged", str(merged))
     assert found["conclusion"]["suspects"] == ["conversion"]
     states = {form["form"]: form["state"] for form in found["forms"]}
     assert states == {"adapter": "not tested", "merged": "healthy", "F16": "sick"}
 
 
-def test_base_adapter_and_rows(built: Workplace) -> None:
+def test_base_adapter_and_rows(seedling: Workplace) -> None:
     """The adapter is asked on its base, and the rows it was trained on are counted."""
-    stages = built.build / "seedling" / "stages"
+    stages = seedling.build / "seedling" / "stages"
     found = diagnosed(
-        built,
+        seedling,
         *("--base", str(stages / "fetch-base"), "--adapter", str(stages / "train" / "adapter")),
         *("--data", str(stages / "fetch-data" / "rows.jsonl")),
     )
@@ -76,18 +76,18 @@ def test_base_adapter_and_rows(built: Workplace) -> None:
     assert any("tag-list 352" in line for line in found["data"])
 
 
-def test_an_adapter_without_its_base_is_refused(built: Workplace, tmp_path: Path) -> None:
+def test_an_adapter_without_its_base_is_refused(seedling: Workplace, tmp_path: Path) -> None:
     """It says nothing by itself."""
-    done = built.run("diagnose", "--adapter", str(tmp_path))
+    done = seedling.run("diagnose", "--adapter", str(tmp_path))
     assert done.returncode == 2
     assert "--base" in done.stderr
 
 
-def test_a_file_that_is_no_gguf_is_said(built: Workplace, tmp_path: Path) -> None:
+def test_a_file_that_is_no_gguf_is_said(seedling: Workplace, tmp_path: Path) -> None:
     """With the file's name and no traceback."""
     path = tmp_path / "model.gguf"
     path.write_bytes(b"no model at all")
-    done = built.run("diagnose", "--gguf", str(path))
+    done = seedling.run("diagnose", "--gguf", str(path))
     assert done.returncode == 51
     assert "model.gguf" in done.stderr
     assert "Traceback" not in done.stderr

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.conftest import REPOSITORY, Workplace, events
+from tests.e2e.conftest import REPOSITORY, Workplace, events, shorten
 from tests.support.disks import small_disk
 
 
@@ -47,6 +47,7 @@ def test_an_interrupted_run_ends_with_its_own_code_and_leaves_nothing_behind(
     workplace: Workplace, small_recipe: Path
 ) -> None:
     """Ctrl-C: exit code 130, advice, no work in progress, no half artifact; the next run finishes."""
+    shorten(small_recipe, 80)
     process = workplace.start("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     read_until(process, "base.step", done=20)
     process.send_signal(signal.SIGINT)

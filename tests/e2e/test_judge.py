@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 
 from pipeline.loading import find_recipe
 from tests.e2e.conftest import Workplace, events
+from tests.support.finished_seedling import share
 from tests.support.judge_server import JudgeServer
 from tests.support.llama_server import LlamaServer
 
@@ -26,22 +26,17 @@ FORCED = 'answer_format = "json_object"\nexplain = false\nmax_tokens = 32\n'
 
 
 @pytest.fixture(scope="module")
-def server(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+def server(seedling: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
     """The seedling's Q4_K_M file behind the protocol."""
     log = tmp_path_factory.mktemp("server") / "log"
-    with LlamaServer(built.build / "seedling" / "model-Q4_K_M.gguf", log) as running:
+    with LlamaServer(seedling.build / "seedling" / "model-Q4_K_M.gguf", log) as running:
         yield running
 
 
 @pytest.fixture
-def place(built: Workplace, tmp_path: Path) -> Workplace:
-    """A build folder of its own in which everything up to the judge is there: the seedling's contents, linked."""
-    origin, own = built.build / "store", tmp_path / "build" / "store"
-    for name in ("manifests", "index", "records"):
-        shutil.copytree(origin / name, own / name)
-    (own / "contents").mkdir()
-    for content in (origin / "contents").iterdir():
-        (own / "contents" / content.name).symlink_to(content, target_is_directory=True)
+def place(finished_seedling: Path, tmp_path: Path) -> Workplace:
+    """A build folder of its own in which everything up to the judge is there."""
+    share(finished_seedling, tmp_path / "build")
     return Workplace(tmp_path / "build")
 
 

@@ -63,10 +63,10 @@ ROWS = 720
 
 
 @pytest.fixture(scope="module")
-def mine(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+def mine(seedling: Workplace, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     """A recipe with a model folder and a CSV file beside it, run to its release."""
     folder = tmp_path_factory.mktemp("mine")
-    stages = built.build / "seedling" / "stages"
+    stages = seedling.build / "seedling" / "stages"
     shutil.copytree(stages / "fetch-base", folder / "model")
     with (folder / "notes.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)

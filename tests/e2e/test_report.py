@@ -18,9 +18,9 @@ pytestmark = pytest.mark.timeout(2700)  # with the seedling
 
 
 @pytest.fixture
-def folder(built: Workplace) -> Path:
+def folder(seedling: Workplace) -> Path:
     """What a person finds."""
-    return built.build / "seedling"
+    return seedling.build / "seedling"
 
 
 def commands(page: str, title: str) -> str:

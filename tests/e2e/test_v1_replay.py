@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import GateError
 from pipeline.report.summary import STOPPED
 from tests.e2e.conftest import REPOSITORY, Workplace, events
+from tests.support.finished_seedling import share
 
 pytestmark = pytest.mark.timeout(2700)  # with the seedling, whose base it shares
 
@@ -18,13 +19,21 @@ SHIPPED = REPOSITORY / "pipeline" / "recipes" / "noteai-v1-replay.toml"
 
 
 @pytest.fixture(scope="module")
-def stops(built: Workplace, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[str]]]:
+def place(finished_seedling: Path, tmp_path_factory: pytest.TempPathFactory) -> Workplace:
+    """A build folder of its own, in which its base is there: the seedling's."""
+    made = Workplace(tmp_path_factory.mktemp("replay") / "build")
+    share(finished_seedling, made.build)
+    return made
+
+
+@pytest.fixture(scope="module")
+def stops(place: Workplace) -> list[dict[str, list[str]]]:
     """Run it; waive the gates that stopped it, and run it again, four times at most: stage → failed gates of each."""
     waived: list[str] = []
     found: list[dict[str, list[str]]] = []
-    recipe = tmp_path_factory.mktemp("replay") / "replay.toml"
+    recipe = place.build.with_name("replay.toml")
     for _ in range(4):
-        failed = _failed(built, _recipe(recipe, waived))
+        failed = _failed(place, _recipe(recipe, waived))
         found.append(failed)
         if not set(failed) <= {"prepare", "preflight"}:
             break
@@ -69,18 +78,18 @@ def test_with_those_waived_too_it_fails_before_any_conversion(stops: list[dict[s
     assert stops[2]
 
 
-def test_nothing_was_converted(stops: list[dict[str, list[str]]], built: Workplace) -> None:
+def test_nothing_was_converted(stops: list[dict[str, list[str]]], place: Workplace) -> None:
     """The last run published no merged model and no GGUF."""
     assert len(stops) == 3
-    records = [json.loads(path.read_bytes()) for path in sorted((built.build / "runs").glob("*/record.json"))]
+    records = [json.loads(path.read_bytes()) for path in sorted((place.build / "runs").glob("*/record.json"))]
     record = [one for one in records if one["recipe"] == "noteai-v1-replay"][-1]
     statuses = {name: stage["status"] for name, stage in record["stages"].items()}
     assert not {name for name, status in statuses.items() if status == "built"} & {"merge", "convert", "release"}
 
 
-def test_the_papers_say_what_stopped_it(stops: list[dict[str, list[str]]], built: Workplace) -> None:
+def test_the_papers_say_what_stopped_it(stops: list[dict[str, list[str]]], place: Workplace) -> None:
     """At their top, with the gates that failed; and no row of anybody's."""
-    folder = built.build / "noteai-v1-replay"
+    folder = place.build / "noteai-v1-replay"
     for name in ("report.md", "report.html"):
         top = (folder / name).read_text(encoding="utf-8").split("What needs attention")[0 if name == "report.md" else 1]
         assert STOPPED in top, name

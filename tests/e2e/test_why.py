@@ -6,11 +6,12 @@ from pathlib import Path
 
 from pipeline.reproducing.building import built_manifests
 from pipeline.reproducing.judgement import explain, judge
-from tests.e2e.conftest import Workplace, events
+from tests.e2e.conftest import Workplace, events, shorten
 
 
 def test_another_instruction_set_changes_the_bytes_and_is_named(workplace: Workplace, small_recipe: Path) -> None:
     """The digests of the base model differ, and both the run and `why` name ATEN_CPU_CAPABILITY."""
+    shorten(small_recipe, 20)
     arguments = ("run", "--recipe", str(small_recipe), "--to", "fetch-base")
     assert workplace.run(*arguments).returncode == 0
     before, released = workplace.digests("small")["fetch-base"], built_manifests(workplace.build, "small")

@@ -41,7 +41,7 @@ REFUSED: Final = "the job refuses"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch comes: threads that wait for work must sleep
 
 _PROMPTS, _SEEN, _WINDOWS = 12, 4, 4
-_THREADS = 2
+_THREADS = min(2, len(os.sched_getaffinity(0)))
 _OWNED = ("gguf", "conversion")
 """Packages of the vendored tree that must not be those of the environment."""
 

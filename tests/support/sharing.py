@@ -1,31 +1,40 @@
-"""How two processes share the tests: file by file, the long ones first, those that wait for the second build last."""
+"""How two processes share the machine and the tests.
+
+A processor each; whole files, the long ones first, those that wait for the second build last.
+"""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+from tests.support.finished_seedling import left_by_the_main_job
 from tests.support.second_build import SecondBuild
 
 TOGETHER: Final = {
     "tests/docker/": "an engine",  # they count what it holds, and share others that they start
-    "tests/e2e/test_seedling.py": "the second build's store",  # looked through by the first,
-    "tests/e2e/test_v1_replay.py": "the second build's store",  # filled further by the other
 }
 """Files and folders whose tests run one after the other, by what they share."""
 
 FIRST: Final = (
     "tests/docker/",
-    "tests/faults/",
-    "tests/e2e/test_seedling.py",
     "tests/e2e/test_v1_replay.py",
     "tests/e2e/test_own_recipe.py",
-    "tests/e2e/test_judge.py",
+    "tests/e2e/test_processors.py",
+    "tests/faults/",
+    "tests/chaos/test_kills.py",
+    "tests/e2e/test_distributed_training.py",
+    "tests/e2e/test_clocks.py",
+    "tests/e2e/test_interruptions.py",
+    "tests/e2e/",
 )
-"""Long files and folders, longest first, so that no process is left alone with one at the end; after the second build
-likewise."""
+"""Long files and folders, longest first, so that no process is left alone with one at the end."""
+
+ALL_PROCESSORS: Final = frozenset(os.sched_getaffinity(0))
+"""Those of all processes together; this is read before a process keeps to its share."""
 
 SECOND: Final = pytest.StashKey[SecondBuild]()
 
@@ -48,12 +57,31 @@ def is_first(config: pytest.Config) -> bool:
     return str(given.get("workerid", "gw0")) == "gw0"
 
 
+def keep_to_a_share(number: int, count: int) -> None:
+    """Leave to process `number` of `count` its share of the processors; what it starts keeps to it as well.
+
+    A training's two threads wait for each other all the time: shortest on one processor, unless they have two alone.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, processors[number % len(processors) :: count])
+
+
 def looks_at_it(item: pytest.Item) -> bool:
-    """Return whether a test waits for the second build."""
+    """Return whether a test is about the second build."""
     return "built" in getattr(item, "fixturenames", ())
+
+
+def needs_a_seedling(item: pytest.Item) -> bool:
+    """Return whether a test works with a finished seedling, whichever."""
+    return "finished_seedling" in getattr(item, "fixturenames", ())
+
+
+def waits(item: pytest.Item) -> bool:
+    """Return whether a test waits for the second build: as its subject, or because no main job has run here."""
+    return looks_at_it(item) or (needs_a_seedling(item) and left_by_the_main_job() is None)
 
 
 def rank(item: pytest.Item) -> tuple[bool, int]:
     """Return what the tests are sorted by; those of one file stay in their order."""
     places = (number for number, place in enumerate(FIRST) if item.nodeid.startswith(place))
-    return looks_at_it(item), next(places, len(FIRST))
+    return waits(item), next(places, len(FIRST))

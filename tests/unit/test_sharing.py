@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.sharing import keep_to_a_share
 
 REPOSITORY = Path(__file__).parents[2]
 PLACES = ("docker/test_a.py", "docker/test_b.py", "unit/test_c.py", "unit/test_d.py", "e2e/test_e.py")
@@ -75,3 +79,32 @@ def test_failures_of_both_processes_are_told_at_the_end(folder: Path) -> None:
     summary = done.stdout.partition("short test summary")[2]
     assert "FAILED tests/docker/test_a.py::test_it" in summary
     assert "FAILED tests/unit/test_d.py::test_it" in summary
+
+
+@pytest.fixture
+def processors() -> Iterator[set[int]]:
+    """The processors that this process had, and gets back."""
+    own = os.sched_getaffinity(0)
+    yield own
+    os.sched_setaffinity(0, own)
+
+
+@pytest.mark.usefixtures("all_processors")
+def test_shares_are_apart_and_nothing_is_left(processors: set[int]) -> None:
+    """As many processes as the machine has processors, and one process for all of them."""
+    shares = []
+    for number in range(len(processors)):
+        os.sched_setaffinity(0, processors)
+        keep_to_a_share(number, len(processors))
+        shares += sorted(os.sched_getaffinity(0))
+    assert shares == sorted(processors)
+    os.sched_setaffinity(0, processors)
+    keep_to_a_share(0, 1)
+    assert os.sched_getaffinity(0) == processors
+
+
+@pytest.mark.usefixtures("all_processors")
+def test_more_processes_than_processors_share_them(processors: set[int]) -> None:
+    """One more has the first one's; xdist numbers a process that stands in for a crashed one so, too."""
+    keep_to_a_share(len(processors), len(processors))
+    assert os.sched_getaffinity(0) == {min(processors)}
