@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support import tiny_model
+from tests.support.elsewhere import forget_dead_clocks
 from tests.support.gguf_file import convert_parameters, write_merged, write_origins
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,7 @@ def _needs_faketime() -> None:
         if os.environ.get("CI") == "true":
             pytest.fail("CI needs faketime: .ci/run installs it")
         pytest.skip("needs faketime (Debian: faketime)")
+    forget_dead_clocks()
 
 
 def at(date: str) -> list[str]:

@@ -80,6 +80,17 @@ def jobs_at_another_time(folder: Path) -> int:
     return len(told.read_text().splitlines()) if told.is_file() else 0
 
 
+def forget_dead_clocks(folder: Path = Path("/dev/shm")) -> None:  # noqa: S108 - where the library puts them
+    """Remove what libfaketime has left of processes that are gone.
+
+    It takes the files of a process that ends by `_exit` or a signal for its own when the number comes again, and gives up.
+    """
+    for path in folder.glob("*faketime_s[eh]m_*"):
+        number = path.name.rpartition("_")[2]
+        if not Path("/proc", number).exists():
+            path.unlink(missing_ok=True)
+
+
 def _clock(folder: Path, variables: dict[str, str]) -> str | None:
     """Put a program before unshare that changes the clock of what it starts; return why not, if it cannot be."""
     unshare = shutil.which("unshare")
@@ -88,6 +99,7 @@ def _clock(folder: Path, variables: dict[str, str]) -> str | None:
         return "libfaketime is not installed (Debian: faketime)"
     if unshare is None:
         return "jobs cannot be reached: unshare is not installed"
+    forget_dead_clocks()
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "unshare"
     (folder / "unshare.jobs").unlink(missing_ok=True)  # those of an earlier build

@@ -16,6 +16,7 @@ from tests.support.elsewhere import (
     USER_ID,
     Conditions,
     at_another_time_and_by_another_user,
+    forget_dead_clocks,
     jobs_at_another_time,
     on_another_host,
 )
@@ -73,3 +74,16 @@ def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == [DATE[:4], USER_ID]
     assert jobs_at_another_time(tmp_path) >= 1
+
+
+def test_clocks_of_processes_that_are_gone_are_forgotten(tmp_path: Path) -> None:
+    """A later process may get their number; those of a living one stay."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    for number in (gone.pid, os.getpid()):
+        (tmp_path / f"sem.faketime_sem_{number}").touch()
+        (tmp_path / f"faketime_shm_{number}").touch()
+    (tmp_path / "other").touch()
+    forget_dead_clocks(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left == {f"sem.faketime_sem_{os.getpid()}", f"faketime_shm_{os.getpid()}", "other"}
