@@ -83,7 +83,7 @@ def jobs_at_another_time(folder: Path) -> int:
 def forget_dead_clocks(folder: Path = Path("/dev/shm")) -> None:  # noqa: S108 - where the library puts them
     """Remove what libfaketime has left of processes that are gone.
 
-    It takes the files of a process that ends by `_exit` or a signal for its own when the number comes again, and gives up.
+    A process that ends by `_exit` or a signal leaves its files; a later one of the same number would give up.
     """
     for path in folder.glob("*faketime_s[eh]m_*"):
         number = path.name.rpartition("_")[2]
