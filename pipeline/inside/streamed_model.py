@@ -10,7 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
+from types import EllipsisType
 from typing import Any
 
 import torch
@@ -32,8 +35,8 @@ _STORED_AS = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"
 def load_model(folder: Path, dtype: torch.dtype | str, place: str, attention: str = "sdpa") -> Any:
     """Load a causal language model onto the device `place`, `dtype` a torch type or "auto" (as config.json has it).
 
-    Main memory holds the tensors that are on their way, one for each of the library's threads, four at most. On the CPU
-    it holds the model, once. Raises `JobError` for a damaged file and for weights that no file has.
+    Main memory holds the tensor that is on its way; on the CPU it holds the model, once. Raises `JobError` for a
+    damaged file and for weights that no file has.
     """
     weight_files(folder)
     quiet: Any = disable_progress_bar
@@ -42,7 +45,7 @@ def load_model(folder: Path, dtype: torch.dtype | str, place: str, attention: st
     if getattr(config, "quantization_config", None):
         return weights.load_model(folder, dtype, attention).to(place)  # the library knows how these are packed
     kept = _STORED_AS.get(dtype) if torch.device(place) == torch.device("cpu") else None
-    with _stored(_files(folder, config), kept) as tensors:
+    with _stored(_files(folder, config), place, kept) as tensors:
         model, told = _class_of(config).from_pretrained(
             None,
             config=config,
@@ -90,29 +93,43 @@ def _files(folder: Path, config: Any) -> list[Path]:
     return [Path(path) for path in found]
 
 
-@contextmanager
-def _stored(files: Iterable[Path], kept: str | None) -> Iterator[dict[str, Any]]:
-    """Yield the tensors of files by name, each read when the library asks for it: `tensor[...]`.
+@dataclass(frozen=True)
+class _Tensor:
+    """A tensor in an open file. The library asks for it as `tensor[...]`, from several threads."""
 
-    A file is mapped if all of it is of the type `kept`.
-    """
+    stream: Any
+    name: str
+    place: str
+    turn: Lock
+
+    def __getitem__(self, all_of_it: EllipsisType) -> torch.Tensor:
+        """Return it on its device. One is read at a time: two of the largest would be twice as much memory."""
+        with self.turn:
+            tensor: torch.Tensor = self.stream.get_tensor(self.name).to(self.place)
+        return tensor[all_of_it]
+
+
+@contextmanager
+def _stored(files: Iterable[Path], place: str, kept: str | None) -> Iterator[dict[str, _Tensor]]:
+    """Yield the tensors of files by name, none of them read. A file is mapped if all of it is of the type `kept`."""
+    turn = Lock()
     with ExitStack() as stack:
-        tensors: dict[str, Any] = {}
+        tensors: dict[str, _Tensor] = {}
         for path in files:
-            slices = _slices(stack, path, "pread")
-            if {one.get_dtype() for one in slices.values()} == {kept}:
-                slices = _slices(stack, path, "mmap")
-            tensors |= slices
+            stream = _opened(stack, path, "pread")
+            names = list(stream.keys())
+            if {stream.get_slice(name).get_dtype() for name in names} == {kept}:
+                stream = _opened(stack, path, "mmap")
+            tensors |= {name: _Tensor(stream, name, place, turn) for name in names}
         yield tensors
 
 
-def _slices(stack: ExitStack, path: Path, backend: str) -> dict[str, Any]:
-    """Open a file and return its tensors by name, none of them read. Raises `JobError` if its header is damaged."""
+def _opened(stack: ExitStack, path: Path, backend: str) -> Any:
+    """Open a file until `stack` ends. Raises `JobError` if it is not there or its header is damaged."""
     try:
-        stream: Any = stack.enter_context(safe_open(path, framework="pt", backend=backend))
+        return stack.enter_context(safe_open(path, framework="pt", backend=backend))
     except (SafetensorError, FileNotFoundError) as error:
         raise JobError(f"Weights cannot be read: {error}", where=path.name, advice=AGAIN) from error
-    return {name: stream.get_slice(name) for name in stream.keys()}  # noqa: SIM118 - not a dictionary
 
 
 def _refuse_made_up(names: list[str]) -> None:

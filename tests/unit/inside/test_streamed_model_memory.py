@@ -60,9 +60,8 @@ def growth_mb(folder: Path, bases: dict[int, Path], kind: str, place: str) -> fl
 def test_what_goes_to_a_device_does_not_stay_in_main_memory(tmp_path: Path, bases: dict[int, Path]) -> None:
     """The device `meta` keeps nothing, so that all memory is that of the loading.
 
-    Eleven more layers are 369 MB in the files, and 738 MB in float32, which they become on their way. Two to four
-    tensors are on it at once, 17 MB each at most; what was let go may not have been given back yet. A quarter of the
-    file is the limit.
+    Eleven more layers are 369 MB in the files, and 738 MB in float32, which they become on their way. What was let go
+    may not have been given back yet: a quarter of the file is the limit.
     """
     assert growth_mb(tmp_path, bases, "float32", "meta") < (MANY - FEW) * LAYER_MB / 4
 
