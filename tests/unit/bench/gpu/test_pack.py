@@ -109,6 +109,6 @@ def test_carried_wheels_reach_an_environment_without_pip(tmp_path: Path) -> None
         "from bench.gpu.results import Results; work, python, carried = map(Path, sys.argv[1:]);"
         "print(facts.unpack_carried(Bench(work, 'cpu', None, python, Results((work,)), carried=carried), 60))"
     )
-    command = [pip, "-c", script, tmp_path / "work", bare / "bin" / "python", tmp_path / "carried"]
+    command: list[str | Path] = [pip, "-c", script, tmp_path / "work", bare / "bin" / "python", tmp_path / "carried"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
     assert (tmp_path / "work" / facts.SITE / "spam.py").is_file()
