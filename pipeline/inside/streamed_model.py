@@ -29,7 +29,7 @@ from .training_base import TrainingBase
 
 AGAIN = "Fetch or build the model again: its files are not whole."
 
-_STORED_AS = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+_STORED_AS: dict[torch.dtype | str, str] = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def load_model(folder: Path, dtype: torch.dtype | str, place: str, attention: str = "sdpa") -> Any:
