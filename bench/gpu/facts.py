@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -38,7 +40,7 @@ def unpack_carried(bench: Bench, limit_s: float) -> dict[str, Any]:
     wheels = sorted((bench.carried / WHEELS).glob("*.whl"))
     if wheels:
         options = ("--no-index", "--no-deps", "--no-compile", "--no-cache-dir", "--disable-pip-version-check", "-q")
-        command = [bench.python, "-m", "pip", "install", *options, "--target", bench.site, *wheels]
+        command = [*_pip(bench.python), "install", *options, "--target", bench.site, *wheels]
         _call(list(map(str, command)), limit_s)
     for name, target in ((SITE, bench.site), (TREE, bench.work / TREE)):
         archive = bench.carried / f"{name}.tar.gz"
@@ -46,6 +48,13 @@ def unpack_carried(bench: Bench, limit_s: float) -> dict[str, Any]:
             target.mkdir(parents=True, exist_ok=True)
             shutil.unpack_archive(archive, target, filter="data")
     return {"wheels": [wheel.name for wheel in wheels]}
+
+
+def _pip(python: Path) -> list[str | Path]:
+    """Return the pip that installs for `python`: this process's own, since an environment of the locks has none."""
+    if importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip", "--python", python]
+    return [python, "-m", "pip"]
 
 
 def _call(command: list[str], limit_s: float) -> None:

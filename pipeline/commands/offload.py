@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 from dataclasses import asdict
 from typing import Any
 
@@ -57,7 +58,7 @@ def _logged(options: argparse.Namespace) -> Logged:
     if options.server_log is None:
         return Logged(None, None, options.measured)
     try:
-        text = options.server_log.read_text(encoding="utf-8", errors="replace")
+        text = _log_text(options.server_log.read_bytes())
     except OSError as error:
         message = f"the log cannot be read: {error.strerror}"
         raise UsageError(
@@ -65,6 +66,11 @@ def _logged(options: argparse.Namespace) -> Logged:
         ) from error
     found = read_log(text)
     return found if options.measured is None else Logged(found.layers, found.of, options.measured)
+
+
+def _log_text(raw: bytes) -> str:
+    """Return a log's text: UTF-8, or UTF-16 with its mark, which PowerShell 5 makes of what a program prints."""
+    return raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8", "replace")
 
 
 def _text(model: Model, found: Fit, options: argparse.Namespace, limit: float | None, wrong: list[str]) -> str:

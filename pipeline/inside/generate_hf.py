@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from . import numerics, weights
+from . import numerics, streamed_model, weights
 from .answers import asked, only_id, row
 from .decoding import decode
 from .job import Job, measured, progress, read_json, read_jsonl, write_json, write_jsonl
@@ -58,15 +58,16 @@ def load(job: Job) -> tuple[Any, Path]:
     """
     folder = job.inputs["model"] / "model" if "model" in job.inputs else job.inputs["base"]
     place = weights.device()
-    model = weights.load_model(folder, "auto" if place == "cuda" else torch.float32, job.parameters["attention"])
+    kind = "auto" if place == "cuda" else torch.float32
+    model = streamed_model.load_model(folder, kind, place, job.parameters["attention"])
     trained_on = TrainingBase.of(job)
     if trained_on is not None:
-        trained_on.put_into(model)
+        streamed_model.as_training_saw(model, trained_on)
     if "adapter" in job.inputs:
         model = weights.load_adapter(
             model, trained_on.folder if trained_on else folder, job.inputs["adapter"] / "adapter"
         )
-    return model.to(place), folder
+    return model.to(place), folder  # the adapter: the model is there
 
 
 def generations(

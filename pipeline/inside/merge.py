@@ -14,17 +14,19 @@ from __future__ import annotations
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 
 from . import adapter_sum, base_distance, merge_choice, numerics, weights
 from .job import Job, measured, progress, write_json
 from .merged_tensors import MergedTensors
 from .saved_layout import INDEX, Layout, layout_of
-from .tensor_files import read_tensor, tensor_files
+from .tensor_files import read_tensor, tensor_files, weight_files
 from .tensor_stream import pieces, write_stream
 from .tokenizer_loading import load_tokenizer
 from .training_base import TrainingBase
@@ -152,8 +154,7 @@ def compare(
     before = tensor_files(base)
     after: set[str] = set()
     found: list[dict[str, Any]] = []
-    for name, path in tensor_files(folder).items():
-        tensor = read_tensor(path, name)
+    for name, tensor in written_tensors(folder):
         original = read_tensor(before[name], name) if name in before else None
         if trained_on is not None and original is not None:
             original = trained_on.seen(name, original)
@@ -173,6 +174,21 @@ def compare(
         after.add(name)
         progress("merge.tensor", len(found), len(before))
     return {"tensors": found, **_summary(found, set(before), after, targets)}
+
+
+def written_tensors(folder: Path) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield name and tensor of the merged files, sorted by name, one at a time.
+
+    They are read, not mapped: the whole model may be one file, and Linux refuses to map a file for writing, as the
+    library does, that is larger than its memory.
+    """
+    with ExitStack() as stack:
+        found: dict[str, Any] = {}
+        for path in weight_files(folder):
+            stream: Any = stack.enter_context(safe_open(path, framework="pt", backend="pread"))
+            found |= dict.fromkeys(stream.keys(), stream)
+        for name in sorted(found):
+            yield name, found[name].get_tensor(name)
 
 
 def _equal(original: torch.Tensor, tensor: torch.Tensor, dtype: torch.dtype) -> bool:

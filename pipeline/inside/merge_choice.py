@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from . import compare, rendering, weights
+from . import compare, rendering, streamed_model, weights
 from .job import Job, JobError, read_json, read_jsonl, write_json
 from .teacher_forcing import write_logits
 from .tokenizer_loading import load_tokenizer
@@ -122,10 +122,9 @@ def _losses(folder: Path, attention: str, samples: Sequence[Sample], windows: Wi
 
 
 def _load(folder: Path, attention: str) -> Any:
-    """Load a model where it runs: onto a card tensor by tensor, never whole into main memory."""
+    """Load a model where it runs."""
     place = weights.device()
-    with torch.device(place):
-        return weights.load_model(folder, "auto" if place == "cuda" else torch.float32, attention)
+    return streamed_model.load_model(folder, "auto" if place == "cuda" else torch.float32, place, attention)
 
 
 def _run(model: Any, windows: Windows, folder: Path) -> float | None:

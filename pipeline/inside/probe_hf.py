@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 
-from . import numerics, weights
+from . import numerics, streamed_model, weights
 from .decoding import decode
 from .job import Job, JobError, write_jsonl
 from .probing import answer_rows, rendered, texts_to_split
@@ -30,7 +30,7 @@ def main(job: Job) -> None:
     split = [{"text": text, "ids": tokenizer.encode(text, add_special_tokens=False)} for text in texts_to_split()]
     write_jsonl(job.output / "tokens.jsonl", split)
     place = weights.device()
-    model = weights.load_model(folder, "auto" if place == "cuda" else torch.float32)
+    model = streamed_model.load_model(folder, "auto" if place == "cuda" else torch.float32, place)
     if "adapter" in job.inputs:
         model = _with_adapter(model, job.inputs["adapter"])
     conversations = job.parameters["conversations"]

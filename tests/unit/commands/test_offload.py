@@ -42,11 +42,13 @@ def test_another_card_is_given_in_numbers(model: str) -> None:
     assert ask(model, "--free-gib", "12", "--bandwidth-gb", "448")["most_tokens_per_s"] == pytest.approx(52, abs=1)
 
 
-def test_a_log_says_what_is_wrong(model: str, tmp_path: Path) -> None:
-    """Layers and speed."""
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_log_says_what_is_wrong(model: str, tmp_path: Path, encoding: str) -> None:
+    """Layers and speed; also where PowerShell 5 wrote the file, in UTF-16 with a mark."""
     log = tmp_path / "server.log"
     log.write_text(
-        "offloaded 20/41 layers to GPU\neval time = 1 ms / 2 tokens ( 1 ms per token, 2.00 tokens per second)\n"
+        "offloaded 20/41 layers to GPU\neval time = 1 ms / 2 tokens ( 1 ms per token, 2.00 tokens per second)\n",
+        encoding=encoding,
     )
     assert len(ask(model, "--card", "RTX 5060 Ti", "--server-log", str(log))["findings"]) == 2
 

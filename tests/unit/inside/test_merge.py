@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -219,3 +220,23 @@ def test_embedding_rows_and_tokenizer_are_counted(tmp_path: Path, made: Made) ->
     """Both numbers are there for the gate to compare."""
     result = merge_here(tmp_path, *made)
     assert result["embedding_rows"] == result["tokenizer_size"] == 368
+
+
+def test_a_merged_file_larger_than_the_memory_is_read(tmp_path: Path) -> None:
+    """A model of 14 B is one file of 29.5 GB. The library would map it whole, which the system then refuses."""
+    import torch
+
+    from pipeline.inside.merge import written_tensors
+
+    size = 2 * os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    entries = {
+        "a.weight": {"dtype": "F32", "shape": [2], "data_offsets": [size, size + 8]},
+        "b.weight": {"dtype": "U8", "shape": [size], "data_offsets": [0, size]},
+    }
+    header = json.dumps(entries).encode()
+    with (tmp_path / "model.safetensors").open("wb") as stream:
+        stream.write(len(header).to_bytes(8, "little") + header)
+        stream.seek(size, os.SEEK_CUR)  # nothing is written there: the file takes no room
+        stream.write(torch.tensor([1.5, 2.5]).numpy().tobytes())
+    name, tensor = next(written_tensors(tmp_path))
+    assert (name, tensor.tolist()) == ("a.weight", [1.5, 2.5])

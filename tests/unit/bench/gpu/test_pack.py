@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -12,6 +13,8 @@ from bench.gpu import facts, pack
 from bench.gpu.bench import Bench, tree_of
 from bench.gpu.processes import NotMeasuredError
 from bench.gpu.results import Results
+from bench.table import REPOSITORY
+from pipeline import environments
 
 WHEEL = "bitsandbytes-0.50.2-py3-none-any.whl"
 
@@ -87,3 +90,25 @@ def test_a_carried_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     bench = Bench(tmp_path, "cpu", None, Path(sys.executable), Results((tmp_path,)), carried=tmp_path / "gone")
     with pytest.raises(NotMeasuredError, match="gone is not there"):
         facts.unpack_carried(bench, 60)
+
+
+def test_carried_wheels_reach_an_environment_without_pip(tmp_path: Path) -> None:
+    """Those of the locks have none: the pip of the process that measures installs for them."""
+    pip = environments.ensure("build", environments.print_event).python
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    (tmp_path / "carried" / facts.WHEELS).mkdir(parents=True)
+    made = tmp_path / "carried" / facts.WHEELS / "spam-1-py3-none-any.whl"
+    with zipfile.ZipFile(made, "w") as wheel:
+        wheel.writestr("spam.py", "")
+        wheel.writestr("spam-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: spam\nVersion: 1\n")
+        wheel.writestr("spam-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr("spam-1.dist-info/RECORD", "")
+    script = (
+        "import sys; from pathlib import Path; from bench.gpu import facts; from bench.gpu.bench import Bench;"
+        "from bench.gpu.results import Results; work, python, carried = map(Path, sys.argv[1:]);"
+        "print(facts.unpack_carried(Bench(work, 'cpu', None, python, Results((work,)), carried=carried), 60))"
+    )
+    command: list[str | Path] = [pip, "-c", script, tmp_path / "work", bare / "bin" / "python", tmp_path / "carried"]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    assert (tmp_path / "work" / facts.SITE / "spam.py").is_file()
