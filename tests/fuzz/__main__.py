@@ -22,6 +22,7 @@ KINDS: Final = sorted(path.stem.removeprefix("test_") for path in HERE.glob("tes
 _MINUTES: Final = 10.0
 _EXAMPLES: Final = 1000
 """Examples of each test in a round: some seconds to a minute."""
+_STATISTICS: Final = " Hypothesis Statistics ="
 _CASES: Final = re.compile(r"^ +- (\d+) passing, (\d+) failing, and \d+ invalid test cases$", re.MULTILINE)
 """A line of Hypothesis's statistics. Invalid are those that a strategy threw away: no reader saw them."""
 
@@ -60,7 +61,7 @@ def _held(kind: str, seconds: float, examples: int) -> bool:
         )
         if done.returncode:
             print(
-                f"{kind}: failed in round {rounds}, seed {seed}\n{done.stdout[-20000:]}{done.stderr[-2000:]}",
+                f"{kind}: failed in round {rounds}, seed {seed}\n{_failures(done.stdout)[-8000:]}{done.stderr[-2000:]}",
                 flush=True,
             )
             return False
@@ -76,6 +77,12 @@ def _cases(output: str) -> int:
         message = "pytest printed no statistics of Hypothesis"
         raise RuntimeError(message)
     return sum(int(passing) + int(failing) for passing, failing in found)
+
+
+def _failures(output: str) -> str:
+    """Return what pytest said without Hypothesis's statistics, which show whole strategies and hide what failed."""
+    before, _, statistics = output.partition(_STATISTICS)
+    return before + "=" * 4 + statistics.partition("\n====")[2]
 
 
 def _processor_s() -> float:
