@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 DEFAULT_RECIPE = "seedling"
@@ -51,7 +52,18 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     if unknown:
         command = commands.choices[options.command]
         command.error(f"unrecognized arguments: {' '.join(unknown)}{_nearest(unknown[0], command)}")
+    if options.command == "run":
+        _refuse_bytes(options, commands.choices["run"])
     return options
+
+
+def _refuse_bytes(options: argparse.Namespace, run: argparse.ArgumentParser) -> None:
+    """End where a path of a run is no text: states and records hold it as such, and could not be written."""
+    for path in (options.recipe, options.build, options.settings or "", Path.cwd()):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            run.error(f"the path {str(os.fsencode(path))[2:-1]} is not UTF-8: rename it, or name another")
 
 
 def _nearest(argument: str, command: argparse.ArgumentParser) -> str:

@@ -123,8 +123,13 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 def write_json_atomic(path: Path, value: Any, *, durable: bool = True) -> None:
     """Replace `path` by readable JSON with sorted keys."""
+    write_atomic(path, json_bytes(value), durable=durable)
+
+
+def json_bytes(value: Any) -> bytes:
+    """Return readable JSON with sorted keys. Raises ValueError for what has no JSON, or no UTF-8."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1, allow_nan=False) + "\n"
-    write_atomic(path, text.encode(), durable=durable)
+    return text.encode()
 
 
 def link_atomic(link: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import RecipeError, StoreError, UsageError
-from pipeline.files import explained, locked, write_json_atomic
+from pipeline.files import explained, json_bytes, locked, write_json_atomic
 from pipeline.outcome import Outcome
 
 _RESERVED = {"store", "runs", "unchanged", "diagnosis", "comparisons", "cache", "reproductions"}
@@ -59,13 +59,17 @@ _KEY = re.compile(r"[\w-]+")
 
 
 def _checked(found: Any) -> dict[str, Any]:
-    """Return a state, if it has the form of one. Raises ValueError: a key is a name of a file, never a path."""
+    """Return a state, if it has the form of one. Raises ValueError: a key is a name of a file, never a path.
+
+    What is in it beyond its form is written again, so a state that could not be (NaN, half a surrogate pair) is none.
+    """
     state = found if isinstance(found, dict) else {}
     keys = [state.get(name) for name in ("stages", "released")]
     sound = all(isinstance(one, dict) and all(_is_key(key) for key in one.values()) for one in keys)
     if not sound or type(state.get("changed", {})) is not dict or type(state.get("file", "")) is not str:
         message = "it has not the form of a state"
         raise ValueError(message)
+    json_bytes(state)
     return state
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -21,6 +22,9 @@ KINDS: Final = sorted(path.stem.removeprefix("test_") for path in HERE.glob("tes
 _MINUTES: Final = 10.0
 _EXAMPLES: Final = 1000
 """Examples of each test in a round: some seconds to a minute."""
+_STATISTICS: Final = " Hypothesis Statistics ="
+_CASES: Final = re.compile(r"^ +- (\d+) passing, (\d+) failing, and \d+ invalid test cases$", re.MULTILINE)
+"""A line of Hypothesis's statistics. Invalid are those that a strategy threw away: no reader saw them."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,12 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _held(kind: str, seconds: float, examples: int) -> bool:
     """Run rounds of one kind until its time is over; return whether all held. The first failure ends it."""
-    started, worked, rounds = time.monotonic(), _processor_s(), 0
+    started, worked, rounds, cases = time.monotonic(), _processor_s(), 0, 0
     while rounds == 0 or time.monotonic() - started < seconds:
         rounds += 1
         seed = time.time_ns() % 2**32
         command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider", "--timeout=0"]
-        command += [f"--hypothesis-seed={seed}", str(HERE / f"test_{kind}.py")]
+        command += [f"--hypothesis-seed={seed}", "--hypothesis-show-statistics", str(HERE / f"test_{kind}.py")]
         done = subprocess.run(
             command,
             env={**os.environ, EXAMPLES_VARIABLE: str(examples)},
@@ -57,12 +61,28 @@ def _held(kind: str, seconds: float, examples: int) -> bool:
         )
         if done.returncode:
             print(
-                f"{kind}: failed in round {rounds}, seed {seed}\n{done.stdout[-8000:]}{done.stderr[-2000:]}", flush=True
+                f"{kind}: failed in round {rounds}, seed {seed}\n{_failures(done.stdout)[-8000:]}{done.stderr[-2000:]}",
+                flush=True,
             )
             return False
+        cases += _cases(done.stdout)
     took = f"{time.monotonic() - started:.0f} s, {_processor_s() - worked:.0f} s of processor time"
-    print(f"{kind}: {rounds} rounds of {examples} examples a test in {took}", flush=True)
+    print(f"{kind}: {cases} cases ({rounds} rounds of {examples} examples a test) in {took}", flush=True)
     return True
+
+
+def _cases(output: str) -> int:
+    """Return how many inputs the tests of a round were given. Raises RuntimeError where pytest told of none."""
+    if not (found := _CASES.findall(output)):
+        message = "pytest printed no statistics of Hypothesis"
+        raise RuntimeError(message)
+    return sum(int(passing) + int(failing) for passing, failing in found)
+
+
+def _failures(output: str) -> str:
+    """Return what pytest said without Hypothesis's statistics, which show whole strategies and hide what failed."""
+    before, _, statistics = output.partition(_STATISTICS)
+    return before + "=" * 4 + statistics.partition("\n====")[2]
 
 
 def _processor_s() -> float:

@@ -134,6 +134,20 @@ def test_state(data: st.DataObject | None, tampered: Tampered, manifests: Any) -
     """A state that has not its form is none, or an error in words; a key in it is never a path."""
     content = b"[" * DEPTH if data is None else data.draw(damaged_json(tampered.state))
     tampered.write(tampered.store.manifest_path(KEY), json.dumps(manifests).encode())
+    check_state(tampered, content)
+
+
+@pytest.mark.parametrize(
+    "more", ['"more": "\\ud800"', '"\\ud800": 1', '"changed": {"prepare": [NaN]}', '"more": -Infinity']
+)
+def test_a_state_that_cannot_be_written_again_is_none(more: str, tampered: Tampered) -> None:
+    """JSON that was read has values without UTF-8, or without JSON; the next run writes the state anew."""
+    sound = json.dumps({name: value for name, value in tampered.state.items() if name != "changed"})
+    check_state(tampered, f"{sound[:-1]}, {more}}}".encode())
+
+
+def check_state(tampered: Tampered, content: bytes) -> None:
+    """Write a state, and do with it what runs and `gc` do."""
     tampered.write(tampered.build / "few" / "state.json", content)
     state = read_state(tampered.build, "few")
     assert not any("/" in key for key in (*state["stages"].values(), *state["released"].values()))
