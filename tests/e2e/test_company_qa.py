@@ -1,4 +1,4 @@
-"""Recipe `company-qa-small` up to its training, for real: what is split off, what is waived, what a prompt is."""
+"""Recipe `company-qa-small`, for real: what is split off, what is waived, what a prompt is; and the whole of it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import REPOSITORY, Workplace, events
+from tests.golden.digests import built_digests, compare, read_golden
 
 SHIPPED = REPOSITORY / "pipeline" / "recipes" / "company-qa-small.toml"
 STEPS = "steps = 1200"
@@ -79,3 +80,15 @@ def test_only_test_rows_are_scored(checked: Checked) -> None:
     unseen = {prompt["input"]["question"] for prompt in prompts if prompt["kind"] == "unseen"}
     assert unseen == {row["input"]["question"] for row in checked.rows("prepare/test.jsonl")}
     assert sum(prompt["kind"] == "unanswerable" for prompt in prompts) == 35
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_the_whole_of_it_gives_the_golden_bytes_and_teaches_facts(workplace: Workplace) -> None:
+    """Three trainings, in under three minutes on two idle cores: better than the base, and the same bytes as before."""
+    done = workplace.run("run", "--recipe", "company-qa-small")
+    assert done.returncode == 0, done.stderr
+    assert compare(read_golden("company-qa-small"), built_digests(workplace.build, "company-qa-small")) == []
+    written = workplace.build / "company-qa-small" / "stages" / "evaluate" / "evaluation.json"
+    facts = json.loads(written.read_bytes())["seeds"]["metrics"]["fact_accuracy"]
+    assert (facts["verdict"], len(facts["differences"])) == ("better", 3)
