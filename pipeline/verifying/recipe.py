@@ -15,6 +15,10 @@ from pipeline.verifying.papers import failed, member
 
 _TOLD = "buildDefinition/externalParameters/recipe"
 _MADE_BY = "convert"
+NAMED_BY_CONTENT = {"train": {"repeat"}, "evaluate": {"unanswerable", "neutral"}, "data": {"overrules"}}
+"""Keys whose value is in no artifact: what a file holds counts, not its name; a second training is another stage."""
+USUAL = {"train": {"processes": 1, "sharding": "none", "deterministic": True}}
+"""Keys that are left out where they say what holds without them."""
 
 
 def resolved_recipe(release: Opened) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def _differing(written: Any, understood: Any, where: str) -> Iterator[str]:
         for key, value in written.items():
             if key in understood:
                 yield from _differing(value, understood[key], f"{where}.{key}" if where else key)
-            elif not _unused(where, written):
+            elif not _may_be_left_out(where, key, written):
                 yield f"the recipe's {where or 'text'} says {key[:60]!r}, the provenance does not"
     elif isinstance(written, list) and isinstance(understood, list) and len(written) == len(understood):
         for at, (one, other) in enumerate(zip(written, understood, strict=True)):
@@ -67,6 +71,11 @@ def _differing(written: Any, understood: Any, where: str) -> Iterator[str]:
         yield f"the recipe says {where} = {str(written)[:60]!r}, the provenance says {str(understood)[:60]!r}"
 
 
-def _unused(where: str, written: dict[str, Any]) -> bool:
-    """Tell whether a table's keys count for nothing, and are left out: without an importance matrix (recipe.py)."""
-    return where == "quantize" and written.get("imatrix") is not True
+def _may_be_left_out(where: str, key: str, written: dict[str, Any]) -> bool:
+    """Tell whether a key counts for nothing as it was written, and has no place among the values (recipe.py)."""
+    if where == "quantize":  # without an importance matrix nothing about one
+        return written.get("imatrix") is not True
+    if key in NAMED_BY_CONTENT.get(where, ()):
+        return True
+    usual = USUAL.get(where, {})
+    return key in usual and written[key] == usual[key]

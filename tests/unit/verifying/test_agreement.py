@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
+from pipeline.loading import load_recipe
+from pipeline.verifying.recipe import NAMED_BY_CONTENT, _differing
 from pipeline.verifying.trust import Trust
 from pipeline.verifying.verify import Handed, verify_release
 from tests.support.released import MODELS, RECIPE, RESOLVED, verdict, write_release
@@ -59,6 +62,9 @@ def test_values_of_another_recipe(sound: Sound) -> None:
         ("[gates.data]\nleaks = 9\n", "the recipe's text says 'gates', the provenance does not"),
         ("[train]\nsteps = 9\n", "the recipe's train says 'steps', the provenance does not"),
         ("waivers = [{gate = 'a.b', reason = 'x'}]\n", "the recipe says waivers = "),
+        ("[train]\nrepeat = true\nprocesses = 1\n", ""),
+        ("[evaluate]\nunanswerable = 'questions.jsonl'\n", ""),
+        ("[train]\nprocesses = 2\n", "the recipe's train says 'processes', the provenance does not"),
         ("[quantize]\nimatrix = false\n", ""),
         ("[quantize]\nimatrix = true\n", "the recipe's quantize says 'imatrix', the provenance does not"),
         ("x = [\n", "the recipe's text in the provenance cannot be read"),
@@ -67,9 +73,41 @@ def test_values_of_another_recipe(sound: Sound) -> None:
 )
 def test_a_text_that_was_understood_otherwise(text: str, words: str, sound: Sound) -> None:
     """Each value of the recipe's file stands in what the build was made of; a default need not stand in the file."""
-    given = {**RESOLVED, "quantize": {"types": ["Q4_K_M"]}}
+    given = {**RESOLVED, "quantize": {"types": ["Q4_K_M"]}, "evaluate": {}}
     found = lie(sound, recipe=f"{text}{RECIPE}" if "waivers" in text else f"{RECIPE}{text}", resolved=given)
     assert words in found["provenance"] if words else not found
+
+
+def everything(section: BaseModel) -> dict[str, Any]:
+    """Return a section as somebody would write it who writes every key: also those that are named by content."""
+    found: dict[str, Any] = {}
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            found[name] = everything(value)
+        elif field.exclude and value is None:
+            found[name] = "questions.jsonl"
+        elif value is not None:
+            found[name] = json.loads(json.dumps(value, default=lambda one: one.model_dump(mode="json")))
+    return found
+
+
+@pytest.mark.parametrize("name", ["seedling", "company-qa-small", "noteai-title"])
+def test_a_recipe_that_says_all_there_is_to_say_is_understood(name: str) -> None:
+    """Whatever the values leave out, for any reason, is no disagreement."""
+    recipe = load_recipe(name)
+    assert list(_differing(everything(recipe), recipe.model_dump(mode="json"), "")) == []
+
+
+def test_what_is_left_out_is_what_the_recipe_s_type_leaves_out() -> None:
+    """A key that gets or loses its `exclude` is noticed here."""
+    recipe = load_recipe("seedling")
+    sections = {name: value for name, value in recipe if isinstance(value, BaseModel)}
+    found = {
+        name: {key for key, field in type(section).model_fields.items() if field.exclude}
+        for name, section in sections.items()
+    }
+    assert {name: keys for name, keys in found.items() if keys} == NAMED_BY_CONTENT
 
 
 def test_a_dependency_that_is_left_out(sound: Sound) -> None:
