@@ -115,7 +115,8 @@ class Run:
     def _check_possible(self, stage: Stage) -> None:
         """Refuse, before anything runs, a stage that cannot be built here. One that was built before may be a hit."""
         before = self.previous.get(stage.name, {}).get("parameters")
-        if before is not None and digest_json(before) == digest_json(dict(stage.parameters)):
+        known = before is not None and digest_json(before) == digest_json(dict(stage.parameters))
+        if known and stage.name not in self.settings.again:
             return
         if stage.check is not None:
             stage.check()

@@ -8,6 +8,16 @@ from typing import Any
 
 from tests.support import tiny_model
 
+SIZES: dict[str, int] = {
+    "hidden_size": 1024,
+    "intermediate_size": 4096,
+    "num_attention_heads": 8,
+    "num_key_value_heads": 8,
+    "head_dim": 128,
+}
+"""A width at which a layer is much of what a process has in memory."""
+LAYER_MB = 2 * (4 * 1024 * 1024 + 3 * 1024 * 4096) / 1e6
+"""A layer of these sizes as it is stored, in 16 bits."""
 RANK = 16
 _POOL = 2**22 + 1
 

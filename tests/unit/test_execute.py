@@ -543,6 +543,17 @@ def test_a_result_that_was_built_elsewhere_is_used(kitchen: Kitchen) -> None:
     assert run.outcomes["model"].status == "hit"
 
 
+def test_a_result_that_was_built_elsewhere_cannot_be_built_again_here(kitchen: Kitchen) -> None:
+    """That is said before anything runs, and not by the job."""
+    run_of(kitchen, kitchen.stage("raw"), needy(kitchen), offers=("unsloth",)).execute()
+    kitchen.calls.clear()
+    run = run_of(kitchen, kitchen.stage("raw"), needy(kitchen), previous=("model",))
+    run.settings = replace(run.settings, again=frozenset({"raw", "model"}))
+    with pytest.raises(ExecutorError, match="needs unsloth"):
+        run.execute()
+    assert kitchen.calls == []
+
+
 def test_a_result_of_other_settings_is_no_reason_to_begin(kitchen: Kitchen) -> None:
     """Built once with settings that work here; with those that do not, nothing is fetched."""
     changed = replace(needy(kitchen), parameters={"trainer": "unsloth"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,27 +10,19 @@ from tests.support import large_model, peak_memory, tiny_model
 
 pytestmark = pytest.mark.slow
 
-SIZES: dict[str, Any] = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-}
-LAYER_MB = 2 * (4 * 1024 * 1024 + 3 * 1024 * 4096) / 1e6
-"""A layer as it is stored, in 16 bits."""
-
 
 def peak_mb(folder: Path, layers: int) -> float:
     """Merge a model of so many layers in a process of its own; return the most memory that it had."""
-    base = large_model.write_base(folder / "base", random=False, num_hidden_layers=layers, **SIZES)
+    base = large_model.write_base(folder / "base", random=False, num_hidden_layers=layers, **large_model.SIZES)
     adapter = large_model.write_adapter(folder / "trained", base)
     inputs = {"base": base, "adapter": adapter}
     request = tiny_model.write_request(folder / "job", "merge", {"merge": {"dtype": "bfloat16"}}, inputs)
     process = tiny_model.start(request, peak_memory.watched(folder / "peak"))
     _, said = process.communicate()
     assert process.returncode == 0, said.decode()[-3000:]
-    assert (folder / "job" / "output" / "model" / "model.safetensors").stat().st_size > layers * LAYER_MB * 1e6
+    assert (
+        folder / "job" / "output" / "model" / "model.safetensors"
+    ).stat().st_size > layers * large_model.LAYER_MB * 1e6
     return peak_memory.peak_mb(folder / "peak")
 
 
@@ -41,4 +32,4 @@ def test_peak_memory_does_not_grow_with_the_number_of_layers(tmp_path: Path) -> 
     What is counted has pages of the mapped files in it, some tens of MB more or less: half of the file is the limit.
     """
     few, many = (peak_mb(tmp_path / str(layers), layers) for layers in (1, 12))
-    assert many - few < 11 * LAYER_MB / 2
+    assert many - few < 11 * large_model.LAYER_MB / 2

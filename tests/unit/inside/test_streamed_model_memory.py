@@ -5,23 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import large_model, peak_memory
 
 pytestmark = pytest.mark.slow
-
-SIZES: dict[str, Any] = {
-    "hidden_size": 1024,
-    "intermediate_size": 4096,
-    "num_attention_heads": 8,
-    "num_key_value_heads": 8,
-    "head_dim": 128,
-}
-LAYER_MB = 2 * (4 * 1024 * 1024 + 3 * 1024 * 4096) / 1e6
-"""A layer as it is stored, in 16 bits."""
 
 FEW, MANY = 1, 12
 
@@ -42,7 +31,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     """Models in bfloat16 that differ in nothing but the number of their layers."""
     folder = tmp_path_factory.mktemp("bases")
     return {
-        layers: large_model.write_base(folder / str(layers), random=True, num_hidden_layers=layers, **SIZES)
+        layers: large_model.write_base(folder / str(layers), random=True, num_hidden_layers=layers, **large_model.SIZES)
         for layers in (FEW, MANY)
     }
 
@@ -63,10 +52,10 @@ def test_what_goes_to_a_device_does_not_stay_in_main_memory(tmp_path: Path, base
     Eleven more layers are 369 MB in the files, and 738 MB in float32, which they become on their way. What was let go
     may not have been given back yet: a quarter of the file is the limit.
     """
-    assert growth_mb(tmp_path, bases, "float32", "meta") < (MANY - FEW) * LAYER_MB / 4
+    assert growth_mb(tmp_path, bases, "float32", "meta") < (MANY - FEW) * large_model.LAYER_MB / 4
 
 
 def test_on_the_cpu_the_model_is_held_once(tmp_path: Path, bases: dict[int, Path]) -> None:
     """Eleven more layers are 738 MB in float32. The pages of their file, another 369 MB, are not kept beside them."""
-    once = 2 * (MANY - FEW) * LAYER_MB
-    assert once * 0.9 < growth_mb(tmp_path, bases, "float32", "cpu") < once + (MANY - FEW) * LAYER_MB / 4
+    once = 2 * (MANY - FEW) * large_model.LAYER_MB
+    assert once * 0.9 < growth_mb(tmp_path, bases, "float32", "cpu") < once + (MANY - FEW) * large_model.LAYER_MB / 4
