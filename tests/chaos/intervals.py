@@ -8,7 +8,8 @@ from typing import Final
 
 _LONGER: Final = 1.6
 """Factor after an attempt that got nothing done: some attempts later it outlives any step between two checkpoints."""
-_SHORTER: Final = 0.8
+_SHORTER: Final = 0.25
+"""Factor after one that did: kills stay dense, three or four for each artifact and checkpoint."""
 _LONGEST: Final = 4.0
 """Means; without a longest one a single draw could outlive the whole run."""
 _AIMED: Final = 0.25
