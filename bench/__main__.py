@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import checksums, containers, large, noop, overhead, preparation, tools, verify
+from bench import checksums, containers, large, noop, overhead, packing, preparation, tools, verify
 from bench.gpu import command as gpu
 from bench.table import Table, put
 
@@ -20,6 +20,7 @@ BENCHES: dict[str, Callable[[], Table | tuple[Table, ...]]] = {
     "checksums": checksums.measure,
     "verify": verify.measure,
     "prepare": preparation.measure,
+    "packing": packing.measure,
     "large": large.measure,
     "containers": containers.measure,
     "gpu": gpu.measure,

@@ -106,6 +106,12 @@ class Train(Section):
     epochs: float = Field(1.0, gt=0, description="Passes over the training rows, at most.")
     batch_size: int = Field(2, ge=1, description="Rows per forward pass.")
     accumulation: int = Field(4, ge=1, description="Forward passes per optimizer step.")
+    packing: bool = Field(
+        False,
+        description="Lay the rows of a forward pass end to end in one sequence, each seeing only itself, in place of"
+        " padding them to one length. Steps and their rows stay the same, the bytes do not. With `trl` and `trl-cuda`;"
+        " a model whose attention mixes the rows is refused before the first step.",
+    )
     learning_rate: float = Field(2e-4, gt=0, le=0.1, description="Peak learning rate.")
     scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
     warmup_steps: int = Field(5, ge=0, description="Steps in which the learning rate rises.")
@@ -148,7 +154,7 @@ class Train(Section):
     def _what_counts(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out how it is computed where that is as ever: the same key as before there was a choice."""
         found: dict[str, Any] = handler(self)
-        usual = {"processes": 1, "sharding": "none", "deterministic": True}
+        usual = {"processes": 1, "sharding": "none", "deterministic": True, "packing": False}
         return {name: value for name, value in found.items() if name not in usual or value != usual[name]}
 
 

@@ -226,6 +226,7 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
     if train.trainer == "trl" and train.optimizer == "adamw_8bit":
         yield Problem(("train", "optimizer"), "is 'adamw_8bit', which needs a GPU, with trainer 'trl'", "adamw_torch")
     yield from _processes_fit(train)
+    yield from _packing_fits(train)
     if train.trainer == "trl" and not train.deterministic:
         yield Problem(
             ("train", "deterministic"),
@@ -245,6 +246,26 @@ def _training_fits(raw: Mapping[str, Any]) -> Iterable[Problem]:
             ("merge", "onto"),
             f"is {merge.onto!r}, but training loads the base as it is: there is one merge",
             "load_in_4bit = true, or no merge.onto",
+        )
+
+
+def _packing_fits(train: Train) -> Iterable[Problem]:
+    """Rows are laid end to end where something keeps them apart, and where there are several."""
+    key = ("train", "packing")
+    if train.packing and train.trainer == "unsloth":
+        yield Problem(
+            key,
+            "is true with trainer 'unsloth', which chooses its attention by card and packages: whether that keeps rows"
+            " apart is not known before it runs",
+            "false, or trainer 'trl-cuda'",
+        )
+    if train.packing and train.batch_size == 1:
+        accumulated = f"batch_size = {train.accumulation}, accumulation = 1" if train.accumulation > 1 else ""
+        yield Problem(
+            key,
+            "is true with batch_size 1: a forward pass has one row, and nothing to lay beside it",
+            "batch_size of 2 or more",
+            accumulated and f"the same {train.accumulation} rows a step: {accumulated}",
         )
 
 

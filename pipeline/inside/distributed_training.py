@@ -170,6 +170,8 @@ def make(job: Job, training: training_run.Training) -> tuple[Any, fine_tuning.Wa
         callbacks=[watch, *([EarlyStoppingCallback(patience)] if patience else [])],
     )
     check_loss(trainer)
+    if table.get("packing"):
+        trainer.pack()
     trainer.train_dataset = same_order.WithBlank(trainer.train_dataset)
     trainer.eval_dataset = same_order.WithBlank(trainer.eval_dataset) if validation else None
     trainer.remove_callback(PrinterCallback)

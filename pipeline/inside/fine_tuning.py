@@ -16,7 +16,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from trl.trainer.sft_config import SFTConfig
 from trl.trainer.sft_trainer import SFTTrainer
 
-from . import checkpoints
+from . import checkpoints, packed_rows
 from .job import JobError, progress
 from .trackers import Watchers
 
@@ -35,6 +35,7 @@ class Trainer(SFTTrainer):
     """`SFTTrainer` whose checkpoints hold the adapter and the trainer's state only, and are sealed when whole."""
 
     watch: Watch
+    packing = False
 
     def compute_loss(self, model: Any, inputs: Any, return_outputs: Any = None, num_items_in_batch: Any = None) -> Any:
         """Return the model's own loss: TRL's fused one is a Triton kernel, which a CPU does not have.
@@ -44,9 +45,30 @@ class Trainer(SFTTrainer):
         inputs = {**inputs, "use_cache": False}
         return transformers.Trainer.compute_loss(self, model, inputs, bool(return_outputs), num_items_in_batch)
 
+    def pack(self) -> None:
+        """Lay the rows of a forward pass end to end; raise `JobError` where that would mix them.
+
+        Evaluations stay padded: their loss is the mean of their batches, which counts rows.
+        """
+        rows: Any = self.train_dataset
+        if len(rows) > 1:
+            packed_rows.refuse_mixing(self.model, self.data_collator, rows[0], rows[1])
+        self.packing = True
+
+    def get_train_dataloader(self) -> Any:
+        """Return the rows of the training, padded or packed."""
+        padded = self.data_collator
+        if self.packing:
+            self.data_collator = packed_rows.packing(padded)
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = padded
+
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
         """Run one micro-batch; raise `JobError` if its loss is not a number."""
-        self.watch.tokens_seen += int(inputs["attention_mask"].sum())
+        padded = inputs.get("attention_mask")
+        self.watch.tokens_seen += inputs["input_ids"].numel() if padded is None else int(padded.sum())
         parent: Any = super()
         loss: torch.Tensor = parent.training_step(model, inputs, num_items_in_batch)
         if not torch.isfinite(loss):
@@ -163,7 +185,7 @@ def settings(train: Mapping[str, Any], folder: Path, *, resumed: bool, blind: bo
         optim=OPTIMIZERS[train["optimizer"]],
         # The job has refused longer samples already; without a limit the trainer cannot cut silently.
         max_length=None,
-        packing=False,
+        packing=False,  # TRL's makes other batches, and asks no attention whether it keeps rows apart
         completion_only_loss=True,
         logging_steps=1,
         logging_nan_inf_filter=False,
@@ -233,6 +255,8 @@ def build(
     )
     trainer.remove_callback(PrinterCallback)
     trainer.watch = watch
+    if train.get("packing"):
+        trainer.pack()
     if watchers := Watchers.asked():
         watchers.join(trainer)
     return trainer, watch

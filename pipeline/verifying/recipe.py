@@ -17,7 +17,7 @@ _TOLD = "buildDefinition/externalParameters/recipe"
 _MADE_BY = "convert"
 NAMED_BY_CONTENT = {"train": {"repeat"}, "evaluate": {"unanswerable", "neutral"}, "data": {"overrules"}}
 """Keys whose value is in no artifact: what a file holds counts, not its name; a second training is another stage."""
-USUAL = {"train": {"processes": 1, "sharding": "none", "deterministic": True}}
+USUAL = {"train": {"processes": 1, "sharding": "none", "deterministic": True, "packing": False}}
 """Keys that are left out where they say what holds without them."""
 
 

@@ -164,3 +164,12 @@ def test_processes_in_bfloat16_share_out_their_weights(tmp_path: Path, made: Pat
     together = history(finish(job))
     expected = [step["loss"] for step in alone["train"]]
     assert [step["loss"] for step in together["train"]] == pytest.approx(expected, rel=2e-3)
+
+
+def test_packed_rows_are_shared_as_padded_ones(tmp_path: Path, made: Path, one: Path) -> None:
+    """Two processes with whole models, the last of them with nothing but blanks: the losses of one that pads."""
+    job = write_request(tmp_path, made, "train_distributed", processes=2, sharding="none", packing=True)
+    together, alone = history(finish(job)), history(one)
+    expected = [step["loss"] for step in alone["train"]]
+    assert [step["loss"] for step in together["train"]] == pytest.approx(expected, rel=1e-4)
+    assert together["best_step"] == alone["best_step"]

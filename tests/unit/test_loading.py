@@ -346,6 +346,20 @@ class TestProcesses:
                 ),
             ),
             (
+                "packing = true\ntrainer = 'unsloth'",
+                (
+                    "train.packing is true with trainer 'unsloth', which chooses its attention by card and packages:"
+                    " whether that keeps rows apart is not known before it runs; expected false, or trainer 'trl-cuda'"
+                ),
+            ),
+            (
+                "packing = true\nbatch_size = 1\naccumulation = 8",
+                (
+                    "train.packing is true with batch_size 1: a forward pass has one row, and nothing to lay beside"
+                    " it; expected batch_size of 2 or more; the same 8 rows a step: batch_size = 8, accumulation = 1"
+                ),
+            ),
+            (
                 "deterministic = false",
                 (
                     "train.deterministic is false with trainer 'trl', which is deterministic at no cost; expected"
