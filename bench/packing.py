@@ -83,7 +83,7 @@ def trained(python: Path, parameters: dict[str, Any], inputs: dict[str, Path]) -
             (folder / key).mkdir()
         (folder / "request.json").write_text(json.dumps(request))
         environment = {**os.environ, **fixed_variables("avx2"), "OMP_NUM_THREADS": str(os.cpu_count())}
-        command = [python, "-m", "pipeline.inside", folder / "request.json"]
+        command = [str(python), "-m", "pipeline.inside", str(folder / "request.json")]
         done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
