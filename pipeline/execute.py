@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.artifact import Manifest
-from pipeline.closure import INSIDE, inside_files
 from pipeline.digest import digest_json
 from pipeline.errors import CorruptArtifactError, ExecutorError, FetchError, InterruptedRunError, PipelineError
-from pipeline.executors.contract import Executor, Request, Tracking
+from pipeline.executors.contract import Executor, Tracking
 from pipeline.files import explained
 from pipeline.free_space import refuse_without_room
 from pipeline.judge import failed, gate_error, judge, repeatable
+from pipeline.making import Maker, Order
 from pipeline.outcome import Outcome
-from pipeline.plan import Pins, Plan, components, differences, input_digests, key_of
+from pipeline.plan import Pins, Plan, components, differences, key_of
 from pipeline.recipe import Recipe
-from pipeline.stages.stage import HostJob, Stage
+from pipeline.stages.stage import Stage
 from pipeline.store import Store
 
 MAX_REPAIRS = 3
@@ -386,76 +386,14 @@ class Run:
                 measured.append(data)
             self.log(event, stage=stage.name, **data)
 
-        work = self.store.workspace(stage.name)
-        if stage.host is not None:
-            return self._make_on_host(stage, stage.host, key, work, sink)
-        request = Request(
-            stage=stage.name,
-            program=stage.program or "",
-            environment=stage.environment,
-            parameters=stage.parameters,
-            inputs={name: self._files(stage, name) for name in stage.inputs},
-            work=work,
-            scratch=self.store.scratch(key),
-            variables=self.pins.fixed,
-            threads=self.settings.processors if alone else max(1, self.settings.processors // self.settings.jobs),
+        order = Order(
+            stage,
+            key,
+            self._manifests(),
+            self._verdicts(stage) if stage.host is not None and stage.reads_verdicts else {},
+            self.settings.tables.get(stage.family, {}),
+            self.settings.processors if alone else max(1, self.settings.processors // self.settings.jobs),
             alone=alone,
-            folders={"vendor": self.vendor_tree()} if stage.vendored else {},
-            code={file.relative_to(INSIDE).as_posix(): file for file in inside_files(stage.program or "")},
-            code_sha256={
-                path.removeprefix(f"{INSIDE.name}/"): digest
-                for path, digest in self.pins.code.get(stage.name, {}).items()
-            },
-            run=self.store.run,
-            tracking=self._tracking(stage),
         )
-        return self.executor.run(request, sink, self.cancelled)
-
-    def _tracking(self, stage: Stage) -> Tracking | None:
-        """Return what watches a stage, with the folders that it writes to."""
-        if self.tracking is None or not stage.tracked:
-            return None
-        for name in self.tracking.names:
-            folder = self.tracking.folder / name
-            with explained(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-        return self.tracking
-
-    def _files(self, stage: Stage, name: str) -> dict[str, Path]:
-        item = stage.inputs[name]
-        manifest = self.outcomes[item.stage].manifest
-        folder = self.store.folder(manifest)
-        return {entry.path: folder / entry.path for entry in manifest.select(item.files)}
-
-    def _make_on_host(
-        self, stage: Stage, work_function: Callable[[HostJob], None], key: str, work: Path, sink: Callable[..., None]
-    ) -> Path:
-        def emit(event: str, **data: Any) -> None:
-            """Pass an event on; where the run is being stopped, the stage ends here."""
-            if self.cancelled.is_set():
-                raise InterruptedRunError("stopped before it was done", where=stage.name, advice="run again")
-            sink(event, **data)
-
-        output = work / "output"
-        output.mkdir()
-        parameters: dict[str, Any] = dict(stage.parameters)
-        if stage.reads_verdicts:
-            parameters |= {
-                "verdicts": self._verdicts(stage),
-                "digests": input_digests(stage, self._manifests()),
-            }
-        started = time.monotonic()
-        with explained(output):
-            job = HostJob(
-                parameters,
-                self._input_folders(stage),
-                output,
-                self.store.scratch(key),
-                emit,
-                self.settings.tables.get(stage.family, {}),
-                self.store.root.parent / "cache" / stage.family,
-                self.cancelled,
-            )
-            work_function(job)
-        sink("job.done", seconds=round(time.monotonic() - started, 4))
-        return output
+        maker = Maker(self.pins, self.store, self.executor, self.vendor_tree, self.tracking, self.cancelled)
+        return maker.make(order, sink)
