@@ -23,7 +23,7 @@ case "$*" in
   '--net true' | '--net --map-current-user true') ;; # the executor asks whether it may; that is no job
   *) echo job >> "$0.jobs" ;;
 esac
-export LD_PRELOAD={library} FAKETIME='@{date}' FAKETIME_DONT_FAKE_MONOTONIC=1
+export LD_PRELOAD={waits}:{library} FAKETIME='@{date}' FAKETIME_DONT_FAKE_MONOTONIC=1
 exec {unshare} "$@"
 """
 
@@ -99,11 +99,19 @@ def _clock(folder: Path, variables: dict[str, str]) -> str | None:
         return "libfaketime is not installed (Debian: faketime)"
     if unshare is None:
         return "jobs cannot be reached: unshare is not installed"
+    if (compiler := shutil.which("gcc")) is None:
+        return "there is no gcc"
     forget_dead_clocks()
     folder.mkdir(parents=True, exist_ok=True)
+    waits = folder / "real_waits.so"
+    source = Path(__file__).with_name("real_waits.c")
+    compiled = subprocess.run([compiler, "-shared", "-fPIC", "-o", waits, source], capture_output=True, check=False)
+    if compiled.returncode:
+        return f"{compiler} does not compile {source.name}: {compiled.stderr.decode(errors='replace').strip()}"
     program = folder / "unshare"
     (folder / "unshare.jobs").unlink(missing_ok=True)  # those of an earlier build
-    program.write_text(_WRAPPER.format(library=libraries[0], date=DATE, unshare=unshare), encoding="utf-8")
+    program.write_text(_WRAPPER.format(waits=waits, library=libraries[0], date=DATE, unshare=unshare), encoding="utf-8")
     program.chmod(0o755)
     variables["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    variables["LD_PRELOAD"] = str(waits)  # faketime puts its own behind it
     return None

@@ -57,11 +57,11 @@ def test_only_jobs_are_counted(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
 def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
-    """Although it gets no variables of its caller's but PATH; waits still end."""
+    """Although it gets no variables of its caller's but PATH; waits and sleeps still end."""
     there = at_another_time_and_by_another_user(Conditions(), tmp_path)
     if there.missing:
         pytest.skip("; ".join(there.missing))
-    code = "import os, threading, time; threading.Event().wait(0.1); print(time.gmtime().tm_year, os.getuid())"
+    code = "import os, threading, time; threading.Event().wait(0.1); time.sleep(0.01); print(time.gmtime().tm_year, os.getuid())"
     job = f"import subprocess, sys; subprocess.run(['unshare', 'true'], check=True); {code}"
     started = ["unshare", "--user", "--map-current-user", sys.executable, "-c", job]
     done = subprocess.run(
@@ -74,6 +74,25 @@ def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
     )
     assert done.stdout.split() == [DATE[:4], USER_ID]
     assert jobs_at_another_time(tmp_path) >= 1
+
+
+@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
+def test_the_host_process_sees_the_other_clock_and_its_sleeps_end(tmp_path: Path) -> None:
+    """A program that is waited for with a limit, as the report's drawing is: libfaketime alone fails there."""
+    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
+    if there.missing:
+        pytest.skip("; ".join(there.missing))
+    slow = "import time; time.sleep(0.3)"
+    code = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {slow!r}], timeout=50, check=True)"
+    done = subprocess.run(
+        [*there.prefix, sys.executable, "-c", f"{code}; print(time.gmtime().tm_year)"],
+        env={**os.environ, **there.variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, DATE[:4]), done.stderr
 
 
 def test_clocks_of_processes_that_are_gone_are_forgotten(tmp_path: Path) -> None:

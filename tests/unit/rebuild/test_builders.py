@@ -85,6 +85,13 @@ def test_a_condition_that_is_missing_stops_ci(
     assert "other" not in rebuild._options([]).may_lack  # so it ends with 2
 
 
+@pytest.mark.parametrize(("ci", "expected"), [("true", ()), ("", ("containers", "debian"))])
+def test_no_builder_may_be_missing_in_ci(ci: str, expected: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere one that is not possible is told, and the others are held against each other."""
+    monkeypatch.setenv("CI", ci)
+    assert rebuild._options([]).may_lack == expected
+
+
 def test_another_commit_is_cloned_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same one is kept, with its environments; one that was changed is not."""
     project = Clone(tmp_path / "project")
