@@ -224,7 +224,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def chaos(session: nox.Session) -> None:
-    """Kill a whole build by chance, 200 times, and see that nothing is hurt; `-- --short` without what must be trained."""
+    """Kill a whole build by chance, 200 times, and see that nothing is hurt; `-- --short` without trainings."""
     if "--short" in session.posargs:
         run_patiently(session, python_of(session, "host"), "-m", "pipeline", "run")
     else:  # at each system call on files, where the tests take those that change something

@@ -61,7 +61,8 @@ def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
     there = at_another_time_and_by_another_user(Conditions(), tmp_path)
     if there.missing:
         pytest.skip("; ".join(there.missing))
-    code = "import os, threading, time; threading.Event().wait(0.1); time.sleep(0.01); print(time.gmtime().tm_year, os.getuid())"
+    code = "import os, threading, time; threading.Event().wait(0.1); time.sleep(0.01)"
+    code += "; print(time.gmtime().tm_year, os.getuid())"
     job = f"import subprocess, sys; subprocess.run(['unshare', 'true'], check=True); {code}"
     started = ["unshare", "--user", "--map-current-user", sys.executable, "-c", job]
     done = subprocess.run(
