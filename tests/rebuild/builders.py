@@ -78,13 +78,27 @@ def other(folder: Path) -> Builder:
     return Builder("other", folder / "other" / "a folder" / "bûild", conditions=there)
 
 
+_ASKED = """
+import sys
+from pipeline.errors import PipelineError
+from pipeline.executors.docker.environments import ImageEnvironments
+from pipeline.executors.docker.executor import DockerExecutor
+from pipeline.settings import RunSettings
+executor = DockerExecutor(ImageEnvironments().image, RunSettings(), lambda *_, **__: None)
+try:
+    for environment in ("training", "inference"):
+        executor.offers(environment)
+except PipelineError as error:
+    sys.exit(f"{error.what}: {error.where}")
+"""
+"""What a run asks before its first job: whether an engine answers and has the images of the lock, on whichever base."""
+
+
 def containers(folder: Path) -> Builder:
     """Build in containers. Raises CannotBuildError without an engine, or without the images of the lock."""
-    done = subprocess.run(
-        [str(HOST), "-m", "pipeline", "images", "--check"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([str(HOST), "-c", _ASKED], cwd=REPOSITORY, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CannotBuildError((done.stderr.strip() or done.stdout.strip()).splitlines()[0])
+        raise CannotBuildError((done.stderr.strip() or done.stdout.strip()).splitlines()[-1])
     return Builder("containers", folder / "containers" / "build", options=("--executor", "docker"))
 
 
