@@ -1,4 +1,4 @@
-"""The builder of `nox -s rebuild` that builds in containers: there where a run would find its images, and only there."""
+"""The builder of `nox -s rebuild` that builds in containers: there where a run finds its images, and only there."""
 
 from __future__ import annotations
 
