@@ -12,8 +12,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
-PAUSE_S = 0.1
-"""Between two questions. What torch has reserved it keeps, so the most is seen although a moment may be missed."""
+PAUSE_S = 0.5
+"""Between two questions, which the driver may stop the card's work for. What torch has reserved it keeps, so the most
+is seen although moments are missed."""
 _ANSWER_S = 10.0
 _MIB = 2**20
 

@@ -63,7 +63,7 @@ _CUDA_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(?:cuda(\d+)|rocm\w+|x
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pack, and say how large it is; return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     download(options.folder / WHEELS, options.python)
     for wheel in (options.folder / WHEELS).glob("bitsandbytes-*.whl"):
@@ -79,14 +79,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
         prog="python -m bench.gpu.pack", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("folder", type=Path, help="where it goes; made when missing, what lies there counts too")
-    parser.add_argument("--python", default="3.12", help="version of the machine's Python (default: %(default)s)")
-    parser.add_argument("--cuda", default="130", help="CUDA of its torch, three digits (default: %(default)s)")
-    return parser
+    made.add_argument("folder", type=Path, help="where it goes; made when missing, what lies there counts too")
+    made.add_argument("--python", default="3.12", help="version of the machine's Python (default: %(default)s)")
+    made.add_argument("--cuda", default="130", help="CUDA of its torch, three digits (default: %(default)s)")
+    return made
 
 
 def weigh(folder: Path) -> tuple[int, str]:

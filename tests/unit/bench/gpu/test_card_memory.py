@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.gpu import card_memory
 from bench.gpu.card_memory import CardMemory
 
 MIB = 2**20
@@ -24,6 +25,7 @@ def driver(folder: Path, monkeypatch: pytest.MonkeyPatch, *answers: str) -> Path
     tool.write_text(script, encoding="utf-8")
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(card_memory, "PAUSE_S", 0.01)
     return asked
 
 
