@@ -84,7 +84,7 @@ _TRAINING_HEAD = (
 )
 _SAME = "Two runs with the same seed on the same machine: sha256 of the adapter."
 _SAME_HEAD = ("trainer", "first run", "second run", "tensors that differ", "largest difference")
-_FILES = "The pipeline's programs, reading back included."
+_FILES = "The pipeline's programs, each in a process of its own."
 _FILES_HEAD = ("what", "GB", "s", "GB/s written")
 _SPEEDS = (
     "Tokens a second by the pipeline's own runtime, which uses no flash attention. The first start is the F16 file's,"
