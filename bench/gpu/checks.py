@@ -90,7 +90,7 @@ def whole_seconds(found: Finished, output: Path, known: Mapping[str, Mapping[str
     answers_s = written / _rate(found, "verify.generation-tokens-per-second")
     text_s = read / _rate(found, "verify.prompt-tokens-per-second")
     answers, text = _asked(wanted) / _asked(known), wanted["parity"]["tokens"] / read
-    return found.seconds + answers_s * (answers - 1) + text_s * (text - 1)
+    return float(found.seconds + answers_s * (answers - 1) + text_s * (text - 1))
 
 
 def _asked(known: Mapping[str, Mapping[str, Any]]) -> int:
