@@ -185,7 +185,7 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure, print tables, write docs/benchmarks.md."""
+    """Measure, print tables, write docs/benchmarks.md; `-- gpu`, on a card, makes the environment train-cuda first."""
     python_of(session, "bench")
     session.run(python_of(session, "dev"), "-m", "bench", *session.posargs)
 

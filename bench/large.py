@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import threading
 import time
@@ -29,14 +30,18 @@ SIZES: Final[dict[str, Any]] = {
 LAYERS = (7, 28)
 _THREADS = 2
 _INTERVAL_S = 0.02
-_HEADER = ("step", "layers", "reads GB", "writes GB", "seconds", "peak GB", "of it own GB")
+_HEADER = ("step", "layers", "reads GB", "writes GB", "sent to disk GB", "seconds", "peak GB", "of it own GB")
+COPY: Final = "copy of F16"
+"""The step that is a plain `cp` of what `convert` wrote: what the disk and the system take for the same bytes."""
 
 
 @dataclass(frozen=True)
 class Step:
     """One job: bytes that it read and wrote, its time, and the most memory that it had.
 
-    `peak` counts pages of mapped files too, which the system takes back when it needs them; `own` does not.
+    `peak` counts pages of mapped files too, which the system takes back when it needs them; `own` does not. `sent` is
+    what the process made the system send to a disk (proc(5), `write_bytes`), files that it removed again included; None
+    where the system does not say, and 0 in a folder that lies in memory.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Step:
     seconds: float
     peak: int
     own: int
+    sent: int | None = None
 
 
 def measure(layers: Sequence[int] = LAYERS) -> Table:
@@ -62,9 +68,9 @@ def table_of(steps: Sequence[Step]) -> Table:
             f"{step.layers}",
             f"{step.read / 1e9:.2f}",
             f"{step.written / 1e9:.2f}",
+            "not measured" if step.sent is None else f"{step.sent / 1e9:.2f}",
             f"{step.seconds:.0f}",
-            f"{step.peak / 1e9:.2f}",
-            f"{step.own / 1e9:.2f}",
+            *("–" if step.name == COPY else f"{size / 1e9:.2f}" for size in (step.peak, step.own)),
         )
         for step in sorted(steps, key=lambda one: (one.name, one.layers))
     )
@@ -87,6 +93,7 @@ def _steps(folder: Path, layers: int) -> list[Step]:
     return [
         merged.run(layers, base),
         converted.run(layers, merged.output / "model"),
+        _copied(folder, layers, converted.output / "model-f16.gguf"),
         quantized.run(layers, converted.output),
     ]
 
@@ -107,22 +114,44 @@ class _Job:
     def run(self, layers: int, read: Path) -> Step:
         """Run it and watch it. Raises AssertionError with its last words."""
         request = tiny_model.write_request(self.folder, self.program, self.parameters, self.inputs, _THREADS)
-        started = time.monotonic()
-        process = tiny_model.start(request)
-        said: list[bytes] = []
-        reader = threading.Thread(target=lambda: said.extend(process.stderr or ()))
-        reader.start()
-        own = 0
-        while (ended := os.wait4(process.pid, os.WNOHANG))[0] == 0:
-            own = max(own, _own_memory(process.pid))
-            time.sleep(_INTERVAL_S)
-        seconds = time.monotonic() - started
-        reader.join()
-        process.returncode = os.waitstatus_to_exitcode(ended[1])
-        if process.returncode:
-            raise AssertionError(b"".join(said[-30:]).decode(errors="replace"))
-        sizes = [_bytes_below(read), _bytes_below(self.output)]
-        return Step(self.program, layers, sizes[0], sizes[1], seconds, ended[2].ru_maxrss * 1024, own)
+        seen = watch(tiny_model.start(request))
+        return Step(self.program, layers, _bytes_below(read), _bytes_below(self.output), *seen)
+
+
+def _copied(folder: Path, layers: int, source: Path) -> Step:
+    """Copy a file by the system's own tool, and remove the copy."""
+    copy, size = folder / "copy", source.stat().st_size
+    seen = watch(subprocess.Popen(["cp", source, copy], stderr=subprocess.PIPE))
+    copy.unlink()
+    return Step(COPY, layers, size, size, *seen)
+
+
+def watch(process: subprocess.Popen[bytes]) -> tuple[float, int, int, int | None]:
+    """Watch a process to its end: seconds, peak, own memory, bytes sent to a disk. Raises AssertionError."""
+    started = time.monotonic()
+    said: list[bytes] = []
+    reader = threading.Thread(target=lambda: said.extend(process.stderr or ()))
+    reader.start()
+    own = 0
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        own = max(own, _own_memory(process.pid))
+        time.sleep(_INTERVAL_S)
+    seconds, sent = time.monotonic() - started, _sent(process.pid)  # it has ended, and its accounts are still there
+    ended = os.wait4(process.pid, 0)
+    reader.join()
+    process.returncode = os.waitstatus_to_exitcode(ended[1])
+    if process.returncode:
+        raise AssertionError(b"".join(said[-30:]).decode(errors="replace"))
+    return seconds, ended[2].ru_maxrss * 1024, own, sent
+
+
+def _sent(pid: int) -> int | None:
+    """Return the bytes that a process caused to be sent to a disk, None where the system keeps no such account."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next(int(line.split()[1]) for line in lines if line.startswith("write_bytes:"))
 
 
 def _own_memory(pid: int) -> int:

@@ -36,7 +36,7 @@ def put(table: Table, page: Path = PAGE) -> None:
     """
     head = "# Benchmarks\n\nWritten by `nox -s bench`. Medians, unless a column says otherwise.\n"
     text = page.read_text(encoding="utf-8") if page.exists() else head
-    section = re.search(rf"^## {re.escape(table.title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    section = _section(table.title, text)
     if section is None:
         text = f"{text.rstrip()}\n\n{table.markdown()}"
     else:
@@ -44,6 +44,20 @@ def put(table: Table, page: Path = PAGE) -> None:
         written = table.markdown() + (f"\n{remarks}\n" if remarks else "") + "\n"
         text = text[: section.start()] + written + text[section.end() :]
     page.write_text(text.rstrip() + "\n", encoding="utf-8", newline="\n")
+
+
+def drop(title: str, page: Path = PAGE) -> None:
+    """Take a section out of the page, where it is there."""
+    text = page.read_text(encoding="utf-8")
+    section = _section(title, text)
+    if section is not None:
+        page.write_text(
+            (text[: section.start()] + text[section.end() :]).rstrip() + "\n", encoding="utf-8", newline="\n"
+        )
+
+
+def _section(title: str, text: str) -> re.Match[str] | None:
+    return re.search(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
 
 
 def _after_table(section: str) -> str:

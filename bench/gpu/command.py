@@ -1,28 +1,37 @@
-"""The command line: measure what a card can do, within some minutes; a table last, JSON beside it.
-
-Run again, it goes on with what was not measured. On a processor (`--device cpu --shape tiny`) all that needs no card
-is run for real.
-"""
+"""The command line of `python -m bench.gpu`, and what `nox -s bench -- gpu` does with it."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.gpu import facts, tables
+from bench.gpu import facts, keeping, tables
 from bench.gpu.bench import SHARED_MEMORY, Bench
 from bench.gpu.budget import Budget
 from bench.gpu.cards import Card, find_card
 from bench.gpu.parts import plan, run
-from bench.gpu.results import FILE, MEASURED, Result, Results
-from bench.gpu.shapes import LARGE, SHAPES, SMALL, TINY
-from bench.table import REPOSITORY, Table
+from bench.gpu.results import FILE, MEASURED, NoResultsError, Result, Results
+from bench.gpu.sets import SETS, least_seconds, of_set
+from bench.gpu.shapes import SHAPES
+from bench.table import PAGE, REPOSITORY, Table
 
 WORK = REPOSITORY / "build" / "bench-gpu"
 TABLES = "tables.md"
 MINUTES = 9.5
+MINUTES_FOR_ALL = 25
+"""Enough for all parts in one command."""
+_DESCRIPTION = """\
+Measure what one NVIDIA card can do, in a limited time; tables last, JSON beside them.
+
+All of it does not fit the time of one command. Where the work folder stays, the same command again goes on with what is
+missing. Where it is lost between two commands, one set of parts fits each, with the model that it needs made anew;
+`--keep` puts their results together. Every part is run in a process of its own, with a limit of its own. With
+`--device cpu --shape tiny` a processor runs all that needs no card.
+"""
 NO_CARD = (
     "bench gpu: no NVIDIA card answers nvidia-smi here, so nothing of it was measured (docs/benchmarks.md, On a card)"
 )
@@ -31,19 +40,34 @@ NO_CARD = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the tables, write them; return the exit code."""
     options = parser().parse_args(arguments)
+    if options.keep is not None:
+        return _keep(options)
     card = find_card() if options.device == "cuda" else None
     if options.device == "cuda" and card is None:
         print(NO_CARD, file=sys.stderr)
         return 1
     budget = Budget(options.minutes * 60)
     bench = bench_of(options, card)
-    shapes = [SHAPES[name] for name in options.shape or ([SMALL.name, LARGE.name] if card else [TINY.name])]
-    wanted = [part for part in plan(shapes, bench.device) if is_wanted(part.name, options.parts)]
+    shapes = [SHAPES[name] for name in options.shape] if options.shape else keeping.SHAPES[bench.device]
+    chosen = of_set(options.set, shapes, bench.device) if options.set else plan(shapes, bench.device)
+    wanted = [part for part in chosen if is_wanted(part.name, options.parts)]
     run(bench, wanted, budget, _tell)
     text = "\n".join(table.markdown() for table in tables.of(bench.results, shapes, bench.device))
     out = options.out or options.work
     (out / TABLES).write_text(text, encoding="utf-8")
     print(f"\n{text}\n{out}: {FILE}, {TABLES}")
+    return 0
+
+
+def _keep(options: argparse.Namespace) -> int:
+    """Put what was measured into the page; return the exit code."""
+    shapes = [SHAPES[name] for name in options.shape] if options.shape else None
+    try:
+        made = keeping.keep(options.keep or [options.work], shapes, options.page)
+    except NoResultsError as error:
+        print(f"bench gpu: {error}", file=sys.stderr)
+        return 1
+    print(f"{options.page}: {', '.join(table.title for table in made)}")
     return 0
 
 
@@ -75,23 +99,70 @@ def bench_of(options: argparse.Namespace, card: Card | None) -> Bench:
 
 def parser() -> argparse.ArgumentParser:
     """Return the command line."""
-    made = argparse.ArgumentParser(prog="python -m bench.gpu", description=__doc__)
-    made.add_argument("--out", type=Path, help="folder for results and tables (default: the work folder)")
-    made.add_argument(
-        "--work", type=Path, default=WORK, help="folder for models and logs; a second command goes on there"
+    made = argparse.ArgumentParser(
+        prog="python -m bench.gpu",
+        description=_DESCRIPTION,
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    made.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    made.add_argument("--shape", action="append", choices=tuple(SHAPES), help="model; may be given more than once")
-    made.add_argument("--minutes", type=float, default=MINUTES, help=f"time for all of it (default {MINUTES})")
-    made.add_argument("--python", type=Path, default=Path(sys.executable), help="interpreter that runs the parts")
-    made.add_argument("--carried", type=Path, help="folder that `python -m bench.gpu.pack` has packed")
-    made.add_argument("--again", action="store_true", help="measure all of it again, whatever was measured before")
-    made.add_argument(
+    what = made.add_argument_group("what is measured")
+    what.add_argument("--set", choices=tuple(SETS), help="one set of parts (default: all, as far as the time goes)")
+    what.add_argument(
         "--parts",
         type=lambda text: tuple(text.split(",")),
-        help="beginnings of the parts to measure; a part needs those that it is made of",
+        metavar="A,B",
+        help="beginnings of the names of parts, as model-1.7b,train-1.7b; a part needs those that it is made of",
     )
+    what.add_argument("--minutes", type=float, default=MINUTES, help="time for all of it (default: %(default)s)")
+    what.add_argument("--again", action="store_true", help="measure anew what was measured before, all of it")
+    what.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="card or processor (default: cuda)")
+    what.add_argument(
+        "--shape",
+        action="append",
+        choices=tuple(SHAPES),
+        help="model; may be given more than once, the smaller first (default: 1.7b and 14b; on a processor tiny)",
+    )
+    where = made.add_argument_group("where")
+    where.add_argument("--out", type=Path, help="folder for results and tables (default: the work folder)")
+    where.add_argument(
+        "--work", type=Path, default=WORK, help="folder for models and logs, up to 130 GB (default: build/bench-gpu)"
+    )
+    where.add_argument(
+        "--python", type=Path, default=Path(sys.executable), help="interpreter of the parts (default: this one)"
+    )
+    where.add_argument("--carried", type=Path, help="folder that `python -m bench.gpu.pack` has packed")
+    where.add_argument(
+        "--keep",
+        type=Path,
+        nargs="*",
+        metavar="OUT",
+        help="measure nothing: put the tables of these folders' results, as one, into the page (default: --work's)",
+    )
+    where.add_argument("--page", type=Path, default=PAGE, help="page of --keep (default: docs/benchmarks.md)")
     return made
+
+
+def _epilog() -> str:
+    """Return what each set holds and needs, and what the exit codes mean."""
+    shapes = keeping.SHAPES["cuda"]
+    lines = ["sets, each for one command:"]
+    for name, one in SETS.items():
+        parts = of_set(name, shapes, "cuda")
+        lines.append(f"  {name} ({least_seconds(parts):.0f} s by arithmetic): {one.about}")
+        lines += [f"    {line}" for line in _wrapped([part.name for part in parts])]
+    minutes = f"`--minutes {MINUTES_FOR_ALL}` ({least_seconds(plan(shapes, 'cuda')) / 60:.0f} by arithmetic)"
+    lines += [
+        "",
+        f"all of it: {len(SETS)} commands, one for each set; or one with {minutes}.",
+        "",
+        "exit code: 0 when the tables were written, whatever is missing in them; 1 without a card, or without results",
+        "to keep; 2 for a wrong argument.",
+    ]
+    return "\n".join(lines)
+
+
+def _wrapped(words: Sequence[str]) -> list[str]:
+    return textwrap.wrap(", ".join(words), width=100, break_on_hyphens=False)
 
 
 def _tell(result: Result) -> None:
@@ -100,10 +171,22 @@ def _tell(result: Result) -> None:
 
 
 def measure() -> tuple[Table, ...]:
-    """Measure for `nox -s bench`. Without a card, or without a torch that sees it, there are no tables: it is said."""
+    """Measure for `nox -s bench`, in the environment of the card's trainers, which is made when missing.
+
+    Without a card, or without a torch that sees it, there are no tables: it is said.
+    """
     if find_card() is None:
         print(NO_CARD)
         return ()
-    main([])
+    from pipeline.environments import ensure, print_event  # noqa: PLC0415 - a bare machine has its own packages
+
+    python, tools = ensure("train-cuda", print_event).python, ensure("build", print_event).python.parent
+    os.environ["PATH"] = os.pathsep.join([str(tools), os.environ.get("PATH", os.defpath)])  # CMake and ninja
+    main(["--python", str(python)])
     results = Results((WORK,))
-    return tables.of(results, [SMALL, LARGE], "cuda") if results.measured(facts.PART) is not None else ()
+    if results.measured(facts.PART) is None:
+        print(f"bench gpu: nothing was measured: {results.reason(facts.PART)}")
+        return ()
+    made = tables.of(results, keeping.SHAPES["cuda"], "cuda")
+    keeping.drop_stale(made, "cuda")
+    return made

@@ -1,9 +1,4 @@
-"""``python -m bench.gpu.pack FOLDER``: what a machine without a network lacks, as small as it goes, for `--carried`.
-
-That is: the locked wheels of the trainers without torch and what comes with it, bitsandbytes with one CUDA only; those
-parts of llama.cpp's tree that convert and build; llama_cpp's Python. The machine brings torch, transformers, peft,
-a compiler, nvcc, CMake and ninja.
-"""
+"""`python -m bench.gpu.pack FOLDER`: what a machine without a network lacks, as small as it goes."""
 
 from __future__ import annotations
 
@@ -21,6 +16,18 @@ from bench.gpu.facts import SITE, TREE, WHEELS
 from bench.table import REPOSITORY
 from pipeline import environments
 from pipeline.vendor import vendor_tree
+
+_DESCRIPTION = """\
+Pack what a machine without a network lacks, for `python -m bench.gpu --carried FOLDER`.
+
+That is: the locked wheels of the trainers, without torch and what comes with it, bitsandbytes with one CUDA only; those
+parts of llama.cpp's tree that convert and build; llama_cpp's Python. The machine itself brings torch, transformers,
+peft, accelerate and safetensors; and for llama.cpp's parts nvcc, CMake, ninja and a C++ compiler.
+
+exit code: 0 when the folder is ready; 1 when it is over 64 MB, which is more than can be carried at a time.
+"""
+LIMIT = 64_000_000
+"""Bytes that can be carried at a time (issue 7)."""
 
 PACKAGES = {
     "train-cuda": (
@@ -56,11 +63,7 @@ _CUDA_LIBRARY = re.compile(r"bitsandbytes/libbitsandbytes_(?:cuda(\d+)|rocm\w+|x
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Pack, and say how large it is; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m bench.gpu.pack", description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--python", default="3.12", help="version of the machine's Python (default 3.12)")
-    parser.add_argument("--cuda", default="130", help="CUDA of the machine's torch, three digits (default 130)")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     download(options.folder / WHEELS, options.python)
     for wheel in (options.folder / WHEELS).glob("bitsandbytes-*.whl"):
@@ -68,9 +71,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for wheel in (options.folder / WHEELS).glob("unsloth-*.whl"):
         leave_out_studio(wheel)
     pack_llama_cpp(options.folder)
-    size = sum(path.stat().st_size for path in options.folder.rglob("*") if path.is_file())
-    print(f"{options.folder}: {size / 2**20:.1f} MiB")
+    size, largest = weigh(options.folder)
+    print(f"{options.folder}: {size / 1e6:.1f} MB")
+    if size > LIMIT:
+        print(f"bench gpu pack: over {LIMIT / 1e6:.0f} MB, too much to carry at a time; {largest}", file=sys.stderr)
+        return 1
     return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m bench.gpu.pack", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("folder", type=Path, help="where it goes; made when missing, what lies there counts too")
+    made.add_argument("--python", default="3.12", help="version of the machine's Python (default: %(default)s)")
+    made.add_argument("--cuda", default="130", help="CUDA of its torch, three digits (default: %(default)s)")
+    return made
+
+
+def weigh(folder: Path) -> tuple[int, str]:
+    """Return the bytes of a folder, and a clause that names its three largest files."""
+    sizes = {path: path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    first = sorted(sizes, key=lambda path: sizes[path], reverse=True)[:3]
+    named = ", ".join(f"{path.relative_to(folder)} {sizes[path] / 1e6:.1f} MB" for path in first)
+    return sum(sizes.values()), f"the largest files: {named}"
 
 
 def download(folder: Path, python: str) -> None:

@@ -25,6 +25,10 @@ class Result:
     figures: Mapping[str, Any] = field(default_factory=dict)
 
 
+class NoResultsError(Exception):
+    """A folder has no results, or its results do not belong to those of another; the text says which."""
+
+
 class Results:
     """The results of all parts, kept in the first folder and copied to the others whenever one is added.
 

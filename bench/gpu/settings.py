@@ -16,6 +16,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "train": {"double_quantization": True, "attention": "sdpa", "weight_decay": 0.0, "seed": 42},
     "generate": {"prompts": 64, "max_new_tokens": 64, "temperature": 0.7, "top_p": 0.9, "seed": 7},
     "parity": {"tokens": 50_000, "window_tokens": 256},
+    "merge": {"onto": "closer"},
 }
 NEUTRAL_TOKENS = 2048
 TRAINED_ROWS = 800
@@ -31,9 +32,14 @@ _TRAINERS = {"train": "trl", "train_trl_cuda": "trl-cuda", "train_unsloth": "uns
 
 
 def tables() -> dict[str, dict[str, Any]]:
-    """Return the recipe's tables `prompt`, `train`, `generate` and `parity`, complete."""
+    """Return the recipe's tables `prompt`, `train`, `generate`, `parity` and `merge`, complete."""
     recipe = tomllib.loads(RECIPE.read_text(encoding="utf-8"))
     return {name: {**defaults, **recipe.get(name, {})} for name, defaults in _DEFAULTS.items()}
+
+
+def language() -> str:
+    """Return the language of the recipe's rows."""
+    return str(tomllib.loads(RECIPE.read_text(encoding="utf-8"))["clean"]["language"])
 
 
 def train_table(shape: Shape, program: str) -> dict[str, Any]:

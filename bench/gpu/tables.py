@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bench.gpu import checks, facts, files, library, models, training
+from bench.gpu import check_table, facts, files, library, models, training
 from bench.gpu.bench import Device
 from bench.gpu.parts import plan
 from bench.gpu.results import Results
 from bench.gpu.shapes import Shape
 from bench.table import Table
 
-ABSENT = "not measured"
+ABSENT = check_table.ABSENT
+_STARTS: Mapping[Device, str] = {"cuda": "On a card", "cpu": "Without a card"}
 GOAL_SPEED, GOAL_MEMORY, GOAL_BYTES = 1.8, 0.6, 40e9
 """Issue 7: Unsloth against TRL, tokens a second and memory, and the card that it has to fit."""
 
@@ -28,7 +29,7 @@ SEEDS = (("14b, seed 000", "F16, 20 layers on the card", "39.9", "2.0"), ("14b, 
 
 def of(results: Results, shapes: Sequence[Shape], device: Device) -> tuple[Table, ...]:
     """Return all tables."""
-    start = "On a card" if device == "cuda" else "Without a card"
+    start = _STARTS[device]
     where = machine(results)
     made = (
         Table(
@@ -41,13 +42,21 @@ def of(results: Results, shapes: Sequence[Shape], device: Device) -> tuple[Table
         Table(f"{start}: files", _FILES, _FILES_HEAD, tuple(file_rows(results, shapes))),
         Table(f"{start}: speed of llama.cpp", _SPEEDS, _SPEEDS_HEAD, tuple(speed_rows(results, shapes, device))),
         Table(
-            f"{start}: checks", check_note(results, shapes[-1]), ("check", "s"), tuple(check_rows(results, shapes[-1]))
+            f"{start}: checks",
+            check_table.note(results, shapes[-1]),
+            check_table.HEAD,
+            tuple(check_table.rows(results, shapes[-1])),
         ),
     )
     missing = tuple(
         (part.name, results.reason(part.name)) for part in plan(shapes, device) if not _has(results, part.name)
     )
-    return (*made, Table(f"{start}: not measured", "And why.", ("part", "reason"), missing)) if missing else made
+    return (*made, Table(missing_title(device), "And why.", ("part", "reason"), missing)) if missing else made
+
+
+def missing_title(device: Device) -> str:
+    """Return the title of the table of what was not measured."""
+    return f"{_STARTS[device]}: not measured"
 
 
 def _has(results: Results, part: str) -> bool:
@@ -56,8 +65,9 @@ def _has(results: Results, part: str) -> bool:
 
 _TRAINING = (
     "The pipeline's own programs at the settings of `noteai-title`: {how}, rank 32, 2 x 4 rows of one length; random"
-    " weights. Medians of the steps after the warm-up. Memory is what tensors took at most. Utilization: see"
-    " `bench/gpu/flops.py`."
+    " weights. Medians of the steps after the warm-up. Memory is what the card's driver said was in use at most, less"
+    " what was before: with CUDA's context and what torch holds in reserve. Both goals are judged by it; what of it was"
+    " tensors stands beside it. Utilization: see `bench/gpu/flops.py`."
 )
 _HOW = {
     "cuda": "NF4, bfloat16, gradient checkpointing",
@@ -67,13 +77,14 @@ _TRAINING_HEAD = (
     "model, trainer",
     "tokens/s",
     "step s",
-    "peak GB on the card",
+    "peak GB in use on the card",
+    "of it tensors",
     "utilization",
     "loss, first and last step",
 )
 _SAME = "Two runs with the same seed on the same machine: sha256 of the adapter."
 _SAME_HEAD = ("trainer", "first run", "second run", "tensors that differ", "largest difference")
-_FILES = "The pipeline's programs, reading back included."
+_FILES = "The pipeline's programs, each in a process of its own."
 _FILES_HEAD = ("what", "GB", "s", "GB/s written")
 _SPEEDS = (
     "Tokens a second by the pipeline's own runtime, which uses no flash attention. The first start is the F16 file's,"
@@ -115,25 +126,25 @@ def training_rows(results: Results, shapes: Sequence[Shape]) -> Iterator[tuple[s
 
 def _training_row(name: str, found: Mapping[str, Any] | None) -> tuple[str, ...]:
     if found is None:
-        return (name, *[ABSENT] * 5)
+        return (name, *[ABSENT] * 6)
     used = "peak of this card not known" if found["utilization"] is None else f"{found['utilization']:.1%}"
     losses = f"{found['first_loss']:.3f}, {found['last_loss']:.3f}"
-    memory = _gigabytes(found["peak_card_bytes"])
-    return (name, f"{found['tokens_per_s']:,.0f}", f"{found['step_s']:.3f}", memory, used, losses)
+    memory = (_gigabytes(found["peak_card_bytes"]), _gigabytes(found["peak_tensor_bytes"]))
+    return (name, f"{found['tokens_per_s']:,.0f}", f"{found['step_s']:.3f}", *memory, used, losses)
 
 
 def _comparison(name: str, ours: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> tuple[str, ...]:
     """Return the row of the goal: at least 1.8 times as fast, in at most 60 % of the memory, inside 40 GB."""
-    goal = (f"goal {GOAL_SPEED} x", "", f"goal {GOAL_MEMORY:.0%}, under {GOAL_BYTES / 1e9:.0f} GB", "", "")
+    goal = (f"goal {GOAL_SPEED} x", f"goal {GOAL_MEMORY:.0%}, under {GOAL_BYTES / 1e9:.0f} GB")
     if ours is None or other is None:
-        return (name, f"{ABSENT}; {goal[0]}", "", f"{ABSENT}; {goal[2]}", "", "")
+        return (name, f"{ABSENT}; {goal[0]}", "", f"{ABSENT}; {goal[1]}", "", "", "")
     speed = ours["tokens_per_s"] / other["tokens_per_s"]
     told = f"{speed:.2f} x, {_met(speed >= GOAL_SPEED)} ({goal[0]})"
     if ours["peak_card_bytes"] is None or other["peak_card_bytes"] is None:
-        return (name, told, "", f"{ABSENT}; {goal[2]}", "", "")
+        return (name, told, "", f"{ABSENT}; {goal[1]}", "", "", "")
     share = ours["peak_card_bytes"] / other["peak_card_bytes"]
     fits = share <= GOAL_MEMORY and ours["peak_card_bytes"] < GOAL_BYTES
-    return (name, told, "", f"{share:.0%}, {_met(fits)} ({goal[2]})", "", "")
+    return (name, told, "", f"{share:.0%}, {_met(fits)} ({goal[1]})", "", "", "")
 
 
 def _met(*conditions: bool) -> str:
@@ -211,26 +222,6 @@ def _ratios(results: Results, shape: Shape) -> Iterator[tuple[str, ...]]:
     for name in native["files"].keys() & ptx["files"].keys():
         shares = [ptx["files"][name][key] / native["files"][name][key] for key in ("read_per_s", "written_per_s")]
         yield (shape.name, f"{name}, PTX against code for the card", *(f"{share:.2f} x" for share in shares), *[""] * 4)
-
-
-def check_rows(results: Results, shape: Shape) -> Iterator[tuple[str, str]]:
-    """Yield a row for each check."""
-    for stage in checks.STAGES:
-        found = results.measured(checks.part(shape, stage))
-        yield (stage, ABSENT if found is None else f"{found['seconds']:.1f}")
-
-
-def check_note(results: Results, shape: Shape) -> str:
-    """Return what the checks take in all, as a share of a training by the faster trainer that was measured."""
-    start = f"The pipeline's programs that check a model, on {shape.name}; the gates take milliseconds."
-    seconds = [found["seconds"] for stage in checks.STAGES if (found := results.measured(checks.part(shape, stage)))]
-    steps = [found["step_s"] for part in checks.trainings(shape) if (found := results.measured(part))]
-    if not seconds or not steps:
-        return f"{start} Their share of a training: {ABSENT}."
-    trained = checks.training_seconds(min(steps))
-    all_of_them = "all" if len(seconds) == len(checks.STAGES) else f"{len(seconds)} of {len(checks.STAGES)}"
-    share = f"{sum(seconds):,.0f} s ({all_of_them}) are {sum(seconds) / trained:.0%} of {trained:,.0f} s"
-    return f"{start} {share}, a training of 1,000 clean rows of {shape.row_tokens} tokens by the time of one step."
 
 
 def _gigabytes(value: float | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.gpu import flops, models, settings
 from bench.gpu.bench import Bench
+from bench.gpu.card_memory import CardMemory
 from bench.gpu.processes import Event, Finished, NotMeasuredError
 from bench.gpu.shapes import Shape
 from pipeline.digest import digest_file
@@ -36,13 +37,14 @@ def train(bench: Bench, limit_s: float, shape: Shape, trainer: str, *, again: bo
     parameters = {"train": table, "prompt": settings.tables()["prompt"], "base": {}}
     model = bench.folder(models.part(shape))
     inputs = {"base": model / "model", "data": model / "data"}
-    found, output = bench.program(part(shape, trainer, again=again), program, parameters, inputs, limit_s)
+    with CardMemory() as memory:
+        found, output = bench.program(part(shape, trainer, again=again), program, parameters, inputs, limit_s)
     history = json.loads((output / "history.json").read_text(encoding="utf-8"))
     speed = speed_of(bench, shape, table, found)
     return {
         "program": program,
         **speed,
-        **memory_of(bench, found),
+        **memory_of(bench, found, memory),
         "first_loss": history["train"][0]["loss"],
         "last_loss": history["train"][-1]["loss"],
         "seconds": round(found.seconds, 1),
@@ -85,10 +87,18 @@ def step_seconds(events: Sequence[Event]) -> list[float]:
     return found
 
 
-def memory_of(bench: Bench, found: Finished) -> dict[str, Any]:
-    """Return the most memory that tensors took on the card, and the most of the process in main memory."""
-    on_card = found.measured("train.peak-gpu-memory") if bench.device == "cuda" else None
-    return {"peak_card_bytes": on_card, "peak_host_bytes": found.measured("train.peak-memory")}
+def memory_of(bench: Bench, found: Finished, memory: CardMemory) -> dict[str, Any]:
+    """Return the most memory of the card that was in use, the tensors' part of it, and that of main memory, bytes.
+
+    What the driver says is what a card must have; the tensors' part is the program's own figure.
+    """
+    on_card = bench.device == "cuda"
+    return {
+        "peak_card_bytes": memory.peak if on_card else None,
+        "others_card_bytes": memory.before if on_card else None,
+        "peak_tensor_bytes": found.measured("train.peak-gpu-memory") if on_card else None,
+        "peak_host_bytes": found.measured("train.peak-memory"),
+    }
 
 
 def same(bench: Bench, limit_s: float, shape: Shape, trainer: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from bench.table import REPOSITORY
+from bench.gpu import checks
+from bench.gpu.shapes import TINY
+from bench.table import PAGE, REPOSITORY
 from tests.support.vendored import require_llama_cpp
 
 pytestmark = pytest.mark.slow
@@ -24,7 +27,9 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the command has written."""
     require_llama_cpp()
     folder = tmp_path_factory.mktemp("bench")
-    options = ["--device", "cpu", "--shape", "tiny", "--work", folder / "work", "--out", folder / "out"]
+    # Pytest's own limit is 15 minutes; a machine that does other things beside may need more than the usual 9.5.
+    fixed = ("--device", "cpu", "--shape", "tiny", "--minutes", "14")
+    options = [*fixed, "--work", folder / "work", "--out", folder / "out"]
     command = [sys.executable, "-m", "bench.gpu", *map(str, options)]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -49,6 +54,25 @@ def test_a_second_training_gives_the_same_adapter(parts: Parts) -> None:
     assert parts["same-tiny-trl"]["figures"]["equal"] is True
     first, second = parts["same-tiny-trl"]["figures"]["sha256"]
     assert first == second == parts["again-tiny-trl"]["figures"]["adapter_sha256"]
+
+
+def test_every_check_is_measured_and_said_to_be_all(parts: Parts, out: Path) -> None:
+    """Each by its program; of `merge` what comes after writing, of a form all of the recipe's text and answers."""
+    found = {stage: parts[checks.part(TINY, stage)]["figures"] for stage in checks.STAGES}
+    assert 0 < found["merge"]["whole_s"] < found["merge"]["seconds"]
+    assert found["preflight"]["whole_s"] == found["preflight"]["seconds"] > 0
+    for stage in checks.FORMS.values():
+        assert found[stage]["whole_s"] > found[stage]["seconds"] > 0
+    text = (out / "tables.md").read_text(encoding="utf-8")
+    assert f"{sum(one['whole_s'] for one in found.values()):,.0f} s (all) are" in text
+
+
+def test_kept_results_stand_on_the_page(out: Path, tmp_path: Path) -> None:
+    """Of a whole run; what it says of a machine without a card is under its own heading."""
+    page = Path(shutil.copy(PAGE, tmp_path / "page.md"))
+    command = [sys.executable, "-m", "bench.gpu", "--page", str(page), "--keep", str(out)]
+    subprocess.run(command, cwd=REPOSITORY, check=True)
+    assert "## Without a card: checks" in page.read_text(encoding="utf-8")
 
 
 def test_a_training_learns_and_is_timed(parts: Parts) -> None:

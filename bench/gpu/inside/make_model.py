@@ -116,7 +116,8 @@ def row(number: int, chance: random.Random, tokenizer: Any, request: Mapping[str
         return len(sample_ids(tokenizer, request["prompt"], filled(text))[0])
 
     about = {"id": f"{number:016x}", "source": "rows.jsonl", "line": number + 1, "category": None, "group": None}
-    about["input"] = {"theme": f"{chance.choice(WORDS)}と{chance.choice(WORDS)}"}
+    # Of so many themes hardly two are equal: no prompt is asked twice, so equal ones would be too few.
+    about["input"] = {"theme": "と".join(chance.choices(WORDS, k=4))}
     wanted, text = request["row_tokens"], "題"
     for count in (64, 16, 4, 1):  # few calls of the tokenizer: one takes a millisecond
         while tokens(longer := text + "".join(chance.choices(WORDS, k=count))) <= wanted:

@@ -8,7 +8,7 @@ from bench.large import Step, table_of
 def test_each_step_is_a_row_beside_the_same_step_of_the_other_model() -> None:
     """Gigabytes and seconds; what the peak grows with is seen from one row to the next."""
     steps = [
-        Step(name, layers, 3_440_000_000, 1_110_000_000, 61.6, 2_190_000_000, 540_000_000)
+        Step(name, layers, 3_440_000_000, 1_110_000_000, 61.6, 2_190_000_000, 540_000_000, 1_120_000_000)
         for layers in (28, 7)
         for name in ("merge", "convert")
     ]
@@ -20,7 +20,14 @@ def test_each_step_is_a_row_beside_the_same_step_of_the_other_model() -> None:
         "layers": "7",
         "reads GB": "3.44",
         "writes GB": "1.11",
+        "sent to disk GB": "1.12",
         "seconds": "62",
         "peak GB": "2.19",
         "of it own GB": "0.54",
     }
+
+
+def test_bytes_that_the_system_does_not_count_are_not_zero() -> None:
+    """They are not measured."""
+    (row,) = table_of([Step("convert", 7, 1, 1, 1.0, 1, 1)]).rows
+    assert row[4] == "not measured"

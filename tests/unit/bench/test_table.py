@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.table import Table, put
+from bench.table import Table, drop, put
 
 PAGE = """\
 # Benchmarks
@@ -89,3 +89,15 @@ def test_a_page_that_is_not_there_is_begun(tmp_path: Path) -> None:
     put(SPEED, tmp_path / "new.md")
     assert (tmp_path / "new.md").read_text(encoding="utf-8").startswith("# Benchmarks\n")
     assert section(tmp_path / "new.md", "Speed") == SPEED.markdown().partition("\n")[2].strip()
+
+
+def test_a_section_is_dropped_and_its_neighbours_stay(page: Path) -> None:
+    """One that is not there is no error."""
+    drop("Speed", page)
+    text = page.read_text(encoding="utf-8")
+    assert "## Speed" not in text
+    assert "On another machine" not in text
+    assert section(page, "By hand") == "A remark, and no table."
+    assert "| all | 1 |" in section(page, "After it")
+    drop("Speed", page)
+    assert page.read_text(encoding="utf-8") == text

@@ -85,6 +85,22 @@ def test_the_packed_tree_is_found_again(tmp_path: Path) -> None:
     assert (bench.site / "llama_cpp" / "llama_cpp.py").is_file()
 
 
+def test_more_than_can_be_carried_at_a_time_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """64 MB in one folder; what is largest in it is named. A byte less is carried."""
+    monkeypatch.setattr(pack, "download", lambda folder, _: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(pack, "pack_llama_cpp", lambda _: None)
+    (tmp_path / "wheels").mkdir()
+    with (tmp_path / "wheels" / "large.whl").open("wb") as stream:
+        stream.truncate(64_000_000)
+    assert pack.main([str(tmp_path)]) == 0
+    (tmp_path / "small.tar.gz").write_bytes(b"1")
+    assert pack.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert "over 64 MB, too much to carry at a time; the largest files: wheels/large.whl 64.0 MB" in said
+
+
 def test_a_carried_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Its name was mistyped, or it did not travel."""
     bench = Bench(tmp_path, "cpu", None, Path(sys.executable), Results((tmp_path,)), carried=tmp_path / "gone")

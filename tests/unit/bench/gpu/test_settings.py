@@ -13,7 +13,7 @@ from pipeline.loading import load_recipe
 
 def test_tables_are_those_of_the_recipes_model() -> None:
     """Read without pydantic, they are what the pipeline reads: no default may drift."""
-    wanted = load_recipe("noteai-title").slice("prompt", "train", "generate", "parity")
+    wanted = load_recipe("noteai-title").slice("prompt", "train", "generate", "parity", "merge")
     found = settings.tables()
     defaults = load_recipe("noteai-title").train.lora.model_dump(mode="json")
     assert {**defaults, **found["train"]["lora"]} == wanted["train"]["lora"]
@@ -22,6 +22,11 @@ def test_tables_are_those_of_the_recipes_model() -> None:
         **wanted,
         "train": {**wanted["train"], "lora": None},
     }
+
+
+def test_the_language_is_the_recipes() -> None:
+    """It decides what is scored."""
+    assert settings.language() == load_recipe("noteai-title").clean.language
 
 
 def test_a_card_trains_at_the_recipes_settings() -> None:

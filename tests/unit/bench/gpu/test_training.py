@@ -9,6 +9,7 @@ import pytest
 
 from bench.gpu import training
 from bench.gpu.bench import Bench
+from bench.gpu.card_memory import CardMemory
 from bench.gpu.cards import Card
 from bench.gpu.flops import utilization
 from bench.gpu.processes import Event, Finished, NotMeasuredError
@@ -50,6 +51,29 @@ def test_without_a_known_peak_there_is_no_utilization(tmp_path: Path) -> None:
     finished = Finished(0, tuple(steps(0, 1, 2, 3)), (), 4.0, timed_out=False)
     found = training.speed_of(bench_on(None, tmp_path), TINY, train_table(TINY, "train"), finished)
     assert found["utilization"] is None
+
+
+def test_what_the_driver_says_is_the_peak_and_tensors_stand_beside_it(tmp_path: Path) -> None:
+    """On a processor neither is measured."""
+    told = (Event(1.0, {"event": "job.measured", "name": "train.peak-gpu-memory", "value": 20e9, "unit": "bytes"}),)
+    finished, memory = Finished(0, told, (), 1.0, timed_out=False), Seen()
+    on_card = training.memory_of(bench_on(Card("NVIDIA L4", 23034, "580", 89), tmp_path), finished, memory)
+    assert (on_card["peak_card_bytes"], on_card["others_card_bytes"], on_card["peak_tensor_bytes"]) == (23, 1, 20e9)
+    without = training.memory_of(bench_on(None, tmp_path), finished, memory)
+    assert (without["peak_card_bytes"], without["peak_tensor_bytes"]) == (None, None)
+
+
+class Seen(CardMemory):
+    """What a driver has said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before = 1
+
+    @property
+    def peak(self) -> int:
+        """Bytes."""
+        return 23
 
 
 def test_too_few_steps_are_not_measured(tmp_path: Path) -> None:
