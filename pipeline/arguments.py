@@ -128,7 +128,8 @@ def _diagnose(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 
 def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    diff = _command(commands, "diff", "say how two artifacts differ: files, folders, stages or runs")
+    about = "\nExit code 0: nothing differs, 61: something does, 2: usage.\n"
+    diff = _command(commands, "diff", "say how two artifacts differ: files, folders, stages or runs", about=about)
     _executor(diff)
     for name in ("first", "second"):
         diff.add_argument(
@@ -140,7 +141,11 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def _reproduce(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     reproduce = _command(
-        commands, "reproduce", "build a release again from its own papers, and compare stage by stage", recipe=False
+        commands,
+        "reproduce",
+        "build a release again from its own papers, and compare stage by stage",
+        recipe=False,
+        about=_REPRODUCED,
     )
     _executor(reproduce)
     reproduce.add_argument("folder", type=_folder, metavar="FOLDER", help="the release folder")
@@ -179,7 +184,12 @@ def _attest(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _crosscheck(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     crosscheck = _command(
-        commands, "crosscheck", "hold several builders' lists against each other: who agrees on what", recipe=False
+        commands,
+        "crosscheck",
+        "hold several builders' lists against each other: who agrees on what",
+        recipe=False,
+        build=False,
+        about="\nExit code 0: all agree, 61: builders differ, 62: a list is not what it\nsays, 2: usage.\n",
     )
     crosscheck.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="a list that `attest` wrote")
     crosscheck.add_argument(
@@ -263,6 +273,20 @@ compared with its manifest.
 """
 
 
+_REPRODUCED = """
+Exit code 0: identical, 61: something differs, 62: the folder is not what its
+papers say, 2: usage; else that of the step that could not be done
+(docs/reproducibility.md).
+"""
+
+
+_PUBLISHED = """
+Exit code 0: published, or there already, or without --yes: can be; 62: the
+folder is not what its papers say, 63: not published, 71: the disk of a target
+folder is full, 2: usage (docs/publishing.md).
+"""
+
+
 _ABOUT = """
 The folder holds the GGUF files, checksums, a model card, a Modelfile, a bill of
 materials, the report, the recipe, provenance (in-toto, SLSA v1) and a signature
@@ -300,7 +324,12 @@ def _offload(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _publish(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     publish = _command(
-        commands, "publish", "say what publishing a release would send where; --yes does it", recipe=False
+        commands,
+        "publish",
+        "say what publishing a release would send where; --yes does it",
+        recipe=False,
+        build=False,
+        about=_PUBLISHED,
     )
     publish.add_argument("folder", type=_folder, metavar="FOLDER", help="a release folder")
     publish.add_argument(
@@ -373,6 +402,7 @@ def _command(
     summary: str,
     *,
     recipe: bool = True,
+    build: bool = True,
     about: str = "",
 ) -> argparse.ArgumentParser:
     command = commands.add_parser(
@@ -389,9 +419,10 @@ def _command(
             metavar="FILE",
             help="a recipe file, or a shipped recipe's name (default: seedling)",
         )
-    command.add_argument(
-        "--build", type=_folder, default=Path("build"), metavar="DIR", help="where results go (default: build)"
-    )
+    if build:
+        command.add_argument(
+            "--build", type=_folder, default=Path("build"), metavar="DIR", help="where results go (default: build)"
+        )
     command.add_argument(
         "--log",
         choices=("auto", "terminal", "json"),

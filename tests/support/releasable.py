@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import shutil
 from collections.abc import Mapping
@@ -25,13 +26,17 @@ from pipeline.judge import judge
 from pipeline.log import Sink
 from pipeline.plan import components, input_digests, key_of
 from pipeline.recipe import Recipe
+from pipeline.recipe_digest import recipe_digest
 from pipeline.releasing import folder as release_folder
 from pipeline.releasing.folder import write_release
 from pipeline.releasing.layout import PROVENANCE
+from pipeline.signing.envelope import IN_TOTO
+from pipeline.signing.signer import Signer
 from pipeline.stages.registry import stages_of
 from pipeline.stages.stage import HostJob, Stage
 from pipeline.store import Store
 from tests.support.clones import Clone
+from tests.support.gguf_file import write_small
 from tests.support.healthy_build import write_build
 from tests.support.workplace import ReadyEnvironments
 
@@ -82,7 +87,7 @@ class FakeSigner:
     def __init__(self) -> None:
         self.count = 0
 
-    def envelope(self, payload: bytes, payload_type: str = "application/vnd.in-toto+json") -> dict[str, Any]:
+    def envelope(self, payload: bytes, payload_type: str = IN_TOTO) -> dict[str, Any]:
         """Return an envelope whose signature is a number."""
         self.count += 1
         signatures = [{"keyid": "fake", "sig": base64.b64encode(str(self.count).encode()).decode()}]
@@ -113,7 +118,7 @@ class ReleasePlace:
         monkeypatch.setitem(BACKENDS, "local", lambda *_: backend)
         self.gates: dict[str, tuple[Gate, ...]] = {}
         monkeypatch.setattr(context_module, "stages_of", self._stages)
-        self.signer = FakeSigner()
+        self.signer: Signer = FakeSigner()
         monkeypatch.setattr(release_folder, "signer_of", lambda _: self.signer)
         self.recipe = folder / "ready.toml"
         self.build = folder / "build"
@@ -157,6 +162,21 @@ class ReleasePlace:
             (self._parts / "fetch-base/model.safetensors").write_bytes(b"base")
             (self._parts / "fetch-data/rows.jsonl").write_text('{"theme": "焚き火"}\n', encoding="utf-8")
         return {path.name: path for path in self._parts.iterdir()}
+
+    def write_models(self) -> None:
+        """Make the models GGUF files that name their release, in place of bytes that are none; then `run`."""
+        made = self.made()
+        adapter = made["train"] / "adapter" / "adapter_model.safetensors"
+        keys: dict[str, str | int | list[str]] = {
+            "general.architecture": "qwen3",
+            "general.name": "ready",
+            "general.version": "0.1.0",
+            "general.license": "cc0-1.0",
+            "fine_tune_pipeline.recipe.sha256": recipe_digest(self.context().recipe),
+            "fine_tune_pipeline.adapter.sha256": hashlib.sha256(adapter.read_bytes()).hexdigest(),
+        }
+        for at, path in enumerate((made["convert"] / "model-f16.gguf", made["quantize-Q4_K_M"] / "model-Q4_K_M.gguf")):
+            write_small(path, {**keys, "general.file_type": at}, [1.0, 2.0, float(at)])
 
     def manifest(self, stage: str) -> Manifest:
         """Return the manifest of a stage of the last build."""

@@ -18,17 +18,20 @@ title = "Seedling titles"
 version = "{version}"
 licence = "Apache-2.0"
 """
-MODELFILE = '''\
+LICENCE = "Model: Apache-2.0\nBase (made by this build): CC0-1.0\nData: CC0-1.0"
+"""What a release's Modelfile says of licences; there is no file with their text, as in every release."""
+MODELFILE = f'''\
 # The release's own
 FROM ./model-Q4_K_M.gguf
-TEMPLATE """{{ if .System }}<|im_start|>system
-{{ .System }}<|im_end|>
-{{ end }}"""
+TEMPLATE """{{{{ if .System }}}}<|im_start|>system
+{{{{ .System }}}}<|im_end|>
+{{{{ end }}}}"""
 SYSTEM """You write "titles"."""
 PARAMETER temperature 0
 PARAMETER num_predict 32
 PARAMETER stop "<|im_end|>"
 PARAMETER stop <|endoftext|>
+LICENSE """{LICENCE}"""
 '''
 
 
@@ -46,7 +49,6 @@ def release_files(
         layout.MANIFEST: b'{"recipe":"seedling"}',
         **dict.fromkeys(layout.REPORTS, b"report " + salt),
         layout.MODEL_CARD: b"---\nlicense: apache-2.0\n---\n# Seedling\n" + salt,
-        layout.LICENCE_TEXT: b"Apache License\n",
         layout.MODELFILE: MODELFILE.encode(),
         layout.RECIPE: RECIPE.format(version=version).encode(),
         layout.BILL_OF_MATERIALS: b'{"bomFormat":"CycloneDX"}',

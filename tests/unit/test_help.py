@@ -14,7 +14,17 @@ from pipeline.arguments import parse
 from pipeline.cli import COMMANDS
 
 REPOSITORY = Path(__file__).parents[2]
-COMMON = {"--help", "--build", "--log"}
+COMMON = {"--help", "--log"}
+WITHOUT_BUILD = {"publish", "crosscheck"}
+"""Commands that write nothing of their own: they take no --build."""
+CODES = {
+    "verify": {0, 2, 62},
+    "reproduce": {0, 2, 61, 62},
+    "diff": {0, 2, 61},
+    "publish": {0, 2, 62, 63, 71},
+    "crosscheck": {0, 2, 61, 62},
+}
+"""Commands whose answer is an exit code, and the codes that their help explains."""
 RECIPE = {"--recipe"}
 EXECUTOR = {"--executor", "--settings"}
 OPTIONS = {
@@ -72,7 +82,15 @@ def shown(*arguments: str) -> str:
 def test_each_command_explains_its_options(command: str) -> None:
     """Each option and argument has a line of its own with words about it, and there is no other."""
     lines = re.findall(r"^  (?:-h, )?(-?-?[\w-]+)(?: [\w{][^ ]*)?(?:  +|\n {20,})\S", shown(command), re.MULTILINE)
-    assert set(lines) == COMMON | OPTIONS[command]
+    build: set[str] = set() if command in WITHOUT_BUILD else {"--build"}
+    assert set(lines) == COMMON | build | OPTIONS[command]
+
+
+@pytest.mark.parametrize("command", CODES)
+def test_each_command_that_scripts_ask_names_its_exit_codes(command: str) -> None:
+    """With what each means, between the summary and the options."""
+    (told,) = re.findall(r"^.*Exit code (0: .+?)\n\n", shown(command), re.MULTILINE | re.DOTALL)
+    assert {int(code) for code in re.findall(r"\b(\d+):", told)} == CODES[command]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -38,11 +38,11 @@ def contents_of(release: Release, repository: str, tag: str | None) -> Contents:
     """Return what a release becomes. Raises ReleaseError for a release without a model."""
     tag = tag or release.version.replace("+", "_")
     about = About(release.title, release.version, release.licence)
-    licence = release.find(layout.LICENCE_TEXT)
     modelfile = _modelfile(release)
+    licence = _licence(release, modelfile)
     kinds = _kinds(release)
     models, ollama, releases = {}, {}, {}
-    notes: list[str] = []
+    notes = [] if licence else ["no layer with the licence: the release has no Modelfile that names it; its card does"]
     for kind, items in kinds.items():
         facts = read_facts(items)
         models[kind] = docker_model(kind, items, licence, facts, about)
@@ -76,6 +76,15 @@ def _modelfile(release: Release) -> Modelfile | None:
     """Return the release's Modelfile, None where its template could not be said in Ollama's words."""
     item = release.find(layout.MODELFILE)
     return None if item is None else read_modelfile(item.read().decode("utf-8", "replace"), layout.MODELFILE)
+
+
+def _licence(release: Release, modelfile: Modelfile | None) -> Item | None:
+    """Return the text of the licence: a file of its own, else what the Modelfile says, as every release has it."""
+    if (own := release.find(layout.LICENCE_TEXT)) is not None:
+        return own
+    if modelfile is None or not modelfile.licence:
+        return None
+    return Item.of("licence of the Modelfile", modelfile.licence.encode())
 
 
 def _default(kinds: dict[str, list[Item]], modelfile: Modelfile | None) -> str:

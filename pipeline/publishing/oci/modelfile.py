@@ -18,17 +18,22 @@ _LISTS = ("stop",)
 
 @dataclass(frozen=True)
 class Modelfile:
-    """What a Modelfile says; `parameters` as JSON values, a text that it leaves out is empty."""
+    """What a Modelfile says; `parameters` as JSON values, a text that it leaves out is empty.
+
+    It may name several licences, as Ollama reads it: `licence` has one after the other.
+    """
 
     model: str
     template: str
     system: str
+    licence: str
     parameters: dict[str, Any]
 
 
 def read_modelfile(text: str, where: str) -> Modelfile:
     """Read a Modelfile. Raises ReleaseError for an instruction that would be lost."""
     model = template = system = ""
+    licences: list[str] = []
     parameters: dict[str, Any] = {}
     for name, value in _instructions(text, where):
         match name:
@@ -40,12 +45,14 @@ def read_modelfile(text: str, where: str) -> Modelfile:
                 system = value
             case "parameter":
                 _add(parameters, value, where)
-            case "license" | "requires":
-                continue  # the licence is published from its own file
+            case "license":
+                licences.append(value)
+            case "requires":
+                continue  # a version of Ollama, for which its artifacts have no place
             case _:
                 message = f"the Modelfile has an instruction that is not published: {name.upper()}"
                 raise ReleaseError(message, where=where, advice="take it out, or publish to another target than oci://")
-    return Modelfile(model, template, system, parameters)
+    return Modelfile(model, template, system, "\n".join(licences), parameters)
 
 
 def _instructions(text: str, where: str) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,10 +24,12 @@ from tests.support.release_folder import digests
 REPOSITORY = Path(__file__).parents[3]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command."""
+def start(*arguments: str, folder: Path = REPOSITORY, **variables: str) -> subprocess.Popen[str]:
+    """Start the command in a folder, with further variables of the environment."""
     command = [sys.executable, "-m", "pipeline", "publish", *arguments]
-    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    given = {**os.environ, "PYTHONPATH": str(REPOSITORY), **variables}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=given, stdout=pipe, stderr=pipe, text=True)
 
 
 def command(*arguments: str) -> tuple[int, str, str]:
@@ -97,7 +101,7 @@ class TestKilled:
         self.killed(folder, "s3://models/x", store.faults.append, Fault("PUT", r"model-f16\.gguf"))
         assert not store.sent("PUT", "SHA256SUMS")
         assert command(str(folder), "s3://models/x", "--yes")[0] == 0
-        assert len(store.sent("PUT", r"LICENSE\.txt")) == 1
+        assert len(store.sent("PUT", "Modelfile")) == 1
 
     def test_registry(self, registry: FaultyProxy, folder: Path) -> None:
         """No manifest; the next run ends it, and sends no blob twice."""
@@ -136,12 +140,24 @@ class TestKilled:
         process.communicate()
 
 
-class Watched:
-    """Everything that a run of the command wrote or showed."""
+def family(process: int) -> Iterator[int]:
+    """Yield a process and all that it started: by any of its threads, and what those started in turn."""
+    yield process
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with suppress(OSError):  # the thread has ended since
+            for child in children.read_text().split():
+                yield from family(int(child))
 
-    def __init__(self, *arguments: str) -> None:
+
+class Watched:
+    """Everything that a run of the command wrote or showed. It works in `folder`, and has its scratch space there."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
         self._lines: set[str] = set()
-        process = start(*arguments)
+        work, scratch = folder / "work", folder / "scratch"
+        work.mkdir()
+        scratch.mkdir()
+        process = start(*arguments, folder=work, TMPDIR=str(scratch), XDG_CACHE_HOME=str(scratch / "cache"))
         watcher = threading.Thread(target=self._watch, args=(process.pid,))
         watcher.start()
         self.output, self.errors = process.communicate(timeout=120)
@@ -149,26 +165,17 @@ class Watched:
         self.code = process.returncode
 
     def _watch(self, pid: int) -> None:
-        """Take down the command lines of the process and of its children, as any user sees them."""
+        """Take down the command lines of the process and of all that it starts, as any user sees them."""
         while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-            for path in [Path(f"/proc/{pid}"), *self._children(pid)]:
-                try:
-                    self._lines.add((path / "cmdline").read_bytes().decode(errors="replace"))
-                except OSError:
-                    continue
+            for one in family(pid):
+                with suppress(OSError):
+                    self._lines.add(Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace"))
             time.sleep(0.01)
-
-    @staticmethod
-    def _children(pid: int) -> list[Path]:
-        try:
-            found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            return []
-        return [Path(f"/proc/{child}") for child in found]
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Yield a name and a text for each place."""
         yield from (("standard output", self.output), ("standard error", self.errors))
+        assert any("pipeline\0publish" in line for line in self._lines), "nothing was watched"
         yield from (("process list", line) for line in self._lines)
 
 
@@ -205,7 +212,7 @@ class TestSecrets:
         kept.write_text(f"[default]\naws_access_key_id = known\naws_secret_access_key = {secret}\n")
         if outcome == "refused":
             store.faults = [Fault("PUT", "", times=-1, status=403, body=f"<Code>AccessDenied</Code>{secret}".encode())]
-        watched = Watched(str(folder), "s3://models/x", "--yes", "--log", "json")
+        watched = Watched(tmp_path, str(folder), "s3://models/x", "--yes", "--log", "json")
         assert watched.code == (0 if outcome == "published" else 63), watched.errors
         assert search(secret, watched, [tmp_path], [one.path for one in store.asked], {kept}) == []
 
@@ -214,7 +221,7 @@ class TestSecrets:
         """In the environment."""
         if outcome == "refused":
             hub.faults.statuses["commit"] = [403]
-        watched = Watched(str(folder), "hf://owner/model", "--yes", "--log", "terminal")
+        watched = Watched(tmp_path, str(folder), "hf://owner/model", "--yes", "--log", "terminal")
         assert watched.code == (0 if outcome == "published" else 63), watched.errors
         urls = [path for _, _, path in hub.asked]
         assert search(TOKEN, watched, [tmp_path], urls, set()) == []
@@ -241,16 +248,34 @@ class TestSecrets:
         monkeypatch.setenv("PATH", f"{helper.parent}{os.pathsep}{os.environ['PATH']}")
         (home / ".docker").mkdir()
         (home / ".docker" / "config.json").write_text(json.dumps({"credHelpers": {guarded.host: "planted"}}))
-        watched = Watched(str(folder), f"oci://{guarded.host}/owner/seedling", "--yes", "--log", "json")
+        watched = Watched(tmp_path, str(folder), f"oci://{guarded.host}/owner/seedling", "--yes", "--log", "json")
         assert watched.code == (0 if outcome == "published" else 63), watched.errors
         assert (tmp_path / "helper-asked").read_text().split()[1:2] == ["get"]
         urls = [one.path for one in guarded.asked]
         assert search(password, watched, [tmp_path], urls, {helper}) == []
 
+    def test_command_lines_of_a_thread_s_grandchild_are_seen(self) -> None:
+        """A helper that a thread starts, and what that starts in turn: each is somebody's process list."""
+        program = (
+            "import subprocess, threading; threading.Thread(target=subprocess.run, args=(['sh', '-c', '{}'],)).start()"
+        )
+        with subprocess.Popen([sys.executable, "-c", program.format("sleep 61.25; true")]) as process:
+            seen: set[bytes] = set()
+            for _ in range(2000):
+                members = list(family(process.pid))
+                with suppress(OSError):
+                    seen |= {Path(f"/proc/{one}/cmdline").read_bytes() for one in members}
+                if b"sleep\x0061.25\0" in seen:
+                    break
+                time.sleep(0.01)
+            for one in reversed(members):
+                os.kill(one, signal.SIGKILL)
+        assert b"sleep\x0061.25\0" in seen
+
     def test_the_search_finds_one(self, folder: Path, tmp_path: Path) -> None:
         """A search that finds nothing proves nothing."""
         (tmp_path / "leak").write_text(base64.b64encode(b"publisher:hunter2-0123").decode())
-        watched = Watched(str(folder), str(tmp_path / "to"))
+        watched = Watched(tmp_path, str(folder), str(tmp_path / "to"))
         assert search("hunter2-0123", watched, [tmp_path], ["/x?token=hunter2-0123"], set()) == sorted(
             [str(tmp_path / "leak"), "server's URL"]
         )

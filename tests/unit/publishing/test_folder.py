@@ -119,7 +119,7 @@ class TestWhole:
 class TestInterrupted:
     """A run that is stopped at any file."""
 
-    @pytest.mark.parametrize("stopped_at", ["LICENSE.txt", "model-f16.gguf", "SHA256SUMS", "model.sig"])
+    @pytest.mark.parametrize("stopped_at", ["Modelfile", "model-f16.gguf", "SHA256SUMS", "model.sig"])
     def test_goes_on_where_it_was(
         self, folder: Path, target: Path, place: Path, monkeypatch: pytest.MonkeyPatch, stopped_at: str
     ) -> None:

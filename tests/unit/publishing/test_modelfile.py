@@ -20,11 +20,15 @@ PARAMETER temperature 0.5
 PARAMETER stop "<|im_end|>"
 PARAMETER stop two words
 PARAMETER penalize_newline false
-LICENSE """left out"""
+LICENSE """Model: CC0-1.0
+Data: MIT"""
+license Apache-2.0
+REQUIRES 0.9.0
 '''
     found = read_modelfile(text, "Modelfile")
     assert (found.model, found.template) == ("model-Q4_K_M.gguf", "{{ .Prompt }}")
     assert found.system == 'Two\nlines with "quotes".\n'
+    assert found.licence == "Model: CC0-1.0\nData: MIT\nApache-2.0"
     assert found.parameters == {"temperature": 0.5, "stop": ["<|im_end|>", "two words"], "penalize_newline": False}
 
 

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -15,11 +14,10 @@ import pytest
 from pipeline.publishing.oci import client
 from tests.support.faulty_proxy import Fault, FaultyProxy
 from tests.support.publishing import refused, run, states
+from tests.support.registry_reader import DOCKER, OLLAMA, Reader
 from tests.support.registry_server import PASSWORD, USER
-from tests.support.release_folder import digests, release_files, write_release
+from tests.support.release_folder import LICENCE, digests, release_files, write_release
 
-DOCKER = "application/vnd.oci.image.manifest.v1+json"
-OLLAMA = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
@@ -28,34 +26,9 @@ def target(proxy: FaultyProxy, repository: str = "owner/seedling", tag: str = ""
     return f"oci://{proxy.host}/{repository}{tag}"
 
 
-class Reader:
-    """Reads a repository as a client would, past the proxy."""
-
-    def __init__(self, proxy: FaultyProxy, repository: str = "owner/seedling") -> None:
-        self._base = f"http://127.0.0.1:{proxy.port}/v2/{repository}"
-
-    def manifest(self, reference: str, accept: str) -> dict[str, Any]:
-        """Ask for a manifest in one form only."""
-        answer = httpx.get(f"{self._base}/manifests/{reference}", headers={"Accept": accept})
-        assert (answer.status_code, answer.headers["Content-Type"]) == (200, accept)
-        found: dict[str, Any] = answer.json()
-        return found
-
-    def digest(self, reference: str, accept: str = DOCKER) -> str:
-        """Return what a tag stands for."""
-        answer = httpx.head(f"{self._base}/manifests/{reference}", headers={"Accept": accept})
-        return str(answer.headers["Docker-Content-Digest"])
-
-    def blob(self, descriptor: dict[str, Any]) -> bytes:
-        """Read a blob and check it as clients do."""
-        content = httpx.get(f"{self._base}/blobs/{descriptor['digest']}").content
-        assert descriptor["digest"] == f"sha256:{hashlib.sha256(content).hexdigest()}"
-        assert descriptor["size"] == len(content)
-        return content
-
-    def tags(self) -> set[str]:
-        """Return every tag; none where there is no repository."""
-        return set(httpx.get(f"{self._base}/tags/list").json().get("tags") or ())
+def reader_of(proxy: FaultyProxy, repository: str = "owner/seedling") -> Reader:
+    """Read a repository past the proxy."""
+    return Reader(proxy.port, repository)
 
 
 class TestForDocker:
@@ -64,18 +37,19 @@ class TestForDocker:
     def test_runs_the_type_that_the_modelfile_names(self, registry: FaultyProxy, folder: Path) -> None:
         """The plain tag is the quantized model, one layer for the file, uncompressed, and the licence."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         manifest = reader.manifest("1.2.0", DOCKER)
         assert [layer["mediaType"] for layer in manifest["layers"]] == [
             "application/vnd.docker.ai.gguf.v3", "application/vnd.docker.ai.license",
         ]  # fmt: skip
+        assert reader.blob(manifest["layers"][1]) == LICENCE.encode()
         assert reader.blob(manifest["layers"][0]) == (folder / "model-Q4_K_M.gguf").read_bytes()
         assert manifest["config"]["mediaType"] == "application/vnd.docker.ai.model.config.v0.1+json"
 
     def test_the_config_says_what_it_is(self, registry: FaultyProxy, folder: Path) -> None:
         """As the specification has it (`files`) and as the client reads it (`rootfs`)."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         manifest = reader.manifest("1.2.0-F16", DOCKER)
         config = json.loads(reader.blob(manifest["config"]))
         assert config["config"]["format"] == "gguf"
@@ -84,11 +58,18 @@ class TestForDocker:
         assert [one["diffID"] for one in config["files"]] == digests_there
         assert config["rootfs"] == {"type": "rootfs", "diff_ids": digests_there}
 
+    def test_a_licence_with_a_file_of_its_own(self, registry: FaultyProxy, tmp_path: Path) -> None:
+        """It goes before what the Modelfile says: it is the text that the terms ask for."""
+        files = {**release_files(), "LICENSE.txt": b"the whole text\n"}
+        run(write_release(tmp_path / "texts", files), target(registry))
+        reader = reader_of(registry)
+        assert reader.blob(reader.manifest("1.2.0", DOCKER)["layers"][-1]) == b"the whole text\n"
+
     def test_parts_are_layers_in_order(self, registry: FaultyProxy, tmp_path: Path) -> None:
         """A file that was split is one model."""
         folder = write_release(tmp_path / "parts", release_files(parts=3))
         run(folder, target(registry))
-        layers = Reader(registry).manifest("1.2.0-F16", DOCKER)["layers"]
+        layers = reader_of(registry).manifest("1.2.0-F16", DOCKER)["layers"]
         assert [layer["annotations"]["org.opencontainers.image.title"] for layer in layers[:3]] == [
             f"model-f16-0000{number}-of-00003.gguf" for number in (1, 2, 3)
         ]
@@ -100,7 +81,7 @@ class TestForOllama:
     def test_the_modelfile_in_layers(self, registry: FaultyProxy, folder: Path) -> None:
         """Model, template, system prompt, parameters and licence."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         manifest = reader.manifest("1.2.0-ollama", OLLAMA)
         found = {layer["mediaType"].rpartition(".")[2]: reader.blob(layer) for layer in manifest["layers"]}
         assert found["model"] == (folder / "model-Q4_K_M.gguf").read_bytes()
@@ -109,7 +90,7 @@ class TestForOllama:
         assert json.loads(found["params"]) == {
             "temperature": 0, "num_predict": 32, "stop": ["<|im_end|>", "<|endoftext|>"],
         }  # fmt: skip
-        assert found["license"] == (folder / "LICENSE.txt").read_bytes()
+        assert found["license"] == LICENCE.encode()
         config = json.loads(reader.blob(manifest["config"]))
         assert (config["model_format"], config["model_family"], config["file_type"]) == ("gguf", "qwen3", "Q4_K_M")
 
@@ -121,18 +102,22 @@ class TestForOllama:
         assert (
             note == "no artifact of F16 for Ollama's clients: they take a model in one file, and this one is in parts"
         )
-        assert not {tag for tag in Reader(registry).tags() if "F16-ollama" in tag}
+        assert not {tag for tag in reader_of(registry).tags() if "F16-ollama" in tag}
 
     def test_a_release_without_a_modelfile(self, registry: FaultyProxy, tmp_path: Path) -> None:
         """There is none where Ollama's templates are not enough; the plain tag is the smallest then."""
         files = release_files()
         del files["Modelfile"]
         told = run(write_release(tmp_path / "bare", files), target(registry))
-        assert [note.partition(": ")[2] for note in told.survey.notes] == [
+        bare, *others = told.survey.notes
+        assert bare == "no layer with the licence: the release has no Modelfile that names it; its card does"
+        assert [note.partition(": ")[2] for note in others] == [
             "the release has no Modelfile; its model card says why"
         ] * 2
-        assert not {tag for tag in Reader(registry).tags() if "ollama" in tag}
-        assert Reader(registry).digest("1.2.0") == Reader(registry).digest("1.2.0-Q4_K_M")
+        layers = reader_of(registry).manifest("1.2.0", DOCKER)["layers"]
+        assert [layer["mediaType"] for layer in layers] == ["application/vnd.docker.ai.gguf.v3"]
+        assert not {tag for tag in reader_of(registry).tags() if "ollama" in tag}
+        assert reader_of(registry).digest("1.2.0") == reader_of(registry).digest("1.2.0-Q4_K_M")
 
     def test_a_repository_of_other_depth(self, registry: FaultyProxy, folder: Path) -> None:
         """Their names have an owner and a model."""
@@ -146,7 +131,7 @@ class TestWholeRelease:
     def test_every_file_under_its_name(self, registry: FaultyProxy, folder: Path) -> None:
         """Whoever takes all layers by their titles has the release folder."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         manifest = reader.manifest("1.2.0-release", DOCKER)
         layers = {layer["annotations"]["org.opencontainers.image.title"]: layer for layer in manifest["layers"]}
         found = {name: hashlib.sha256(reader.blob(layer)).hexdigest() for name, layer in layers.items()}
@@ -156,7 +141,7 @@ class TestWholeRelease:
     def test_is_found_from_each_model(self, registry: FaultyProxy, folder: Path, tag: str) -> None:
         """By `subject`, and, as this registry keeps no list of referrers, by the tag that OCI 1.1 has for that."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         subject = reader.digest(tag)
         (entry,) = reader.manifest(subject.replace(":", "-"), INDEX)["manifests"]
         assert entry["artifactType"] == "application/vnd.fine-tune-pipeline.release.v1"
@@ -165,7 +150,7 @@ class TestWholeRelease:
     def test_others_referrers_stay(self, registry: FaultyProxy, folder: Path) -> None:
         """A signature that somebody else hung on the model is still listed."""
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         tag = reader.digest("1.2.0").replace(":", "-")
         index = reader.manifest(tag, INDEX)
         theirs = {"mediaType": DOCKER, "digest": reader.digest("1.2.0-F16"), "size": 833, "artifactType": "theirs"}
@@ -182,7 +167,7 @@ class TestWholeRelease:
         run(folder, target(registry))
         again = write_release(tmp_path / "elsewhere" / "release")
         run(again, target(registry, "owner/again"))
-        assert Reader(registry).digest("1.2.0-release") == Reader(registry, "owner/again").digest("1.2.0-release")
+        assert reader_of(registry).digest("1.2.0-release") == reader_of(registry, "owner/again").digest("1.2.0-release")
 
 
 class TestSending:
@@ -213,7 +198,7 @@ class TestSending:
         monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
         run(folder, target(registry))
         assert [one.body for one in registry.sent("PATCH")] == [100_000, 341, 100_000, 100_000, 100_000, 206]
-        assert Reader(registry).tags() >= {"1.2.0"}
+        assert reader_of(registry).tags() >= {"1.2.0"}
 
     def test_goes_on_where_a_chunk_broke(
         self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch, patience: None
@@ -226,7 +211,7 @@ class TestSending:
             Fault("PATCH", "", cut=50_000),
         ]
         run(folder, target(registry))
-        assert Reader(registry).digest("1.2.0-F16")
+        assert reader_of(registry).digest("1.2.0-F16")
         assert sum(one.body for one in registry.sent("PATCH")) < 2 * 400_547
 
     def test_a_range_that_the_registry_does_not_take(
@@ -236,7 +221,7 @@ class TestSending:
         monkeypatch.setattr(client, "CHUNK_BYTES", 100_000)
         registry.faults = [Fault("PATCH", "", times=1), Fault("PATCH", "", status=416)]
         run(folder, target(registry))
-        assert "1.2.0" in Reader(registry).tags()
+        assert "1.2.0" in reader_of(registry).tags()
 
     def test_a_chunk_that_is_refused(
         self, registry: FaultyProxy, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -258,7 +243,7 @@ class TestSending:
             Fault("GET", "uploads", status=404),
         ]
         run(folder, target(registry))
-        reader = Reader(registry)
+        reader = reader_of(registry)
         assert reader.blob(reader.manifest("1.2.0", DOCKER)["layers"][0])
 
     def test_a_network_that_is_gone(self, registry: FaultyProxy, folder: Path, patience: None) -> None:
@@ -266,7 +251,7 @@ class TestSending:
         registry.faults = [Fault("PUT", "/blobs/uploads/", times=1), Fault("PUT", "/blobs/uploads/", times=99, cut=10)]
         error = refused(lambda: run(folder, target(registry)), "the connection broke")
         assert error.exit_code == 63
-        assert Reader(registry).tags() == set()
+        assert reader_of(registry).tags() == set()
         registry.faults = []
         told = run(folder, target(registry))
         assert [one.state for one in told.survey.placements].count("there") == 1
@@ -275,10 +260,10 @@ class TestSending:
         """Everything lies there and nobody who looks for a tag sees it; the next run only sets tags."""
         registry.faults = [Fault("PUT", r"/manifests/1\.2\.0", times=99, status=500)]
         refused(lambda: run(folder, target(registry)), "status 500")
-        assert not {tag for tag in Reader(registry).tags() if not tag.startswith("sha256-")}
+        assert not {tag for tag in reader_of(registry).tags() if not tag.startswith("sha256-")}
         registry.faults = []
         assert run(folder, target(registry)).sent == []
-        assert "1.2.0" in Reader(registry).tags()
+        assert "1.2.0" in reader_of(registry).tags()
 
 
 class TestVerified:
@@ -314,12 +299,12 @@ class TestOthersRelease:
         """The digest that is there is named; with --replace the tag moves."""
         other = write_release(tmp_path / "other", release_files(salt=b"other"))
         run(other, target(registry))
-        before = Reader(registry).digest("1.2.0")
+        before = reader_of(registry).digest("1.2.0")
         error = refused(lambda: run(folder, target(registry)), "holds something else under this name")
         assert f"tag 1.2.0: {before} is there" in str(error)
-        assert Reader(registry).digest("1.2.0") == before
+        assert reader_of(registry).digest("1.2.0") == before
         run(folder, target(registry), replace=True)
-        assert Reader(registry).digest("1.2.0") != before
+        assert reader_of(registry).digest("1.2.0") != before
 
     def test_a_tag_that_appears_meanwhile_is_not_moved(
         self, registry: FaultyProxy, folder: Path, tmp_path: Path
@@ -336,7 +321,7 @@ class TestOthersRelease:
         error = refused(lambda: run(folder, target(registry)), "somebody else set the tag 1.2.0 meanwhile")
         digest = theirs.headers["Docker-Content-Digest"]
         assert digest in str(error)
-        reader = Reader(registry)
+        reader = reader_of(registry)
         assert reader.digest("1.2.0") == digest
         assert not {tag for tag in reader.tags() if tag.startswith("1.2.0-")}
 
@@ -347,7 +332,7 @@ class TestOthersRelease:
         (tag,) = data.rglob("_manifests/tags/1.2.0")
         registry.faults = [Fault("PUT", "/blobs/uploads/", then=lambda: shutil.rmtree(tag))]
         run(folder, target(registry), replace=True)
-        assert Reader(registry).digest("1.2.0") == Reader(registry).digest("1.2.0-Q4_K_M")
+        assert reader_of(registry).digest("1.2.0") == reader_of(registry).digest("1.2.0-Q4_K_M")
 
 
 class TestLogin:

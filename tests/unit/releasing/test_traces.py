@@ -56,7 +56,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReleasePlace:
     made = place.made()
     for at, path in enumerate((made["convert"] / "model-f16.gguf", made["quantize-Q4_K_M"] / "model-Q4_K_M.gguf")):
         write_small(path, {"general.name": "ready", "general.file_type": at}, [1.0, 2.0, float(at)])
-    place.signer = KeySigner(write_key(folder / "key.pem"))  # type: ignore[assignment] # in place of the fake
+    place.signer = KeySigner(write_key(folder / "key.pem"))  # in place of the fake
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -13,11 +12,9 @@ import pytest
 
 from pipeline.digest import canonical_json
 from pipeline.gates.verdict import Evidence, Verdict
-from pipeline.recipe_digest import recipe_digest
 from pipeline.signing.key_signer import KeySigner
 from pipeline.signing.keys import read_private_key
 from pipeline.verifying.trust import Trust
-from tests.support.gguf_file import write_small
 from tests.support.releasable import ReleasePlace
 from tests.support.released import flip, write_checksums, write_key
 from tests.support.verified import findings, wrong
@@ -32,22 +29,12 @@ def gates(_: Evidence) -> list[Verdict]:
 @pytest.fixture
 def trust(place: ReleasePlace, tmp_path: Path) -> Trust:
     """A build whose models are GGUF files that name their release, and the key that will sign it."""
-    made, recipe = place.made(), place.context().recipe
-    adapter = made["train"] / "adapter" / "adapter_model.safetensors"
-    keys: dict[str, str | int | list[str]] = {
-        "general.name": "ready",
-        "general.version": "0.1.0",
-        "general.license": "cc0-1.0",
-        "fine_tune_pipeline.recipe.sha256": recipe_digest(recipe),
-        "fine_tune_pipeline.adapter.sha256": hashlib.sha256(adapter.read_bytes()).hexdigest(),
-    }
-    for at, path in enumerate((made["convert"] / "model-f16.gguf", made["quantize-Q4_K_M"] / "model-Q4_K_M.gguf")):
-        write_small(path, {**keys, "general.file_type": at}, [1.0, 2.0, float(at)])
+    place.write_models()
     place.gates = {"train": (gates,)}
     shutil.rmtree(place.build)  # the template's artifacts have the same keys
     place.run()
     key = write_key(tmp_path / "key.pem")
-    place.signer = KeySigner(key)  # type: ignore[assignment] # a real one, in place of the fixture's fake
+    place.signer = KeySigner(key)  # a real one, in place of the fixture's fake
     return Trust(keys=(read_private_key(key).public_key(),))
 
 

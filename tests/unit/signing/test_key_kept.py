@@ -116,7 +116,7 @@ def test_no_log_error_artifact_or_release_holds_anything_of_the_key(
     (tmp_path / "work").mkdir()
     place = ReleasePlace(tmp_path / "work", monkeypatch)
     place.run()
-    place.signer = KeySigner(key)  # type: ignore[assignment] # a real one, in place of the fixture's fake
+    place.signer = KeySigner(key)  # a real one, in place of the fixture's fake
     folder = place.release()
     assert {path.name for path in folder.iterdir()} >= {"signer.pub", "model.sig", "provenance.intoto.jsonl"}
     for path, content in everything(tmp_path / "work"):

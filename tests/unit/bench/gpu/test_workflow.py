@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,42 +12,31 @@ from bench.gpu.command import TABLES, is_wanted, parser
 from bench.gpu.parts import plan
 from bench.gpu.results import FILE
 from bench.gpu.shapes import LARGE, SMALL
-from bench.table import REPOSITORY
-
-RECORDER = f"""#!{sys.executable} -IS
-import json, sys
-json.dump(sys.argv[1:], open("called.json", "w"))
-"""
+from tests.support.workflows import RECORDER, read_workflow, run_step, step_of, write_program
 
 
 @pytest.fixture(scope="module")
 def workflow() -> dict[str, Any]:
     """The whole file."""
-    yaml = importlib.import_module("yaml")  # it brings no types
-    text = (REPOSITORY / ".github" / "workflows" / "gpu.yml").read_text(encoding="utf-8")
-    read: dict[Any, Any] = yaml.safe_load(text)
-    return {str(key): value for key, value in read.items()} | {"on": read[True]}  # `on` is a truth value of YAML 1.1
+    return read_workflow("gpu.yml")
 
 
 def step(workflow: dict[str, Any], name: str) -> dict[str, Any]:
     """Return one step of the job."""
-    return next(one for one in workflow["jobs"]["bench"]["steps"] if one.get("name") == name)
+    return step_of(workflow, "bench", name)
 
 
-def run(script: str, folder: Path, **variables: str) -> None:
-    """Run a step as a runner does, in a folder in the place of the checkout."""
-    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    subprocess.run(command, cwd=folder, env={"PATH": os.environ["PATH"], **variables}, check=True)
+def run(step: dict[str, Any], folder: Path, **variables: str) -> None:
+    """Run a step that must not fail."""
+    done = run_step(step, folder, **variables)
+    assert done.returncode == 0, done.stderr
 
 
 def measured_with(workflow: dict[str, Any], folder: Path, parts: str) -> Any:
     """Run the step that measures; return what the bench's own command line makes of the call."""
-    place = folder / ".envs" / "build" / "bin" / "python"
-    place.parent.mkdir(parents=True)
-    place.write_text(RECORDER, encoding="utf-8")
-    place.chmod(0o755)
-    run(step(workflow, "Measure")["run"], folder, PARTS=parts, MINUTES="45")
-    called = json.loads((folder / "called.json").read_text(encoding="utf-8"))
+    write_program(folder / ".envs" / "build" / "bin" / "python", RECORDER)
+    run(step(workflow, "Measure"), folder, PARTS=parts, MINUTES="45")
+    called = json.loads((folder / "called.jsonl").read_text(encoding="utf-8"))
     assert called[:2] == ["-m", "bench.gpu"]
     return parser().parse_args(called[2:])
 
@@ -84,7 +69,7 @@ def test_the_summary_has_the_table_or_says_that_there_is_none(
         (tmp_path / "build" / "measured").mkdir(parents=True)
         (tmp_path / "build" / "measured" / TABLES).write_text("| part |\n", encoding="utf-8")
     summary = tmp_path / "summary.md"
-    run(step(workflow, "Show the table")["run"], tmp_path, GITHUB_STEP_SUMMARY=str(summary))
+    run(step(workflow, "Show the table"), tmp_path, GITHUB_STEP_SUMMARY=str(summary))
     assert summary.read_text(encoding="utf-8") == ("| part |\n" if measured else "Nothing was measured: see the log.\n")
     assert step(workflow, "Show the table")["if"] == "always()"
 
