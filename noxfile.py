@@ -109,9 +109,11 @@ def rate(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the tests in two processes. Arguments after `--` go to pytest; then it is one, unless `-n` is among them."""
-    # Some tests train with trackers. Environments share files by hard links: one that is made while others are in use
-    # moves the change times by which these are trusted, and a run that should find nothing to do looks again.
+    # Some tests train with trackers, some ask the real Unsloth. Environments share files by hard links: one that is
+    # made while others are in use moves the change times by which these are trusted, and a run that should find nothing
+    # to do looks again.
     python_of(session, "trackers")
+    python_of(session, "unsloth-cpu")
     run_patiently(session, python_of(session, "dev"), "-m", "pytest", *(session.posargs or ("-n", "2")))
 
 

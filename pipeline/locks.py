@@ -20,12 +20,21 @@ from pipeline.uv import PYTHON_VERSION, run_uv
 CUDA = ("train-cuda", "infer-cuda124", "infer-cuda128")
 """The locks of the images for machines with a GPU."""
 
-GROUPS = ("dev", "nox", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA)
+GROUPS = (
+    *("dev", "nox", "host", "train-cpu", "infer", "trackers", "build", "bench", "checks", "cuda-tools", *CUDA),
+    "unsloth-cpu",  # after train-cuda, with whose Unsloth it agrees
+)
 """Every lock; `dev` first, because it holds all that the pipeline's own environments hold."""
 
 APART = {**dict.fromkeys(CUDA, "torch"), "trackers": "pillow"}
 """Group → the package of which it has another version than the first: torch's build for CUDA; trackio wants an older
 pillow than matplotlib, and no training has one."""
+
+ALIKE = {"unsloth-cpu": "train-cuda"}
+"""Group → a second group whose versions it takes, where these are not apart from the first's."""
+
+LEFT_OUT = {"unsloth-cpu": ("torchvision", "xformers")}
+"""Group → packages that another of its packages asks for and it does without: both fit torch's build for CUDA only."""
 
 _FORM = (
     *("--quiet", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--generate-hashes"),
@@ -47,19 +56,33 @@ def write_locks(*, repository: Path = REPOSITORY, upgrade: bool = False) -> None
         for group in GROUPS:
             lock = folder / f"{group}.txt"
             command = ["pip", "compile", *_FORM, *(["--upgrade"] if upgrade else [])]
-            command += [] if lock == first else ["--constraints", str(_constraints(first, group, Path(name)))]
+            agreeing = [] if lock == first else _constraints(folder, group, Path(name))
+            command += [word for path in agreeing for word in ("--constraints", str(path))]
+            command += ["--overrides", str(_overrides(group, Path(name)))] if group in LEFT_OUT else []
             command += ["--group", f"{repository / 'pyproject.toml'}:{group}", "--output-file", str(lock)]
             run_uv(command, lock, environ)
 
 
-def _constraints(first: Path, group: str, folder: Path) -> Path:
-    """Return the lock that a group has to agree with: the first, without the package that the group has apart."""
-    if group not in APART:
-        return first
-    lines = first.read_text(encoding="utf-8").splitlines()
-    pins = [line.removesuffix(" \\") for line in lines if "==" in line and not line.startswith(f"{APART[group]}==")]
-    (folder / first.name).write_text("\n".join(pins) + "\n", encoding="utf-8")
-    return folder / first.name
+def _constraints(folder: Path, group: str, written: Path) -> list[Path]:
+    """Return files of pins that a group has to agree with: the first lock's, and those of the group that it is like.
+
+    Each is without the package that either group has apart from the first.
+    """
+    paths = []
+    for other in (GROUPS[0], *([ALIKE[group]] if group in ALIKE else [])):
+        apart = {APART.get(one) for one in (group, other)}
+        lines = (folder / f"{other}.txt").read_text(encoding="utf-8").splitlines()
+        pins = [line.removesuffix(" \\") for line in lines if "==" in line and line.partition("==")[0] not in apart]
+        paths.append(written / f"{other}.txt")
+        paths[-1].write_text("\n".join(pins) + "\n", encoding="utf-8")
+    return paths
+
+
+def _overrides(group: str, folder: Path) -> Path:
+    """Return a file by which what a group leaves out is asked for on no system."""
+    path = folder / f"{group}-left-out.txt"
+    path.write_text("".join(f"{name} ; sys_platform == 'none'\n" for name in LEFT_OUT[group]), encoding="utf-8")
+    return path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

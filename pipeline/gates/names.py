@@ -220,6 +220,14 @@ NAMES: dict[str, GateName] = {
         "",
         "seed 002, axolotl #3754",
     ),
+    "preflight.response-marker": GateName(
+        "samples whose labels are not what follows the one opening of an answer; not measured where the chat template"
+        " opens a turn with nothing of its own",
+        "samples",
+        "over 0",
+        "",
+        "seed 002, unsloth #1333",
+    ),
     "preflight.prompt-prefix": GateName(
         "samples that inference would begin with other ids", "samples", "over 0", "", "seed 000 §2.1, seed 002"
     ),

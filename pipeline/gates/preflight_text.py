@@ -63,6 +63,7 @@ def padding(evidence: Evidence) -> Sequence[Verdict]:
     ]
 
 
+_MARKER_SOURCE = "seed 002, unsloth #1333"
 _LABEL_FAULTS = {
     "terminator_unlabelled": "the last terminator carries no label: the model never learns to stop",
     "label_outside_answer": "labels reach beyond the assistant's answer: the model learns to write prompts",
@@ -74,6 +75,26 @@ _LABEL_FAULTS = {
 def labels(evidence: Evidence) -> Sequence[Verdict]:
     """Exactly the answer and its terminator are learned, in every sample."""
     return [_counted(evidence, "labels", fault, cause, fails=True) for fault, cause in _LABEL_FAULTS.items()]
+
+
+_MARKER_FAULTS = {
+    "marker_not_once": "the template's opening of a question, or of an answer, does not stand in the sample exactly"
+    " once: a row holds the text of a turn's opening, or the sample was cut",
+    "marker_labels_differ": "what follows the opening of the answer, up to the terminator, is not what carries labels",
+}
+
+
+def response_marker(evidence: Evidence) -> Sequence[Verdict]:
+    """Labels found a second way: behind the text that opens an answer, as a trainer finds them that looks for it."""
+    markers = evidence.json("preflight.json")["samples"]["markers"]
+    if reason := markers.get("reason"):
+        check = Check("preflight.response-marker", "chat template", "samples", "0", _MARKER_SOURCE)
+        return [check.not_measured(reason)]
+    shown = [f"question opens with {markers['instruction']!r}", f"answer opens with {markers['response']!r}"]
+    return [
+        _counted(evidence, "response-marker", fault, cause, fails=True, source=_MARKER_SOURCE, also=shown)
+        for fault, cause in _MARKER_FAULTS.items()
+    ]
 
 
 def rendering(evidence: Evidence) -> Sequence[Verdict]:
@@ -292,19 +313,29 @@ def material(evidence: Evidence) -> Sequence[Verdict]:
     ]
 
 
-def _counted(evidence: Evidence, gate: str, fault: str, cause: str, *, fails: bool, advice: str = "") -> Verdict:
-    """Judge a count over all samples that must be zero; name the rows."""
+def _counted(
+    evidence: Evidence,
+    gate: str,
+    fault: str,
+    cause: str,
+    *,
+    fails: bool,
+    advice: str = "",
+    source: str = "seed 002, seed 000 §2.1, axolotl #3754",
+    also: Sequence[str] = (),
+) -> Verdict:
+    """Judge a count over all samples that must be zero; name the rows, behind what else there is to show."""
     samples = evidence.json("preflight.json")["samples"]
     count = samples["counts"][fault]
     subject = f"{samples['samples']} samples, {fault.replace('_', ' ')}"
-    check = Check(f"preflight.{gate}", subject, "samples", "0", "seed 002, seed 000 §2.1, axolotl #3754")
+    check = Check(f"preflight.{gate}", subject, "samples", "0", source)
     return check.judged(
         count,
         fails=fails and count > 0,
         warns=count > 0,
         cause=cause,
         advice=advice or "compare the template, the recipe's [prompt] table and the rows named here",
-        evidence=[f"row {row}" for row in samples["rows"].get(fault, ())],
+        evidence=[*also, *(f"row {row}" for row in samples["rows"].get(fault, ()))],
     )
 
 
@@ -312,6 +343,7 @@ text_gates: tuple[Gate, ...] = (
     terminator,
     padding,
     labels,
+    response_marker,
     rendering,
     lengths,
     new_tokens,

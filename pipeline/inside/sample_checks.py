@@ -1,7 +1,8 @@
 """Look at every training sample as the trainer will get it: ids and mask, judged by what they decode to.
 
 `rendering.py` made the samples; here it is not believed. The labelled ids are turned back into text and compared
-with the row, and the tokenizer renders and encodes the conversation a second time, in one go.
+with the row, and the tokenizer renders and encodes the conversation a second time, in one go. The labels themselves are
+found a second time from the markers of the template's turns.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import rendering
+from . import rendering, turn_markers
 from .job import progress
 
 SHOWN = 20
@@ -31,6 +32,9 @@ FAULTS = (
 )
 """Every fault that is counted, so that zero is written as zero."""
 
+MARKER_FAULTS = ("marker_not_once", "marker_labels_differ")
+"""Faults that are counted where the template's turns have markers, and are not measured elsewhere."""
+
 EMPTY_THINKING = ("<think></think>", "<think>\n\n</think>\n\n")
 PROGRESS_ROWS = 500
 
@@ -47,12 +51,20 @@ class Rules:
 
 @dataclass
 class Findings:
-    """Counts and row ids per fault, and the lengths of all samples in tokens."""
+    """Counts and row ids per fault, the lengths of all samples in tokens, and the markers or why there are none."""
 
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FAULTS, 0))
     rows: dict[str, list[str]] = field(default_factory=lambda: {fault: [] for fault in FAULTS})
     lengths: list[int] = field(default_factory=list)
     prompt_lengths: list[int] = field(default_factory=list)
+    markers: dict[str, str] = field(default_factory=dict)
+
+    def told(self, markers: turn_markers.Markers, tokenizer: Any) -> None:
+        """Keep the markers. Their faults are counted only where there are markers, so that none is told of as zero."""
+        self.markers = markers.to_json(tokenizer)
+        if markers.reason is None:
+            self.counts |= dict.fromkeys(MARKER_FAULTS, 0)
+            self.rows |= {fault: [] for fault in MARKER_FAULTS}
 
     def add(self, row_id: str, faults: Iterable[str]) -> None:
         """Count a row's faults."""
@@ -69,20 +81,26 @@ class Findings:
             "rows": {fault: rows for fault, rows in self.rows.items() if rows},
             "tokens": spread(self.lengths),
             "prompt_tokens": spread(self.prompt_lengths),
+            "markers": self.markers,
         }
 
 
 def check_samples(tokenizer: Any, rules: Rules, rows: Sequence[dict[str, Any]]) -> tuple[Findings, list[list[int]]]:
     """Check every row's sample; return the findings and the samples' ids, in the rows' order."""
     findings, all_ids = Findings(), []
+    markers: turn_markers.Markers | None = None
     for done, row in enumerate(rows):
         if done % PROGRESS_ROWS == 0:
             progress("preflight.samples", done=done, total=len(rows))
         ids, mask = rendering.sample_ids(tokenizer, rules.prompt, row)
+        if markers is None:  # behind the first row: what the template cannot render is told of there, in words
+            markers = turn_markers.find_markers(tokenizer, rules.prompt, rules.terminator_id)
+            findings.told(markers, tokenizer)
         findings.lengths.append(len(ids))
         findings.prompt_lengths.append(mask.index(1) if 1 in mask else len(mask))
         findings.add(row["id"], [*label_faults(tokenizer, rules, row, ids, mask), *text_faults(rules, row, ids)])
         findings.add(row["id"], rendering_faults(tokenizer, rules, row, ids, mask))
+        findings.add(row["id"], marker_faults(markers, rules, ids, mask))
         all_ids.append(ids)
     progress("preflight.samples", done=len(rows), total=len(rows))
     return findings, all_ids
@@ -143,6 +161,21 @@ def rendering_faults(
     unlabelled = mask.index(1) if 1 in mask else len(mask)
     faults = [] if prefix == list(ids[:unlabelled]) else ["prompt_prefix_differs"]
     return faults if whole[:end] == list(ids) else [*faults, "one_pass_differs"]
+
+
+def marker_faults(markers: turn_markers.Markers, rules: Rules, ids: Sequence[int], mask: Sequence[int]) -> list[str]:
+    """Return what is wrong with a sample by the markers of its turns; nothing where the template has none.
+
+    `marker_not_once`: a row is one question and one answer, so both markers must stand in its sample exactly once, the
+    question's first. `marker_labels_differ`: what follows the response marker, up to the terminator, is not what the
+    mask labels.
+    """
+    if markers.reason is not None:
+        return []
+    questions, answers = turn_markers.places(ids, markers.instruction), turn_markers.places(ids, markers.response)
+    once = len(questions) == len(answers) == 1 and questions < answers
+    same = turn_markers.learned(markers, ids, rules.terminator_id) == list(mask)
+    return [fault for fault, fine in zip(MARKER_FAULTS, (once, same), strict=True) if not fine]
 
 
 def text_faults(rules: Rules, row: Mapping[str, Any], ids: Sequence[int]) -> list[str]:

@@ -121,7 +121,8 @@ def pad_id(tokenizer: Any) -> int:
 def load(library: Any, training: Training) -> Any:
     """Load the weights to train on, from their folder alone.
 
-    Raises `JobError` when the library has changed the number of tokens: it adds a padding token where it finds none.
+    Raises `JobError` when the library has changed the number of tokens (it adds a padding token where it finds none),
+    or has loaded 16 bits in place of 4 (it only prints a line where it finds bitsandbytes unusable).
     """
     table, folder = training.table, training.folder
     expected = tensor_headers.embedding_rows(tensor_headers.tensor_shapes(folder))
@@ -140,6 +141,12 @@ def load(library: Any, training: Training) -> Any:
         use_safetensors=True,
         **rounding(training),
     )
+    if table["load_in_4bit"] and not getattr(model, "is_loaded_in_4bit", False):
+        raise JobError(
+            "Unsloth has loaded the weights in 16 bits, where the recipe asks for 4.",
+            where="bitsandbytes: its library for this CUDA cannot be used here",
+            advice="Run `python -m bitsandbytes` in the image to see why, or set train.load_in_4bit = false.",
+        )
     found = model.get_input_embeddings().weight.shape[0]
     if expected is not None and found != expected:
         raise JobError(

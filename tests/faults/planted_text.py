@@ -191,6 +191,7 @@ def other_module(shop: Workshop) -> Trail:
 
 
 _CHATML = "<|im_start|>user\n「{theme}」に関する記事タイトル<|im_end|>\n<|im_start|>assistant\n"
+_MARKER = "preflight.response-marker"
 _UNLABELLED = "carries no label"
 _OTHER_PROMPT = "the prompt for inference has other ids"
 
@@ -230,6 +231,7 @@ TEXT_FAULTS = (
         partial(labels, masked=_without_terminator),
         "labels",
         "never learns to stop",
+        _MARKER,
     ),
     _preflight(
         "response-marker-not-found",
@@ -238,6 +240,7 @@ TEXT_FAULTS = (
         "labels",
         _UNLABELLED,
         "preflight.prompt-prefix",
+        _MARKER,
     ),
     _preflight(
         "response-marker-at-the-start",
@@ -246,6 +249,7 @@ TEXT_FAULTS = (
         "labels",
         "labels reach beyond the assistant's answer",
         "preflight.prompt-prefix",
+        _MARKER,
     ),
     _preflight(
         "terminator-of-another-family",
@@ -274,6 +278,7 @@ TEXT_FAULTS = (
         partial(settings, prompt={"user": _CHATML}),
         "templated-once",
         "templated twice",
+        _MARKER,
     ),
     _preflight(
         "another-system-prompt",
@@ -288,6 +293,7 @@ TEXT_FAULTS = (
         partial(template, old="assistant\\n", new="assistant"),
         "labels",
         "labels reach beyond the assistant's answer",
+        _MARKER,
     ),
     _preflight(
         "template-breaks-the-line-at-inference",

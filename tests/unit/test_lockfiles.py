@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from pipeline.installed import site_packages
-from pipeline.locks import APART, CUDA, GROUPS
+from pipeline.locks import ALIKE, APART, CUDA, GROUPS, LEFT_OUT
 
 REPOSITORY = Path(__file__).parents[2]
 LINE = re.compile(
@@ -105,9 +105,20 @@ def test_cuda_is_the_registrys_torch() -> None:
 
 @pytest.mark.parametrize("group", sorted({*GROUPS} - {*CUDA, "cuda-tools"}))
 def test_nobody_downloads_cuda(group: str) -> None:
-    """Torch is the CPU build wherever it is locked, and no CUDA package comes with it."""
+    """Torch is the CPU build wherever it is locked, and no CUDA package comes with it, but for what Unsloth imports."""
+    imported = {"triton"} if group in LEFT_OUT else set()
     assert pins(group).get("torch", "2.13.0+cpu").endswith("+cpu")
-    assert [name for name in pins(group) if name.startswith(("nvidia-", "cuda-", "triton"))] == []
+    assert {name for name in pins(group) if name.startswith(("nvidia-", "cuda-", "triton"))} == imported
+
+
+def test_the_unsloth_of_the_tests_is_that_of_the_image() -> None:
+    """With every package that both have, torch's build apart; all that trains on a CPU is there as well."""
+    here, image = pins("unsloth-cpu"), pins(ALIKE["unsloth-cpu"])
+    shared = (here.keys() & image.keys()) - {"torch"}
+    assert {name: here[name] for name in shared} == {name: image[name] for name in shared}
+    assert {"unsloth", "unsloth-zoo", "bitsandbytes", "triton"} <= shared
+    assert pins("train-cpu").items() <= here.items()
+    assert here.keys().isdisjoint(LEFT_OUT["unsloth-cpu"])
 
 
 def test_development_holds_what_runs() -> None:
@@ -119,7 +130,7 @@ def test_development_holds_what_runs() -> None:
 HERE = ("dev", "host", "train-cpu", "infer")
 """Locks whose packages are all installed where the tests run."""
 
-ELSEWHERE = ("build", "checks", "cuda-tools", "bench")
+ELSEWHERE = ("build", "checks", "cuda-tools", "bench", "unsloth-cpu")
 """Locks that have an environment of their own on some machines. No machine without a GPU has those for CUDA."""
 
 
@@ -135,6 +146,10 @@ def installed(group: str) -> dict[str, Distribution]:
     return {canonicalize_name(each.name): each for each in found}
 
 
+NOT_ASKED = {name for names in LEFT_OUT.values() for name in names}
+"""Packages that some environment does without, although another package asks for them."""
+
+
 def needed(packages: dict[str, Distribution], asked: list[Requirement]) -> set[str]:
     """Return what requirements need, and what that needs, on this platform; with the extras asked for."""
     left: list[tuple[str, str]] = [
@@ -143,7 +158,7 @@ def needed(packages: dict[str, Distribution], asked: list[Requirement]) -> set[s
     done: set[tuple[str, str]] = set()
     while left:
         name, extra = left.pop()
-        if (name, extra) in done:
+        if (name, extra) in done or (name in NOT_ASKED and name not in packages):
             continue
         done.add((name, extra))
         left += of_package(packages[name], extra)

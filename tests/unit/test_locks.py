@@ -51,3 +51,21 @@ def test_versions_stay_until_asked(repository: Path) -> None:
     assert "gadget==1.0" in (repository / "lockfiles" / "host.txt").read_text()
     locks.write_locks(repository=repository, upgrade=True)
     assert "gadget==2.0" in (repository / "lockfiles" / "host.txt").read_text()
+
+
+def test_a_group_is_like_a_second_one(repository: Path) -> None:
+    """Where that one, and not the first, has the package, the version is its own; what is left out is not locked."""
+    only = {"train-cuda": "gadget<2", "unsloth-cpu": "gadget"}
+    lines = [f'{group} = ["{only[group]}"]' if group in only else f"{group} = []" for group in locks.GROUPS]
+    (repository / "pyproject.toml").write_text("[dependency-groups]\n" + "\n".join(lines) + "\n")
+    locks.write_locks(repository=repository)
+    assert (repository / "lockfiles" / "dev.txt").read_text() == ""
+    assert "gadget==1.0" in (repository / "lockfiles" / "unsloth-cpu.txt").read_text()
+
+
+def test_what_a_group_leaves_out_is_not_locked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though it is asked for, as a package of the group would ask for it."""
+    monkeypatch.setattr(locks, "LEFT_OUT", {"bench": ("gadget",)})
+    locks.write_locks(repository=repository)
+    assert "gadget" in (repository / "lockfiles" / "host.txt").read_text()
+    assert (repository / "lockfiles" / "bench.txt").read_text() == ""

@@ -73,6 +73,29 @@ class TestNoteaiTitle:
         assert (train.trainer, train.load_in_4bit) == ("unsloth", True)
         assert noteai.quantize.types == ("Q4_K_M",)
 
+    def test_training_is_that_of_the_first_version(self, noteai: Recipe) -> None:
+        """Document 000 §3: bf16, 8-bit AdamW, no dropout, all seven projections, seed 42; rsLoRA see below."""
+        train = noteai.train
+        assert (train.precision, train.optimizer, train.seed) == ("bfloat16", "adamw_8bit", 42)
+        assert (train.lora.dropout, train.lora.alpha) == (0.0, 64)
+        assert sorted(train.lora.targets) == sorted(
+            ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+        )
+
+    def test_prompts_are_those_of_the_first_version(self, noteai: Recipe) -> None:
+        """Document 000 §2.1, but for the line break before the end of each turn."""
+        assert noteai.prompt.system == "あなたはnote.comの人気記事タイトルを生成する専門AIです。"
+        assert noteai.prompt.user.format(theme="副業") == "「副業」に関する記事タイトルを1つ生成してください。"
+        assert (noteai.prompt.terminator, noteai.prompt.enable_thinking) == ("<|im_end|>", False)
+
+    def test_a_departure_from_the_documents_is_named_in_the_recipe(self, noteai: Recipe) -> None:
+        """Each value that is another one than theirs has a comment that says which they have."""
+        train, said = noteai.train, (noteai.folder / "noteai-title.toml").read_text(encoding="utf-8")
+        assert (train.patience_evals, "A patience of 4, where the v2 plan says 3" in said) == (4, True)
+        assert (train.eval_every_steps, "Every 5 steps, where the v2 plan says 20" in said) == (5, True)
+        assert (noteai.split.train, "80/10/10, where the v2 plan says 80/20" in said) == (0.8, True)
+        assert (train.lora.rslora, "The documents set alpha 64 and rsLoRA" in said) == (False, True)
+
     def test_scale_is_what_the_documents_mean(self, noteai: Recipe) -> None:
         """The documents' alpha 64 with rsLoRA was a scale of 11.3; here it is 2."""
         assert scale(noteai) == 2

@@ -2,7 +2,8 @@
 
 A folder that comes first on the path of a job makes it the `unsloth` that the job imports. It wants to be imported
 first as the real one does, loads from a folder only, and knows no parameter that the real one does not pass on. What
-it was asked stands in the file that `STAND_IN_CALLS` names, a JSON object a line. It packs nothing in 4 bits.
+it was asked stands in the file that `STAND_IN_CALLS` names, a JSON object a line. It packs nothing in 4 bits, and says
+that it did unless `STAND_IN_HAS_NO_BITSANDBYTES`.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ class FastLanguageModel:
         model = untyped.from_pretrained(model_name, dtype=dtype, local_files_only=True, attn_implementation="sdpa")
         tokenizer = AutoTokenizer.from_pretrained(model_name, local_files_only=True)
         tokenizer.padding_side = "left"
+        wanted = load_in_4bit or "quantization_config" in passed_on
+        model.is_loaded_in_4bit = wanted and not os.environ.get("STAND_IN_HAS_NO_BITSANDBYTES")
         if rows := os.environ.get("STAND_IN_EMBEDDING_ROWS"):
             model.resize_token_embeddings(int(rows))
         return model, tokenizer

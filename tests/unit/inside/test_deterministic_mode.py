@@ -112,6 +112,90 @@ def test_variables_are_those_of_the_mode(monkeypatch: pytest.MonkeyPatch) -> Non
     assert {name: os.environ[name] for name in deterministic_mode.VARIABLES} == deterministic_mode.VARIABLES
 
 
+ATTENTION = ("cudnn", "flash", "mem_efficient", "math")
+"""The kernels of attention that torch chooses from on a card."""
+
+
+@pytest.fixture
+def attention() -> Iterator[Any]:
+    """Tell which of them are switched on; all are before, and as they were after."""
+    import torch
+
+    backends: Any = torch.backends.cuda
+    kept = {name: getattr(backends, f"{name}_sdp_enabled")() for name in ATTENTION}
+    for name in ATTENTION:
+        getattr(backends, f"enable_{name}_sdp")(True)
+    yield lambda: {name for name in ATTENTION if getattr(backends, f"{name}_sdp_enabled")()}
+    for name, was in kept.items():
+        getattr(backends, f"enable_{name}_sdp")(was)
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({"trainer": "unsloth"}, {"math"}),
+        ({"trainer": "trl-cuda"}, {"flash", "mem_efficient", "math"}),
+        ({"trainer": "unsloth", "deterministic": False}, set(ATTENTION)),
+        ({"trainer": "trl-cuda", "deterministic": False}, set(ATTENTION)),
+    ],
+)
+def test_kernels_of_attention_are_switched_where_there_is_a_card(
+    monkeypatch: pytest.MonkeyPatch, attention: Any, changed: dict[str, Any], left: set[str]
+) -> None:
+    """Torch's own switches: without cuDNN's where a fixed order is asked for, and beside Unsloth only the plain one."""
+    import torch
+
+    from pipeline.inside import deterministic_mode
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    deterministic_mode.switch({**TABLE, **changed})
+    assert attention() == left
+
+
+def test_kernels_of_attention_stay_without_a_card(attention: Any) -> None:
+    """A processor's has one order, and which it is depends on the same switches."""
+    from pipeline.inside import deterministic_mode
+
+    deterministic_mode.switch({**TABLE, "trainer": "unsloth"})
+    assert attention() == set(ATTENTION)
+
+
+@pytest.mark.parametrize(("asked", "found"), [(True, "set"), (False, "as it was")])
+def test_variables_are_set_before_unsloth_is_imported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    asked: bool,  # noqa: FBT001 - a parameter
+    found: str,
+) -> None:
+    """Importing it starts CUDA and compiles: what is set later has no effect. Without the mode nothing is set."""
+    import os
+
+    from pipeline.inside import train_unsloth
+    from pipeline.inside.job import Job
+
+    class Imported(Exception):  # noqa: N818 - ends the program where the import would be
+        pass
+
+    def fast_language_model(_: Path) -> Any:
+        raise Imported({name: os.environ[name] for name in train_unsloth.DETERMINISTIC})
+
+    for name in train_unsloth.DETERMINISTIC:
+        monkeypatch.setenv(name, "as it was")
+    monkeypatch.setattr(train_unsloth, "fast_language_model", fast_language_model)
+    parameters = {"train": {**TABLE, "trainer": "unsloth", "deterministic": asked}}
+    with pytest.raises(Imported) as caught:
+        train_unsloth.main(Job("train_unsloth", parameters, {}, tmp_path, tmp_path, threads=1))
+    wanted = train_unsloth.DETERMINISTIC if found == "set" else dict.fromkeys(train_unsloth.DETERMINISTIC, found)
+    assert caught.value.args[0] == wanted
+
+
+def test_what_unsloth_needs_early_is_a_part_of_the_mode() -> None:
+    """Two lists, one of them without torch: with the same values."""
+    from pipeline.inside import deterministic_mode, train_unsloth
+
+    assert train_unsloth.DETERMINISTIC.items() <= deterministic_mode.VARIABLES.items()
+
+
 def test_another_error_is_left_as_it_is(tmp_path: Path) -> None:
     """Only torch's own message is turned into a problem of the recipe."""
     with pytest.raises(RuntimeError, match="out of memory"), _listening(tmp_path):

@@ -1,12 +1,11 @@
 """Program `train_unsloth`: what it asks of Unsloth, and that all else is as in program `train`.
 
 Unsloth trains on a card alone. A stand-in with its parameters and PEFT behind them (`tests/support/stand_in`) stands
-for it; what the real one can be asked without a card is asked where it is installed.
+for it; what the real one can be asked without a card is asked in `test_real_unsloth.py`.
 """
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import json
 import os
@@ -22,12 +21,10 @@ import pytest
 from pipeline.inside.job import FAILED_EXIT_CODE, Job, JobError
 from tests.support import tiny_model
 from tests.support.four_bit import write_copy
-from tests.support.response_markers import response_markers
+from tests.support.stand_ins import STAND_IN
 
-STAND_IN = Path(__file__).parents[2] / "support" / "stand_in"
 TABLE = {**tiny_model.TRAIN, "trainer": "unsloth"}
 HAS_UNSLOTH = importlib.util.find_spec("unsloth") is not None
-needs_unsloth = pytest.mark.skipif(not HAS_UNSLOTH, reason="Unsloth is not installed here (lockfiles/train-cuda.txt)")
 
 
 @pytest.fixture(scope="module")
@@ -295,6 +292,18 @@ def test_a_model_with_other_embeddings_is_refused(
         unsloth_training.load(library, training_of(base, tmp_path))
 
 
+def test_16_bits_in_place_of_4_are_refused(
+    tmp_path: Path, base: Path, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a usable bitsandbytes Unsloth prints a line and goes on, in four times the memory."""
+    from pipeline.inside import unsloth_training
+
+    monkeypatch.setenv("STAND_IN_HAS_NO_BITSANDBYTES", "1")
+    with pytest.raises(JobError, match="in 16 bits, where the recipe asks for 4"):
+        unsloth_training.load(library, training_of(base, tmp_path, load_in_4bit=True, precision="bfloat16"))
+    unsloth_training.load(library, training_of(base, tmp_path, precision="bfloat16"))
+
+
 def test_another_adapter_than_asked_for_is_refused(
     tmp_path: Path, base: Path, library: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +359,29 @@ def test_both_trainers_have_the_same_arguments(tmp_path: Path, blind: bool) -> N
     assert "full_determinism" in differing
 
 
+def test_the_arguments_are_those_of_recipe_noteai_title(tmp_path: Path) -> None:
+    """bfloat16 and 8-bit AdamW as transformers understands them, and the recipe's learning rate and batch."""
+    import torch
+    from transformers import SchedulerType
+
+    from pipeline.inside import unsloth_training
+    from pipeline.inside.training_base import PRECISIONS
+    from pipeline.loading import load_recipe
+
+    table = load_recipe("noteai-title").train.model_dump(mode="json")
+    ours = unsloth_training.settings(table, tmp_path, resumed=False)
+    assert (ours.bf16, ours.fp16) == (True, False)
+    assert str(ours.optim).rpartition(".")[2].lower() in {"adamw_8bit", "adamw_bnb_8bit"}
+    assert (ours.per_device_train_batch_size, ours.gradient_accumulation_steps) == (2, 4)
+    assert (ours.learning_rate, ours.warmup_steps, SchedulerType(ours.lr_scheduler_type)) == (
+        2e-4,
+        5,
+        SchedulerType.COSINE,
+    )
+    assert (ours.eval_steps, ours.save_steps, ours.load_best_model_at_end) == (5, 5, True)
+    assert PRECISIONS[table["precision"]] is torch.bfloat16
+
+
 def test_early_stopping_keeps_the_best(tmp_path: Path, base: Path, data: Path, library: Any) -> None:
     """A learning rate that is far too high makes things worse: the run stops, the best checkpoint is published."""
     from pipeline.inside import unsloth_training
@@ -380,46 +412,3 @@ def test_packed_weights_count_twice() -> None:
             return 3, 40
 
     assert parameters(Model()) == {"trainable_parameters": 3, "all_parameters": 40}
-
-
-REAL = """
-import inspect, json, sys
-from pathlib import Path
-from inside.train_unsloth import fast_language_model
-library = fast_language_model(Path(sys.argv[1]))
-names = {name: list(inspect.signature(getattr(library, name)).parameters)
-         for name in ("from_pretrained", "get_peft_model", "for_training")}
-from unsloth_zoo.dataset_utils import train_on_responses_only
-from inside.tokenizer_loading import load_tokenizer
-tokenizer = load_tokenizer(Path(sys.argv[2]))
-given = json.loads(sys.argv[3])
-label = train_on_responses_only(None, *given["markers"], tokenizer=tokenizer, return_function=True)
-print("FOUND", json.dumps({"names": names, "labels": label({"input_ids": given["ids"]})["labels"]}))
-"""
-
-
-@needs_unsloth
-def test_the_real_one_has_these_parameters_and_makes_these_labels(tmp_path: Path, base: Path) -> None:
-    """Without a card Unsloth can be imported and asked: it labels the same tokens of the same rows."""
-    from pipeline.inside import rendering, unsloth_training
-    from pipeline.inside.tokenizer_loading import load_tokenizer
-
-    tokenizer = load_tokenizer(base)
-    samples = [rendering.sample_ids(tokenizer, tiny_model.PROMPT, row) for row in uneven_rows()]
-    given = {"markers": response_markers(tokenizer, tiny_model.PROMPT), "ids": [ids for ids, _ in samples]}
-    environment = {**os.environ, "PYTHONPATH": str(tiny_model.PACKAGE), "UNSLOTH_ALLOW_CPU": "1"}
-    command = [sys.executable, "-c", REAL, str(tmp_path), str(base), json.dumps(given)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
-    line = next((line for line in process.stdout.splitlines() if line.startswith("FOUND ")), None)
-    assert line is not None, process.stderr
-    found = json.loads(line.removeprefix("FOUND "))
-    assert found["labels"] == [row["labels"] for row in unsloth_training.labelled(samples)]
-    for name, real in found["names"].items():
-        assert parameters_of_the_stand_in(name) <= set(real), name
-
-
-def parameters_of_the_stand_in(name: str) -> set[str]:
-    """Return the parameters of one of its functions, as they are written."""
-    tree = ast.parse((STAND_IN / "unsloth.py").read_text(encoding="utf-8"))
-    found = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
-    return {argument.arg for argument in [*found.args.args, *found.args.kwonlyargs]}
