@@ -6,6 +6,7 @@ what a file holds (a mixture's experts lie there one by one), for the weights of
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,8 @@ class ModelParts:
             dtype_plan=self._empty._get_dtype_plan(self._dtype),  # noqa: SLF001 - as the library's own loading does
             weight_mapping=get_model_conversion_mapping(self._empty),
         )
+        # One after the other: threads of the library's pool, new ones for each part, keep what they let go.
+        os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
         load: Any = convert_and_load_state_dict_in_model
         told, _ = load(self._empty, dict(tensors), settings)
         if told.conversion_errors or told.mismatched_keys:
