@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from bench import checksums, containers, large, noop, overhead, packing, preparation, tools, verify
+from bench import checksums, containers, large, merge_14b, noop, overhead, packing, preparation, tools, verify
 from bench.gpu import command as gpu
 from bench.table import Table, put
 
@@ -22,6 +22,7 @@ BENCHES: dict[str, Callable[[], Table | tuple[Table, ...]]] = {
     "prepare": preparation.measure,
     "packing": packing.measure,
     "large": large.measure,
+    "merge-14b": merge_14b.measure,
     "containers": containers.measure,
     "gpu": gpu.measure,
 }

@@ -14,7 +14,7 @@ from pipeline.inside.model_memory import Model, padded
 from pipeline.log import Sink
 from pipeline.offloading.cards import card_named
 from pipeline.offloading.memory import read_model
-from pipeline.offloading.speed import Logged, bound, findings, read_log
+from pipeline.offloading.speed import Logged, bound, findings, flag, read_log
 
 
 def main(options: argparse.Namespace, sinks: list[Sink]) -> int:
@@ -84,17 +84,13 @@ def _text(model: Model, found: Fit, options: argparse.Namespace, limit: float | 
     lines = [f"{model.name}: {where}", f"  {', '.join(parts)}: {taken}"]
     if not found.whole:
         lines.append(f"  {found.host_bytes_per_token / GIB:.2f} GiB of weights stay in main memory")
-    lines.append(f"  llama-server -m {model.name} -ngl {_flag(found)} -c {padded(found.context)}{_kv(options.kv_type)}")
+    lines.append(f"  llama-server -m {model.name} -ngl {flag(found)} -c {padded(found.context)}{_kv(options.kv_type)}")
     if limit is not None:
         lines.append(f"  at most {limit:.0f} tokens/s, which is the bandwidth; a healthy run reaches over 30 % of it")
     elif not found.whole:
         lines.append("  how fast depends on main memory: --host-bandwidth-gb N (dual-channel DDR5-5600: 90)")
     lines += [f"  NOTE: {one}" for one in wrong]
     return "\n".join(lines)
-
-
-def _flag(found: Fit) -> int:
-    return 99 if found.whole and found.of <= 99 else found.layers  # noqa: PLR2004 - what people write for "all"
 
 
 def _kv(kind: str) -> str:

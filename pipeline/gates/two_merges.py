@@ -20,6 +20,11 @@ def two_merges(evidence: Evidence) -> Sequence[Verdict]:
     check = Check("parity.merged", "the closer of two merges is kept", "nats", "at most the other's mean KL", _SOURCE)
     if not isinstance(found, Mapping):
         return (check.not_measured("merge.json does not say how near the two merges are", "run merge again"),)
+    if "not_measured" in found:
+        reason = (
+            f"the {found['kept']} merge is kept, as the recipe asks; the two were not measured: {found['not_measured']}"
+        )
+        return (check.not_measured(reason, "choose by their answers, or measure where there is more memory"),)
     merges, kept = found["merges"], found["kept"]
     (other,) = (name for name in merges if name != kept)
     shown = [_told(name, merges[name]) for name in (kept, other)]

@@ -80,15 +80,13 @@ def write_closer(job: Job, folder: Path, trained_on: TrainingBase) -> tuple[int,
     rows = 0
     for name, place in made.items():
         rows = write_merged(job, place, trained_on if name == merge_choice.AWARE else None)
-    found = merge_choice.measure(job, trained_on, made)
-    closer, onto = merge_choice.closer(found["merges"]), job.parameters["merge"]["onto"]
-    kept = closer if onto == "closer" else onto
-    made.pop(kept).rename(folder)
+    found = merge_choice.chosen(job, trained_on, made)
+    made.pop(found["kept"]).rename(folder)
     for place in made.values():
         shutil.rmtree(place)
     if trained_on.copy is not None:
         found["base_distance"] = base_distance.whole(job.inputs["base"], trained_on.copy)
-    return rows, {**found, "closer": closer, "kept": kept}
+    return rows, found
 
 
 def write_merged(job: Job, folder: Path, trained_on: TrainingBase | None = None) -> int:

@@ -2,25 +2,28 @@
 
 `plain` adds the adapter to the base's own weights, `quantization-aware` to the weights that training saw. Both are
 measured as they are stored: on the parity text against the adapter on the 4-bit base as it was trained (what
-`verify-hf` published) and against the adapter on the 16-bit base, and by their loss on held-out answers. The nearer one
-is kept. That is nearly always the quantization-aware one, which differs from its reference by rounding only; the loss
-is there because nearness says nothing about what is better (docs/decisions.md).
+`verify-hf` published) and against the adapter on the 16-bit base, and by their loss on held-out answers. No model is
+loaded for that: its layers go through memory one by one (`layered_forward.py`).
+
+The nearer one is kept. That is nearly always the quantization-aware one, which differs from its reference by rounding
+only; the loss is there because nearness says nothing about what is better (docs/decisions.md).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from . import compare, rendering, streamed_model, weights
+from . import compare, rendering, weights
 from .job import Job, JobError, read_json, read_jsonl, write_json
-from .teacher_forcing import write_logits
+from .layered_forward import LayeredModel
+from .teacher_forcing import batches, write_batches
 from .tokenizer_loading import load_tokenizer
-from .top_logits import DIGITS, Windows
+from .top_logits import DIGITS, Windows, Writer
 from .training_base import TrainingBase
 
 PLAIN, AWARE = "plain", "quantization-aware"
@@ -58,6 +61,22 @@ def _distance(measured: Mapping[str, Any]) -> float | None:
     return distance
 
 
+def chosen(job: Job, trained_on: TrainingBase, folders: Mapping[str, Path]) -> Facts:
+    """Return what `measure` does, `closer`, the nearer merge, and `kept`, the one to publish.
+
+    Where the recipe names one, that is kept, whatever comes of the measuring: what prevented it is `not_measured`.
+    """
+    onto = job.parameters["merge"]["onto"]
+    try:
+        found = measure(job, trained_on, folders)
+        nearer = closer(found["merges"])
+    except JobError as error:
+        if onto not in MERGES:
+            raise
+        return {"not_measured": error.what, "closer": None, "kept": onto}
+    return {**found, "closer": nearer, "kept": onto if onto in MERGES else nearer}
+
+
 def measure(job: Job, trained_on: TrainingBase, folders: Mapping[str, Path]) -> Facts:
     """Measure the merges in `folders`; return what `merge.json` says of them: `merges`, by name, and `references`.
 
@@ -69,11 +88,13 @@ def measure(job: Job, trained_on: TrainingBase, folders: Mapping[str, Path]) -> 
     windows = read_json(job.inputs["preflight"] / "parity.json")["windows"]
     attention = job.parameters["train"]["attention"]
     trained = compare.read_form(job.inputs["reference"], "verify-hf", windows)
-    on_base = _run(_adapter_on_base(job, trained_on, attention), windows, job.scratch / "on-16-bit-base")
+    adapted = _open(job.inputs["base"], attention)
+    adapted.add_adapter(trained_on.folder, job.inputs["adapter"] / "adapter")
+    on_base = _losses(adapted, (), windows, job.scratch / "on-16-bit-base")["text_loss"]
     merges: dict[str, Facts] = {}
     for name in MERGES:
         forms = job.scratch / f"{name}-logits"
-        losses = _losses(folders[name], attention, samples, windows, forms)
+        losses = _losses(_open(folders[name], attention), samples, windows, forms)
         form = compare.read_form(forms, name, windows)
         merges[name] = {
             **losses,
@@ -97,43 +118,36 @@ def answers(job: Job) -> list[Sample]:
 
 
 @torch.inference_mode()
-def loss_on(model: Any, samples: Sequence[Sample]) -> float | None:
-    """Return the mean loss over all tokens of the answers, None where it is not finite or there is none."""
+def mean_loss(samples: Sequence[Sample], found: Iterator[torch.Tensor]) -> float | None:
+    """Return the mean loss over all tokens of the answers, None where it is not finite or there is none.
+
+    `found` are logits, [1, positions, vocabulary], as many of them taken as there are samples.
+    """
     losses: list[float] = []
-    for ids, mask in samples:
-        scores = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0].float()
-        places = torch.tensor([at for at, answer in enumerate(mask) if answer], device=model.device)
-        follows = torch.tensor(ids, device=model.device)[places]
+    for (ids, mask), logits in zip(samples, found, strict=False):
+        scores = logits[0].float()
+        places = torch.tensor([at for at, answer in enumerate(mask) if answer], device=scores.device)
+        follows = torch.tensor(ids, device=scores.device)[places]
         losses += torch.nn.functional.cross_entropy(scores[places - 1], follows, reduction="none").tolist()
     mean = math.fsum(losses) / len(losses) if losses else math.nan
     return round(mean, DIGITS) if math.isfinite(mean) else None
 
 
-def _adapter_on_base(job: Job, trained_on: TrainingBase, attention: str) -> Any:
-    """Return the adapter on the 16-bit base, not merged."""
-    model = _load(job.inputs["base"], attention)
-    return weights.load_adapter(model, trained_on.folder, job.inputs["adapter"] / "adapter").to(weights.device())
-
-
-def _losses(folder: Path, attention: str, samples: Sequence[Sample], windows: Windows, forms: Path) -> Facts:
-    """Write a merge's logits to `forms`; return its losses. The model is gone then: a card has no room for two."""
-    model = _load(folder, attention)
-    return {"answer_loss": loss_on(model, samples), "text_loss": _run(model, windows, forms)}
-
-
-def _load(folder: Path, attention: str) -> Any:
-    """Load a model where it runs."""
+def _open(folder: Path, attention: str) -> LayeredModel:
+    """Return a model to be asked where it runs: on a CPU in float32."""
     place = weights.device()
-    return streamed_model.load_model(folder, "auto" if place == "cuda" else torch.float32, place, attention)
+    return LayeredModel(folder, "auto" if place == "cuda" else torch.float32, place, attention)
 
 
-def _run(model: Any, windows: Windows, folder: Path) -> float | None:
-    """Write a form's logits and their sizes to a folder, as the verify stages do; return its loss on the text."""
-    folder.mkdir(parents=True, exist_ok=True)
-    forward = write_logits(model, windows, folder / "logits.npy")
-    write_json(folder / "forward.json", forward)
-    loss: float | None = forward["mean_nll"]
-    return loss
+def _losses(model: LayeredModel, samples: Sequence[Sample], windows: Windows, forms: Path) -> Facts:
+    """Write a form's logits and their sizes to a folder, as the verify stages do; return its losses."""
+    forms.mkdir(parents=True, exist_ok=True)
+    writer = Writer(forms / "logits.npy", windows, model.vocabulary)
+    found = model.logits([*([ids] for ids, _ in samples), *batches(windows, model.vocabulary)])
+    answer_loss = mean_loss(samples, found)
+    forward = write_batches(writer, found)
+    write_json(forms / "forward.json", forward)
+    return {"answer_loss": answer_loss, "text_loss": forward["mean_nll"]}
 
 
 def _figures(reference: compare.Form, candidate: compare.Form, windows: Windows) -> Facts:

@@ -45,7 +45,7 @@ def load_model(folder: Path, dtype: torch.dtype | str, place: str, attention: st
     if getattr(config, "quantization_config", None):
         return weights.load_model(folder, dtype, attention).to(place)  # the library knows how these are packed
     kept = _STORED_AS.get(dtype) if torch.device(place) == torch.device("cpu") else None
-    with _stored(_files(folder, config), place, kept) as tensors:
+    with stored(checkpoint_files(folder, config), place, kept) as tensors:
         model, told = _class_of(config).from_pretrained(
             None,
             config=config,
@@ -55,7 +55,7 @@ def load_model(folder: Path, dtype: torch.dtype | str, place: str, attention: st
             attn_implementation=attention,
             output_loading_info=True,
         )
-    _refuse_made_up(sorted(told["missing_keys"]))
+    refuse_made_up(sorted(told["missing_keys"]))
     return model.eval()
 
 
@@ -77,7 +77,7 @@ def _class_of(config: Any) -> Any:
         return type(make(config, trust_remote_code=False))
 
 
-def _files(folder: Path, config: Any) -> list[Path]:
+def checkpoint_files(folder: Path, config: Any) -> list[Path]:
     """Return the files that the library itself would load: one, those of the index, or what config.json names."""
     find: Any = _get_resolved_checkpoint_files
     found, _ = find(
@@ -94,7 +94,7 @@ def _files(folder: Path, config: Any) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class _Tensor:
+class StoredTensor:
     """A tensor in an open file. The library asks for it as `tensor[...]`, from several threads."""
 
     stream: Any
@@ -110,17 +110,17 @@ class _Tensor:
 
 
 @contextmanager
-def _stored(files: Iterable[Path], place: str, kept: str | None) -> Iterator[dict[str, _Tensor]]:
+def stored(files: Iterable[Path], place: str, kept: str | None = None) -> Iterator[dict[str, StoredTensor]]:
     """Yield the tensors of files by name, none of them read. A file is mapped if all of it is of the type `kept`."""
     turn = Lock()
     with ExitStack() as stack:
-        tensors: dict[str, _Tensor] = {}
+        tensors: dict[str, StoredTensor] = {}
         for path in files:
             stream = _opened(stack, path, "pread")
             names = list(stream.keys())
             if {stream.get_slice(name).get_dtype() for name in names} == {kept}:
                 stream = _opened(stack, path, "mmap")
-            tensors |= {name: _Tensor(stream, name, place, turn) for name in names}
+            tensors |= {name: StoredTensor(stream, name, place, turn) for name in names}
         yield tensors
 
 
@@ -132,7 +132,7 @@ def _opened(stack: ExitStack, path: Path, backend: str) -> Any:
         raise JobError(f"Weights cannot be read: {error}", where=path.name, advice=AGAIN) from error
 
 
-def _refuse_made_up(names: list[str]) -> None:
+def refuse_made_up(names: list[str]) -> None:
     """Raise `JobError` for weights that no file has: the library fills them with random numbers and goes on."""
     if names:
         what = f"The model's files lack {len(names)} of its weights."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,14 @@ def write_logits(model: Any, windows: Windows, path: Path) -> dict[str, Any]:
     """Write the highest logits on every position of all windows; return what `top_logits.Writer.finish` does."""
     vocabulary = int(model.get_output_embeddings().weight.shape[0])
     writer = Writer(path, windows, vocabulary)
-    for batch in batches(windows, vocabulary):
-        ids = torch.tensor(batch, device=model.device)
-        logits = model(input_ids=ids, use_cache=False).logits.float()
-        writer.add(logits.reshape(-1, vocabulary).cpu().numpy())
+    ids = (torch.tensor(batch, device=model.device) for batch in batches(windows, vocabulary))
+    return write_batches(writer, (model(input_ids=one, use_cache=False).logits for one in ids))
+
+
+def write_batches(writer: Writer, found: Iterable[torch.Tensor]) -> dict[str, Any]:
+    """Write logits [windows, positions, vocabulary], batch by batch; return what `top_logits.Writer.finish` does."""
+    for logits in found:
+        writer.add(logits.float().reshape(-1, logits.shape[-1]).cpu().numpy())
         progress("verify.logits", writer.done, writer.positions)
     return writer.finish()
 

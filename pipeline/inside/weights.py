@@ -17,6 +17,7 @@ from transformers import AutoModelForCausalLM
 from transformers.utils.logging import disable_progress_bar
 
 from .job import JobError
+from .safetensors_format import read_header
 from .tensor_files import weight_files
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -132,12 +133,10 @@ def stored_dtype(folder: Path) -> torch.dtype:
     """Return the floating type in which most bytes of a model folder's weights are stored."""
     sizes: dict[torch.dtype, int] = {}
     for path in weight_files(folder):
-        with safe_open(path, framework="pt") as stream:
-            for name in stream.keys():  # noqa: SIM118 - not a dictionary
-                part = stream.get_slice(name)
-                kind = _DTYPES.get(part.get_dtype())
-                if kind is not None:
-                    sizes[kind] = sizes.get(kind, 0) + torch.Size(part.get_shape()).numel() * kind.itemsize
+        for entry in read_header(path).values():
+            kind = _DTYPES.get(entry.kind)
+            if kind is not None:
+                sizes[kind] = sizes.get(kind, 0) + torch.Size(entry.shape).numel() * kind.itemsize
     return max(sizes, key=lambda kind: (sizes[kind], str(kind)))
 
 

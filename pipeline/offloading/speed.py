@@ -49,13 +49,18 @@ def read_log(text: str) -> Logged:
     return Logged(layers, of, float(speeds[-1]) if speeds else None)
 
 
+def flag(fit: Fit) -> int:
+    """Return what to write for `-ngl`: 99, as people write for "all", or how many layers fit."""
+    return 99 if fit.whole and fit.of <= 99 else fit.layers  # noqa: PLR2004 - as above
+
+
 def findings(fit: Fit, limit: float | None, logged: Logged) -> list[str]:
     """Return what is wrong, in words; nothing where nothing is."""
     found = []
     if logged.layers is not None and logged.layers < fit.layers:
         found.append(
             f"{logged.layers} of {logged.of} layers are on the card, and {fit.layers} fit: start with"
-            f" -ngl {fit.layers}, or free the card of other programs"
+            f" -ngl {flag(fit)}, or free the card of other programs"
         )
     if logged.tokens_per_s is not None and limit is not None and logged.tokens_per_s < LEAST_SHARE * limit:
         share = logged.tokens_per_s / limit

@@ -103,6 +103,8 @@ def _two_merges(artifacts: Artifacts) -> list[Inline]:
     if not found:
         return []
     kept = found["kept"]
+    if "not_measured" in found:
+        return [f"the {kept} merge, as the recipe asks; how near the two are was not measured"]
     why = "nearer to the adapter as it was trained" if kept == found["closer"] else "as the recipe asks"
     pieces: list[Inline] = [f"the {kept} merge, {why}: mean KL "]
     for at, (name, one) in enumerate(found["merges"].items()):

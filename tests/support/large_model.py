@@ -51,8 +51,11 @@ def write_base(folder: Path, *, random: bool, **sizes: int) -> Path:
     return folder
 
 
-def write_adapter(folder: Path, base: Path) -> Path:
-    """Write a random adapter for all projections of `base`, in the form that training publishes it."""
+def write_adapter(folder: Path, base: Path, trained_on: Path | None = None) -> Path:
+    """Write a random adapter for all projections of `base`, in the form that training publishes it.
+
+    It names the weights of the folder `trained_on`, the base if not given.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -67,8 +70,9 @@ def write_adapter(folder: Path, base: Path) -> Path:
             factors[f"{stem}.lora_A.weight"] = torch.randn(RANK, shape[1]) * 0.02
             factors[f"{stem}.lora_B.weight"] = torch.randn(shape[0], RANK) * 0.02
     (folder / "adapter").mkdir(parents=True)
-    metadata = {"format": "pt", weights.BASE_DIGEST: weights.weights_digest(base)}
+    metadata = {"format": "pt", weights.BASE_DIGEST: weights.weights_digest(trained_on or base)}
     save_file(factors, folder / "adapter" / weights.ADAPTER_WEIGHTS, metadata=metadata)
-    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "bias": "none"}
+    targets = sorted({name.split(".")[-3] for name in factors})
+    config = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "bias": "none", "target_modules": targets}
     (folder / "adapter" / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder

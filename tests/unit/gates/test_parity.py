@@ -222,6 +222,14 @@ def test_after_4_bits_nothing_is_known_without_the_merges_report(tmp_path: Path)
     assert [one.outcome for one in after_4_bits(tmp_path, None)] == ["passed", "passed", "not measured"]
 
 
+def test_two_merges_that_were_not_measured_are_not_passed(tmp_path: Path) -> None:
+    """Where the recipe names one and measuring was impossible: why it was."""
+    report = {"not_measured": "Main memory cannot hold it.", "closer": None, "kept": "plain"}
+    verdict = after_4_bits(tmp_path, report, onto="plain")[2]
+    assert verdict.outcome == "not measured"
+    assert verdict.cause.endswith("the two were not measured: Main memory cannot hold it.")
+
+
 def test_the_farther_merge_fails_unless_the_recipe_asked_for_it(tmp_path: Path) -> None:
     """Asked for, it warns, and both distances are evidence."""
     report = four_bit(kept="plain", loss=1.5)

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.inside import tensor_files
 from pipeline.inside.job import JobError
+from tests.support.huge_file import HOLE, write_huge
 
 NAME = "model.weight"
 ROWS = 7
@@ -32,27 +33,11 @@ def write(path: Path, tensor: Any) -> Path:
     return path
 
 
-def more_than_the_memory() -> int:
-    """Return a number of bytes that memory and swap of this machine do not hold."""
-    lines = dict(line.split(":") for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines())
-    return 1024 * sum(int(lines[name].split()[0]) for name in ("MemTotal", "SwapTotal")) + 2**30
-
-
-def write_huge(path: Path) -> int:
-    """Write a file that is larger than the memory, a hole but for the end; return the rows of its second tensor."""
+def write_with_hole(path: Path) -> int:
+    """Write a file that is larger than the memory, with a second tensor; return the rows of the first, the hole."""
     import torch
 
-    from pipeline.inside.safetensors_format import header
-
-    rows = more_than_the_memory() // 2**20
-    stored = {"hole": (torch.float32, (rows, 2**18)), NAME: (torch.float32, (ROWS, 5))}
-    begin = header(stored)
-    end = torch.arange(ROWS * 5, dtype=torch.float32).numpy().tobytes()
-    with path.open("wb") as stream:
-        stream.write(begin)
-        stream.seek(len(begin) + rows * 2**20)
-        stream.write(end)
-    return rows
+    return write_huge(path, {NAME: torch.arange(ROWS * 5, dtype=torch.float32).reshape(ROWS, 5)})
 
 
 def test_a_tensor_is_that_of_the_library(tmp_path: Path, tensor: Any) -> None:
@@ -80,7 +65,7 @@ def test_the_library_by_itself_cannot_read_a_file_larger_than_the_memory(tmp_pat
     from safetensors import safe_open
 
     path = tmp_path / "model.safetensors"
-    write_huge(path)
+    write_with_hole(path)
     with pytest.raises(Exception, match="Cannot allocate memory"), safe_open(path, framework="pt") as stream:
         stream.get_tensor(NAME)
 
@@ -90,7 +75,7 @@ def test_a_file_larger_than_the_memory_is_read(tmp_path: Path) -> None:
     import torch
 
     path = tmp_path / "model.safetensors"
-    write_huge(path)
+    write_with_hole(path)
     whole = torch.arange(ROWS * 5, dtype=torch.float32).reshape(ROWS, 5)
     assert tensor_files.tensor_shape(path, NAME) == [ROWS, 5]
     assert torch.equal(tensor_files.read_tensor(path, NAME), whole)
@@ -100,8 +85,8 @@ def test_a_file_larger_than_the_memory_is_read(tmp_path: Path) -> None:
 def test_rows_of_a_large_tensor_take_no_memory_for_the_rest(tmp_path: Path) -> None:
     """A tensor that is larger than the memory: its last row is read."""
     path = tmp_path / "model.safetensors"
-    rows = write_huge(path)
-    assert not tensor_files.read_rows(path, "hole", rows - 1, rows).any()
+    rows = write_with_hole(path)
+    assert not tensor_files.read_rows(path, HOLE, rows - 1, rows).any()
 
 
 def test_a_file_that_was_cut_is_told(tmp_path: Path) -> None:

@@ -190,6 +190,21 @@ def test_two_merges_give_the_same_bytes(build: Build, tmp_path: Path) -> None:
         assert (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes()
 
 
+def test_a_merge_that_the_recipe_names_needs_no_measuring(
+    build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory that cannot hold a layer: the named merge is published all the same, and what is missing is said."""
+    from pipeline.inside import main_memory
+
+    monkeypatch.setattr(main_memory, "available", lambda: 1000)
+    found, tensors = merged(tmp_path / "job", build, "plain")
+    assert (found["four_bit"]["kept"], found["four_bit"]["closer"]) == ("plain", None)
+    assert found["four_bit"]["not_measured"].startswith("Main memory cannot hold one layer")
+    assert tensors
+    with pytest.raises(JobError, match="cannot hold one layer"):
+        merged(tmp_path / "other", build)
+
+
 def test_a_merge_that_was_interrupted_begins_anew(build: Build, tmp_path: Path) -> None:
     """What a killed job left in its scratch folder is in nobody's way."""
     for name in ("on-16-bit-base", "plain-logits"):

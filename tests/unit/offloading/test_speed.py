@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,10 +46,12 @@ def test_a_healthy_speed_is_left_alone(found: Fit) -> None:
 
 
 def test_layers_that_did_not_land_are_told_with_the_flag(found: Fit) -> None:
-    """20 where 41 fit."""
+    """20 where all 41 fit: 99, as the command beside it says; where fewer fit, how many."""
     (said,) = findings(found, None, read_log(SERVER))
-    assert "20 of 41" in said
-    assert "-ngl 41" in said
+    assert "20 of 41 layers are on the card, and 41 fit" in said
+    assert "-ngl 99" in said
+    (said,) = findings(replace(found, layers=30), None, read_log(SERVER))
+    assert "-ngl 30" in said
 
 
 def test_a_log_tells_layers_and_the_speed_of_generating() -> None:
