@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -71,7 +72,7 @@ def hub() -> Iterator[Hostile]:
     found = Hostile()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NO_PROXY", "127.0.0.1,localhost")
-        patch.setattr(module.time, "sleep", lambda _: None)
+        patch.setattr(time, "sleep", lambda _: None)
         patch.setattr(module, "_TIMEOUT_S", 2.0)
         patch.setattr(module, "_TRIES", 2)
         patch.setenv("HF_ENDPOINT", found.address)

@@ -56,8 +56,8 @@ def read_all(path: Path) -> None:
     for name in result_or_error(lambda: safetensors_format.read_header(path)) or ():
         shape = result_or_error(partial(tensor_shape, path, name))
         for first, last in ((0, 2**70), (1, 2), (2**70, 0)):
-            rows = result_or_error(partial(read_rows, path, name, first, last))
-            assert rows is None or list(rows.shape[1:]) == shape[1:]
+            some = result_or_error(partial(read_rows, path, name, first, last))
+            assert some is None or list(some.shape[1:]) == shape[1:]
         whole = result_or_error(partial(read_tensor, path, name))
         assert whole is None or list(whole.shape) == shape
     for call in (partial(tensor_shape, path), partial(read_tensor, path), lambda name: read_rows(path, name, 0, 1)):

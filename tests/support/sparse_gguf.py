@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def write(path: Path, shape: Shape, *, quantized: bool) -> Path:
     return write_hollow(path, _keys(shape), _tensors(shape, quantized=quantized))
 
 
-def write_hollow(path: Path, keys: dict[str, Value], tensors: list[tuple[str, tuple[int, ...], str]]) -> Path:
+def write_hollow(path: Path, keys: Mapping[str, Value], tensors: Sequence[tuple[str, tuple[int, ...], str]]) -> Path:
     """Write a file with these keys, and tensors (name, lengths, type) that are holes."""
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     head += b"".join(_key(name, value) for name, value in keys.items())
