@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import codecs
 from dataclasses import asdict
 from typing import Any
 
@@ -58,19 +57,13 @@ def _logged(options: argparse.Namespace) -> Logged:
     if options.server_log is None:
         return Logged(None, None, options.measured)
     try:
-        text = _log_text(options.server_log.read_bytes())
+        found = read_log(options.server_log)
     except OSError as error:
         message = f"the log cannot be read: {error.strerror}"
         raise UsageError(
             message, where=str(options.server_log), advice="name a file with what llama.cpp printed"
         ) from error
-    found = read_log(text)
     return found if options.measured is None else Logged(found.layers, found.of, options.measured)
-
-
-def _log_text(raw: bytes) -> str:
-    """Return a log's text: UTF-8, or UTF-16 with its mark, which PowerShell 5 makes of what a program prints."""
-    return raw.decode("utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8", "replace")
 
 
 def _text(model: Model, found: Fit, options: argparse.Namespace, limit: float | None, wrong: list[str]) -> str:

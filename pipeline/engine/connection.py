@@ -9,7 +9,7 @@ from typing import Any
 import docker
 from pydantic import ValidationError
 
-from pipeline.engine.faults import engine_errors
+from pipeline.engine.faults import engine_errors, odd_answers
 from pipeline.engine.tunnel import Tunnel
 from pipeline.errors import EngineError
 from pipeline.settings import Host
@@ -72,7 +72,12 @@ def connect(host: Host, answer_s: float = ANSWER_S) -> Any:
             api = _Client(base_url=url, version="auto", timeout=answer_s, tls=_tls(host))
         except ValueError as error:
             raise EngineError(f"no address of a container engine: {error}", where=url, advice=_FORMS) from error
-    if tuple(int(part) for part in api.api_version.split(".")) < MINIMUM_API:
+        except (TypeError, AttributeError, RecursionError) as error:
+            message = f"what answers there is no container engine: its version has another form ({error})"
+            raise EngineError(message, where=host.url, advice="check the address, and what listens there") from error
+    with odd_answers(host.url):
+        version = tuple(int(part) for part in api.api_version.split("."))
+    if version < MINIMUM_API:
         message = f"the container engine is too old: its API is {api.api_version}"
         advice = f"update it to Docker 19.03 or newer (API {'.'.join(map(str, MINIMUM_API))})"
         raise EngineError(message, where=host.url, advice=advice)

@@ -36,6 +36,16 @@ def engine_errors(url: str, image: str = "") -> Iterator[None]:
         raise unreachable(error, url) from error
 
 
+@contextmanager
+def odd_answers(url: str) -> Iterator[None]:
+    """Turn what the block raises for an answer of another form than an engine's into EngineError."""
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        message = f"what answers there is no container engine: its answer has another form ({type(error).__name__})"
+        raise EngineError(message, where=url, advice="check the address, and what listens there") from error
+
+
 def _refused(error: APIError, url: str, image: str) -> PipelineError:
     text = str(error.explanation or error).strip()
     if isinstance(error, ImageNotFound) or "no such image" in text.lower():

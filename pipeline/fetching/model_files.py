@@ -42,8 +42,9 @@ PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 _HEADER_LIMIT = 100_000_000
 """Largest header, in bytes, that the safetensors format allows (its reference reader refuses more)."""
 
-
 _SIZES_BELOW = 2**63
+_DIMENSIONS = 64
+"""More than PyTorch computes with; a product of millions of lengths would take hours."""
 
 
 def allowed(names: Iterable[str]) -> list[str]:
@@ -118,6 +119,9 @@ def read_header(path: Path, where: str) -> dict[str, Any]:
         tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
         for name, entry in tensors.items():
             _check_numbers(name, [*entry["shape"], *entry["data_offsets"]])
+            if len(entry["shape"]) > _DIMENSIONS:
+                message = f"{name!r} has {len(entry['shape']):,} dimensions"
+                raise ValueError(message)
         end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
     except (ValueError, struct.error, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         message = f"{path.name} is not a safetensors file: {error}"

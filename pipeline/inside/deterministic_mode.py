@@ -16,7 +16,8 @@ from typing import Any
 
 import torch
 
-from .job import JobError, read_json, write_json
+from . import heard_operations
+from .job import JobError
 
 VARIABLES = {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -31,7 +32,6 @@ VARIABLES = {
 
 _NO_FORM = re.compile(r"(\S+) does not have a deterministic implementation")
 _ANY_ORDER = re.compile(r"(.+?) defaults to a non-deterministic algorithm")
-_HEARD = "not_deterministic.json"
 
 
 def is_asked(train: Mapping[str, Any]) -> bool:
@@ -74,8 +74,7 @@ def listening(scratch: Path) -> Iterator[set[str]]:
 
     Raises `JobError` where torch was told to stop at one.
     """
-    kept = scratch / _HEARD
-    heard: set[str] = set(read_json(kept)) if kept.is_file() else set()
+    heard = heard_operations.kept(scratch) or set()
     show = warnings.showwarning
 
     def listen(message: Warning | str, *where: Any, **more: Any) -> None:
@@ -84,7 +83,7 @@ def listening(scratch: Path) -> Iterator[set[str]]:
             show(message, *where, **more)
         elif name not in heard:
             heard.add(name)
-            write_json(kept, sorted(heard))
+            heard_operations.keep(scratch, heard)
 
     with warnings.catch_warnings():
         for pattern in (_NO_FORM, _ANY_ORDER):

@@ -34,6 +34,12 @@ TYPES = {
 }
 """Names of types, in the order in which the library writes them."""
 
+MAX_DIMENSIONS = 64
+"""More than PyTorch computes with; a product of millions of lengths would take hours."""
+
+MAX_NUMBERS = 2**60
+"""Numbers of a tensor, an empty one's other lengths counted too, so that PyTorch's 64 bits hold sizes and strides."""
+
 ADVICE = "Fetch the base model again."
 
 _LENGTH_BYTES = 8
@@ -54,11 +60,14 @@ class Entry:
     def read_rows(self, path: Path, first: int, last: int) -> torch.Tensor:
         """Read rows from `first` on and before `last`, which may lie behind the end: no other byte of the file.
 
-        Raises `JobError` for a type that no model of ours has, and for a file that ends before them.
+        Raises `JobError` for a type that no model of ours has, for a single number, which has no rows, and for a file
+        that ends before them.
         """
         dtype = next((one for one, name in TYPES.items() if name == self.kind), None)
         if dtype is None:
             raise JobError(f"Rows of a tensor of the type {self.kind} are not read.", where=path.name, advice=ADVICE)
+        if not self.shape:
+            raise JobError("A tensor that is a single number has no rows.", where=path.name, advice=ADVICE)
         rows = range(*slice(first, last).indices(self.shape[0]))
         size = math.prod(self.shape[1:]) * dtype.itemsize
         if self.begin + rows.stop * size > path.stat().st_size:  # before there is memory for what a header claims
@@ -87,14 +96,19 @@ def read_header(path: Path) -> dict[str, Entry]:
 
 def _entry(name: str, entry: dict[str, Any], data: int) -> Entry:
     """Return one entry; `data` is where the numbers begin. Raises ValueError when it is none."""
-    kind, shape, begin = entry["dtype"], entry["shape"], entry["data_offsets"][0]
-    if not isinstance(kind, str) or not isinstance(shape, list) or not all(map(_is_size, [*shape, begin])):
+    kind, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    lists = isinstance(shape, list) and isinstance(offsets, list)
+    if not isinstance(kind, str) or not lists or not all(map(_is_size, [*shape, *offsets])):
         raise ValueError(f"{name!r} has no type, no shape, or no place")
-    return Entry(kind, tuple(shape), data + begin)
+    if len(shape) > MAX_DIMENSIONS or math.prod(max(1, length) for length in shape) > MAX_NUMBERS:
+        raise ValueError(f"{name!r} has a shape that no tensor can have")
+    if len(offsets) != 2 or offsets[0] > offsets[1]:  # noqa: PLR2004 - where it begins and ends
+        raise ValueError(f"{name!r} has a place that no tensor can have")
+    return Entry(kind, tuple(shape), data + offsets[0])
 
 
 def _is_size(value: object) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value < 2**63  # what fits the signed 64 bits of a file's positions
 
 
 def header(stored: Stored) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import random
@@ -52,6 +54,8 @@ LARGEST_GRADIENT_NORM = 1.0
 
 REPORT_EVERY_STEPS = 20
 CHECKPOINT_EVERY_STEPS = 100
+DIGEST_BYTES = 32
+"""A checkpoint begins with the sha256 of what follows: both are replaced in one act."""
 POOL_BATCHES = 16
 """Batches are cut from pools of this many, sorted by length, so that little is padded."""
 
@@ -152,7 +156,7 @@ class Training:
         self._parameters = parameters
         self._batches = batches
         self._pad = pad
-        self._checkpoint = scratch / "base-checkpoint.pt"
+        self._checkpoint = scratch / "base-checkpoint"
         self.model = make_model(parameters["seed"])
         matrices = [weight for weight in self.model.parameters() if weight.dim() > 1]
         norms = [weight for weight in self.model.parameters() if weight.dim() <= 1]
@@ -165,16 +169,31 @@ class Training:
         self.losses: list[float] = []
 
     def resume(self) -> None:
-        """Take up the scratch folder's checkpoint, if there is one of the same parameters."""
-        if not self._checkpoint.exists():
+        """Take up the scratch folder's checkpoint, if there is a whole one of the same parameters."""
+        if (content := self._whole_checkpoint()) is None:
             return
-        state = torch.load(self._checkpoint, weights_only=True)
+        state = torch.load(io.BytesIO(content), weights_only=True)
         if state["parameters"] != json.dumps(self._parameters, sort_keys=True):
             return
         self.model.load_state_dict(state["model"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.losses = state["losses"]
         emit("base.resumed", step=len(self.losses))
+
+    def _whole_checkpoint(self) -> bytes | None:
+        """Return what was saved, None where nothing was, or where it is no longer what its digest says.
+
+        `torch.load` takes a flipped bit without a word, and no later run ends where a file that was cut stays.
+        """
+        if not self._checkpoint.exists():
+            return None
+        saved = self._checkpoint.read_bytes()
+        digest, content = saved[:DIGEST_BYTES], saved[DIGEST_BYTES:]
+        if hashlib.sha256(content).digest() == digest:
+            return content
+        emit("base.checkpoint_damaged", bytes=len(saved))
+        self._checkpoint.unlink()
+        return None
 
     def run(self) -> None:
         """Train from where it stands to the last batch, with checkpoints on the way."""
@@ -205,9 +224,13 @@ class Training:
             "optimizer": self._optimizer.state_dict(),
             "losses": self.losses,
         }
+        saved = io.BytesIO()
+        torch.save(state, saved)
+        content = saved.getbuffer()
         fresh = self._checkpoint.with_suffix(".new")
         with fresh.open("wb") as stream:
-            torch.save(state, stream)
+            stream.write(hashlib.sha256(content).digest())
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         fresh.replace(self._checkpoint)

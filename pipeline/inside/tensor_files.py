@@ -8,7 +8,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from .job import JobError
-from .safetensors_format import ADVICE, read_header
+from .safetensors_format import ADVICE, Entry, read_header
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -29,12 +29,12 @@ def tensor_files(folder: Path) -> dict[str, Path]:
 
 
 def tensor_shape(path: Path, name: str) -> list[int]:
-    """Return the shape of one tensor."""
-    return list(read_header(path)[name].shape)
+    """Return the shape of one tensor. Raises `JobError` when the file is damaged, or has none of that name."""
+    return list(_entry(path, name).shape)
 
 
 def read_tensor(path: Path, name: str) -> torch.Tensor:
-    """Read one tensor. Raises `JobError` when the file is damaged.
+    """Read one tensor. Raises `JobError` when the file is damaged, or has none of that name.
 
     The library maps a file privately and for writing unless it is told otherwise, which Linux refuses for one that is
     larger than memory and swap: a merged model of 14 B in one file has 29.5 GB.
@@ -51,5 +51,14 @@ def read_rows(path: Path, name: str, first: int, last: int) -> torch.Tensor:
     """Read the rows of one tensor from `first` on and before `last`: only these bytes of the file.
 
     The library's slices do that of a mapped file alone; with `pread` it reads the whole tensor for any of its rows.
+    Raises `JobError` as `tensor_shape` and `Entry.read_rows` do.
     """
-    return read_header(path)[name].read_rows(path, first, last)
+    return _entry(path, name).read_rows(path, first, last)
+
+
+def _entry(path: Path, name: str) -> Entry:
+    """Return what a file's header says of one tensor."""
+    entry = read_header(path).get(name)
+    if entry is None:
+        raise JobError("A safetensors file lacks a tensor.", where=f"{path.name}: {name}", advice=ADVICE)
+    return entry

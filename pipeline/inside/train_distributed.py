@@ -12,7 +12,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from . import checkpoints, loopback, ranks
+from . import checkpoints, heard_operations, loopback, ranks
 from .job import Job, JobError
 
 ADAPTER = Path("adapter") / "adapter_model.safetensors"
@@ -35,6 +35,7 @@ def lead(job: Job) -> None:
     Checkpoints that are not whole are removed here, before anybody looks.
     """
     loopback.raise_loopback()
+    heard_operations.begin_anew_where_damaged(job.scratch)
     if (last := checkpoints.last_whole(job.scratch / "checkpoints")) is not None:
         checkpoints.move_here(last)
     count = job.parameters["train"]["processes"]

@@ -7,6 +7,7 @@ happens in the process of this program and in no other.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -49,6 +50,7 @@ def fast_language_model(scratch: Path) -> Any:
     if early := sorted(REPLACED & set(sys.modules)):
         raise RuntimeError(f"Unsloth has to be imported before {', '.join(early)}")
     os.environ.update(VARIABLES)
+    shutil.rmtree(scratch / "unsloth", ignore_errors=True)  # code is not run that an interruption may have cut
     os.environ.setdefault(COMPILED, str(scratch / "unsloth"))
     try:
         from unsloth import FastLanguageModel  # noqa: PLC0415 - it looks for a card, and no other program has it

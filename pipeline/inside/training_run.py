@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import checkpoints, deterministic_mode, numerics, trackers, train
+from . import checkpoints, deterministic_mode, heard_operations, numerics, trackers, train
 from .fine_tuning import Sample, Watch
 from .job import Job, measured, write_json
 from .tokenizer_loading import load_tokenizer
@@ -50,6 +50,7 @@ def carry_out(job: Job, make: Callable[[Training], tuple[Any, Watch]]) -> None:
     trained_on = TrainingBase.of(job)
     folder = trained_on.folder if trained_on else job.inputs["base"]
     kept = job.scratch / "checkpoints"
+    heard_operations.begin_anew_where_damaged(job.scratch)
     last = checkpoints.last_whole(kept)
     is_copy = trained_on is not None and trained_on.copy is not None
     trainer, watch = make(Training(folder, is_copy, tokenizer, samples, table, kept, resumed=last is not None))

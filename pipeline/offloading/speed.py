@@ -5,8 +5,12 @@ For each token every weight is read once: no card is faster than its bandwidth t
 
 from __future__ import annotations
 
+import codecs
+import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.inside.card_fit import Fit
 
@@ -14,9 +18,17 @@ LEAST_SHARE = 0.3
 """A share of the bound under this says that something is wrong: layers in main memory, or a debug build. The v1 model
 on an RTX 5060 Ti had 11 % of it (5.8 tokens/s, Q4_K_M, `-ngl 99`)."""
 
-_OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
-_EVALUATED = re.compile(r"(?<!prompt )eval time\s*=.*?([\d.]+) tokens per second")
-_GENERATED = re.compile(r"Generation:\s*([\d.]+) t/s")
+MAX_LOG_BYTES = 64_000_000
+"""What is read of a log."""
+
+_LINE_CHARS = 10_000
+"""A longer line is read in pieces of this many characters. What is looked for stands in short ones."""
+
+_NUMBER = r"(?<![\d.])([0-9]{1,9}(?:\.[0-9]{1,9})?)"
+_OFFLOADED = re.compile(r"offloaded ([0-9]{1,9})/([0-9]{1,9}) layers to GPU")
+_EVALUATED = re.compile(r"(?<!prompt )eval time\s{0,20}=")
+_SPEED = re.compile(rf"{_NUMBER} tokens per second")
+_GENERATED = re.compile(rf"Generation:\s{{0,20}}{_NUMBER} t/s")
 
 
 def bound(fit: Fit, card_gb: float, host_gb: float | None) -> float | None:
@@ -41,12 +53,31 @@ class Logged:
     tokens_per_s: float | None
 
 
-def read_log(text: str) -> Logged:
-    """Read what `llama-cli`, `llama-server` or `llama-bench -v` printed; the last of each counts."""
-    offloaded = _OFFLOADED.findall(text)
-    speeds = [*_EVALUATED.findall(text), *_GENERATED.findall(text)]
-    layers, of = map(int, offloaded[-1]) if offloaded else (None, None)
-    return Logged(layers, of, float(speeds[-1]) if speeds else None)
+def read_log(path: Path) -> Logged:
+    """Read what `llama-cli`, `llama-server` or `llama-bench -v` printed; the last of each counts.
+
+    Of a log of more than `MAX_LOG_BYTES` only its beginning is read. Raises OSError.
+    """
+    layers = of = speed = None
+    for line in _lines(path):
+        if offloaded := _OFFLOADED.findall(line):
+            layers, of = map(int, offloaded[-1])
+        speeds = _SPEED.findall(line) if _EVALUATED.search(line) else _GENERATED.findall(line)
+        if speeds:
+            speed = float(speeds[-1])
+    return Logged(layers, of, speed)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """Yield a log's lines: UTF-8, or UTF-16 with its mark, which PowerShell 5 makes of what a program prints."""
+    with path.open("rb") as stream:
+        marked = stream.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        stream.seek(0)
+        text = io.TextIOWrapper(stream, "utf-16" if marked else "utf-8", "replace")
+        left = MAX_LOG_BYTES  # counted in characters, of which no more come than bytes are read: devices tell no place
+        while left > 0 and (line := text.readline(_LINE_CHARS)):
+            left -= len(line)
+            yield line
 
 
 def flag(fit: Fit) -> int:

@@ -44,8 +44,10 @@ _ODD = (
     OSError,
     ValueError,
     TypeError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
     AttributeError,
+    NameError,  # of a variable of its own, where what it was to upload is not among what the hub asks for
     RuntimeError,
     RecursionError,
 )
@@ -145,17 +147,19 @@ class HubPeer:
 
     def _state(self, revision: str) -> _State:
         """Ask the hub for a revision. No repository, or none that this account may see, is a state too."""
+
+        def ask() -> _State:
+            info = self._api.model_info(self._target.repo, revision=revision, files_metadata=True)
+            files = {}
+            for one in info.siblings or []:
+                sha256 = str(one.lfs.sha256) if one.lfs else None
+                files[str(one.rfilename)] = _File(max(0, int(one.size or 0)), sha256, str(one.blob_id))
+            return _State(repository=True, commit=str(info.sha), files=files)
+
         try:
-            info = self._asked(
-                lambda: self._api.model_info(self._target.repo, revision=revision, files_metadata=True), "anything"
-            )
+            return self._asked(ask, "anything")
         except _AbsentError as error:
             return _State(repository=error.branch_only)
-        files = {}
-        for one in info.siblings or []:
-            sha256 = one.lfs.sha256 if one.lfs else None
-            files[str(one.rfilename)] = _File(int(one.size or 0), sha256, one.blob_id)
-        return _State(repository=True, commit=str(info.sha), files=files)
 
     def _placement(self, item: Item, files: dict[str, _File]) -> Placement:
         there = files.get(item.name)

@@ -8,6 +8,7 @@ votes on an older build can still be read, and do not count for other answers.
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import sqlite3
 import threading
@@ -125,7 +126,11 @@ class Votes:
             elif schema != SCHEMA:
                 message = f"the file of votes has schema {schema}, this version of the pipeline reads {SCHEMA}"
                 raise StoreError(message, where=str(self.path), advice="use the version that wrote it")
-            (self.seed,) = database.execute("SELECT value FROM settings WHERE name = 'seed'").fetchone()
+            self._check_tables(database)
+            found = database.execute("SELECT value FROM settings WHERE name = 'seed'").fetchone()
+        if found is None or not isinstance(found[0], str):
+            raise self._none_of_ours("it has no seed")
+        self.seed: str = found[0]
 
     def __enter__(self) -> Self:
         return self
@@ -147,7 +152,7 @@ class Votes:
         with self._writing() as database:
             row = database.execute("SELECT rater, name, token FROM raters WHERE folded = ?", (folded,)).fetchone()
             if row is not None and again:
-                return Rater(*row)
+                return self._rater(row)
             if row is not None:
                 (count,) = database.execute("SELECT count(*) FROM votes WHERE rater = ?", (row[0],)).fetchone()
                 return int(count)
@@ -159,7 +164,7 @@ class Votes:
         """Return the rater of a token; None where there is none."""
         with self._reading() as database:
             row = database.execute("SELECT rater, name, token FROM raters WHERE token = ?", (token,)).fetchone()
-        return None if row is None else Rater(*row)
+        return None if row is None else self._rater(row)
 
     def save(self, rater: Rater, item: Item, choice: Choice, *, form_first: bool, comment: str) -> None:
         """Save a vote, in place of an earlier one on the item; on the disk when this returns. Raises StoreError."""
@@ -176,6 +181,8 @@ class Votes:
         with self._writing() as database:
             for vote, digest, choice, comment in database.execute(_LATEST, (rater.number,)).fetchall():
                 if digest in digests:
+                    if choice not in CHOICES or not isinstance(comment, str):
+                        raise self._none_of_ours(f"vote {vote} has a value of another type")
                     database.execute("DELETE FROM votes WHERE vote = ?", (vote,))
                     return digest, choice, comment
         return None
@@ -199,9 +206,30 @@ class Votes:
         """Return every vote, in the order in which they were made. Raises StoreError."""
         with self._reading() as database:
             rows = database.execute(_ALL).fetchall()
-        return [_vote(row) for row in rows]
+        try:
+            return [_vote(row) for row in rows]
+        except ValueError as error:
+            raise self._none_of_ours(str(error)) from error
 
     # -- the file ----------------------------------------------------------------------------------
+
+    def _check_tables(self, database: sqlite3.Connection) -> None:
+        """Refuse views and triggers: what they do to a read or a write is not ours."""
+        named = set(database.execute("SELECT type, name FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'"))
+        if others := named - {("table", name) for name in re.findall(r"CREATE TABLE (\w+)", _TABLES)}:
+            kind, name = min((str(kind), str(name)) for kind, name in others)
+            raise self._none_of_ours(f"the {kind} {name[:40]!r}")
+
+    def _rater(self, row: tuple[Any, ...]) -> Rater:
+        number, name, token = row
+        if not isinstance(name, str) or not isinstance(token, str):
+            raise self._none_of_ours(f"rater {number} has a name that is no text")
+        return Rater(number, name, token)
+
+    def _none_of_ours(self, problem: str) -> StoreError:
+        message = f"the file of votes holds what the pipeline does not write: {problem}"
+        advice = "put a copy of it back, or move it away: the next vote begins a new one"
+        return StoreError(message, where=str(self.path), advice=advice)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -262,8 +290,16 @@ def _keep(database: sqlite3.Connection, item: Item) -> None:
 
 
 def _vote(row: tuple[Any, ...]) -> Vote:
+    """Return the vote of a row. Raises ValueError for one whose values are of other types, or that chose nothing."""
     number, rater, name, against, form, digest, prompt_id, prompt, reference, against_text, form_text, *rest = row
     choice, form_first, comment, at, opened = rest
+    texts = (name, against, form, digest, prompt_id, prompt, reference, against_text, form_text, comment, at)
+    if not all(isinstance(one, str) for one in texts) or {type(number), type(rater), type(form_first)} != {int}:
+        message = f"vote {str(number)[:20]!r} has a value of another type"
+        raise ValueError(message)
+    if choice not in CHOICES:
+        message = f"vote {number} chose {str(choice)[:40]!r}"
+        raise ValueError(message)
     item = Item(Pair(against, form), prompt_id, prompt, reference, against_text, form_text)
     return Vote(number, rater, name, digest, item, choice, bool(form_first), comment, at, bool(opened))
 

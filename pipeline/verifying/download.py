@@ -72,7 +72,11 @@ def _checked(address: str) -> str:
 def _local(address: str) -> Path:
     parts = urlsplit(address)
     path = Path(url2pathname(parts.path))
-    if parts.netloc not in {"", "localhost"} or not path.exists():
+    try:
+        is_there = parts.netloc in {"", "localhost"} and path.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds what no path can
+        is_there = False
+    if not is_there:
         raise UsageError(f"there is no {address!r}", where=address, advice="file:///… names a folder of this machine")
     return path
 
@@ -144,7 +148,7 @@ class _Fetch:
                 self._check(answer, name)
                 resumed = answer.status_code == httpx.codes.PARTIAL_CONTENT
                 self._write(answer, path, have if resumed else 0, most, name)
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, ValueError, OverflowError) as error:  # also a host's name that has no form for DNS
             raise FetchError(f"this is no address: {error}", where=self.base, advice=_ADVICE) from error
         except httpx.TooManyRedirects as error:
             raise FetchError(f"{name}: the server leads in a circle", where=self.base, advice=_ADVICE) from error

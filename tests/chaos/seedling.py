@@ -23,15 +23,15 @@ def finished_build() -> Path:
     return stages.parents[1]
 
 
-def take_over(source: Path, target: Path, stages: tuple[str, ...] = TRAINED) -> None:
-    """Publish copies of a seedling's artifacts in the store of another build folder."""
-    keys = read_state(source, "seedling")["stages"]
+def take_over(source: Path, target: Path, stages: tuple[str, ...] = TRAINED, recipe: str = "seedling") -> None:
+    """Publish copies of a recipe's artifacts in the store of another build folder."""
+    keys = read_state(source, recipe)["stages"]
     old, new = Store(source / "store"), Store(target / "store", "taken-over")
     with new.opened():
         for stage in stages:
             manifest = old.manifest(keys[stage])
             if manifest is None:
-                message = f"the seedling's {stage} is gone: python -m pipeline run"
+                message = f"the {recipe}'s {stage} is gone: python -m pipeline run"
                 raise NoSeedlingError(message)
             output = new.workspace(stage) / "output"
             shutil.copytree(old.folder(manifest), output)

@@ -28,9 +28,17 @@ from pipeline.runs import read_state
 from pipeline.store import Store, signature
 from tests.chaos.seedling import finished_build, take_over
 from tests.faults.workshop import NoSeedlingError
-from tests.golden.digests import read_golden
+from tests.golden.digests import SEEDLING, read_golden
 
-FILES = [(stage, path) for stage, files in sorted(read_golden().items()) for path in sorted(files)]
+
+def files_of(recipe: str) -> list[tuple[str, str]]:
+    """Return stage and path of every file of a recipe's golden list."""
+    return [(stage, path) for stage, files in sorted(read_golden(recipe).items()) for path in sorted(files)]
+
+
+FILES = files_of(SEEDLING)
+COMPANY = "company-qa-small"
+COMPANY_FILES = files_of(COMPANY)
 PLACES = ("header", "middle", "last byte")
 
 
@@ -51,14 +59,14 @@ class NothingIsBuilt:
 
 
 class Seedling:
-    """Copies of all artifacts of the finished seedling in a store of their own, which may be damaged."""
+    """Copies of all artifacts of a finished recipe in a store of their own, which may be damaged."""
 
-    def __init__(self, build: Path) -> None:
+    def __init__(self, build: Path, recipe: str = SEEDLING) -> None:
         source = finished_build()
-        self.keys: Mapping[str, str] = read_state(source, "seedling")["stages"]
-        take_over(source, build, tuple(self.keys))
-        self.arguments = ["--recipe", "seedling", "--build", str(build)]
-        write_json_atomic(build / "seedling" / "state.json", {"stages": self.keys, "released": {}})
+        self.keys: Mapping[str, str] = read_state(source, recipe)["stages"]
+        take_over(source, build, tuple(self.keys), recipe)
+        self.arguments = ["--recipe", recipe, "--build", str(build)]
+        write_json_atomic(build / recipe / "state.json", {"stages": self.keys, "released": {}})
         self.context = Context.of(parse(["run", *self.arguments]))
         self.store = Store(build / "store", "test")
         self.events: list[tuple[str, Mapping[str, Any]]] = []
@@ -113,12 +121,12 @@ class Seedling:
         manifest = self.manifest(stage)
         saved = self.store.manifest_path(manifest.key).read_bytes()
         file = self.store.folder(manifest) / path
-        _flip(file, place)
+        flip(file, place)
         try:
             yield manifest
         finally:
             self.put_back(manifest)
-            _flip(file, place)
+            flip(file, place)
             self.store.manifest_path(manifest.key).write_bytes(saved)
             assert self.store.damage(manifest, rehash=True) == []
 
@@ -135,7 +143,8 @@ class Seedling:
         assert self.store.damage(manifest) == [], path
 
 
-def _flip(file: Path, place: str) -> None:
+def flip(file: Path, place: str) -> None:
+    """Flip one bit of a file, and put its times back."""
     times = file.stat()
     file.chmod(0o644)
     with file.open("r+b") as stream:
@@ -177,6 +186,31 @@ def test_rot_of_which_no_time_tells_is_found_by_the_stage_that_would_use_it(
     seedling: Seedling, number: int, stage: str, path: str
 ) -> None:
     """Nothing is built from it: it is set aside, and its own stage is asked for first. `verify` names the file."""
+    _rot_is_found(seedling, number, stage, path)
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Seedling:
+    """The recipe with seeds, questions and two quantizations in `build/`, as `run --recipe` leaves it there."""
+    try:
+        if not read_state(finished_build(), COMPANY)["stages"]:
+            pytest.skip(f"there is no finished {COMPANY}: python -m pipeline run --recipe {COMPANY}")
+        return Seedling(tmp_path_factory.mktemp("flipped") / "build", COMPANY)
+    except NoSeedlingError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("number", "stage", "path"), [(n, *one) for n, one in enumerate(COMPANY_FILES)])
+def test_the_same_of_a_recipe_with_seeds_and_questions(company: Seedling, number: int, stage: str, path: str) -> None:
+    """Stages that the seedling does not have: at once by the change time, and without it by who would use the file."""
+    with company.flipped(stage, path, PLACES[number % len(PLACES)]) as manifest:
+        (problem,) = company.store.damage(manifest)
+    assert problem.startswith(f"{path}: sha256")
+    _rot_is_found(company, number, stage, path)
+
+
+def _rot_is_found(seedling: Seedling, number: int, stage: str, path: str) -> None:
     user = seedling.user_of(stage, path)
     with seedling.flipped(stage, path, PLACES[number % len(PLACES)]) as manifest:
         seedling.rot(manifest, path)

@@ -1,4 +1,4 @@
-"""A hostile hub: what it says of a model, and what it sends, over real HTTP on loopback."""
+"""A hostile hub: what it says of a model, what it sends, and what it answers to uploads, over real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from tests.fuzz.profile import fuzzed
 from tests.fuzz.property import result_or_error
 from tests.support.events import Events
 from tests.support.hub_server import REVISION, git_object_id
+from tests.support.hub_upload_server import TOKEN, HubUploadServer, Repository, UploadFaults
 from tests.support.model_folder import model_files
+from tests.support.publishing import run
+from tests.support.release_folder import release_files, write_release
 
 NAMES: Final = ("config.json", "model.safetensors", "tokenizer.json")
 FILES: Final = {name: content for name, content in model_files().items() if name in NAMES}
@@ -269,3 +272,103 @@ def test_a_list_with_a_path_pins_nothing_outside(hub: Hostile, tmp_path: Path) -
     hub.listed = json.dumps({**LISTED, "siblings": [climbing]}).encode()
     with pytest.raises(FetchError):
         look_up(recipe)
+
+
+_DIGEST: Final = "0" * 64
+UPLOADED: Final[dict[str, dict[str, Any]]] = {
+    "info": {
+        "id": "owner/model",
+        "sha": REVISION,
+        "siblings": [
+            {"rfilename": "SHA256SUMS", "size": 5, "blobId": "f" * 40},
+            {"rfilename": "a.gguf", "size": 4, "lfs": {"sha256": _DIGEST, "size": 4, "pointerSize": 1}},
+        ],
+    },
+    "create": {"url": "http://127.0.0.1/owner/model", "name": "owner/model"},
+    "preupload": {"files": [{"path": "README.md", "uploadMode": "lfs", "shouldIgnore": False, "oid": None}]},
+    "batch": {
+        "objects": [
+            {
+                "oid": _DIGEST,
+                "size": 4,
+                "actions": {"upload": {"href": "http://127.0.0.1:1/", "header": {"chunk_size": "5", "1": "http://["}}},
+            }
+        ],
+        "transfer": "basic",
+    },
+    "commit": {"commitUrl": "http://127.0.0.1/owner/model/commit/1", "commitOid": REVISION},
+}
+"""What the endpoints of publishing answer, by their names."""
+
+
+@pytest.fixture
+def uploads(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubUploadServer]:
+    """A hub that takes uploads, with a login, in the place of the other."""
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    folder = tmp_path_factory.mktemp("uploads")
+    for name in [name for name in os.environ if name.startswith(("HF_", "HUGGING_FACE_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(folder / "no-token"))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    huggingface_hub.close_session()
+    with HubUploadServer() as found:
+        monkeypatch.setenv("HF_ENDPOINT", found.endpoint)
+        yield found
+    huggingface_hub.close_session()
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small release."""
+    return write_release(tmp_path_factory.mktemp("releases") / "release", release_files(weights=1024))
+
+
+_ENDPOINT: Final = st.sampled_from(sorted(UPLOADED))
+
+
+@fuzzed(0.1)
+@given(
+    answer=_ENDPOINT.flatmap(lambda name: st.tuples(st.just(name), damaged_json(UPLOADED[name]))),
+    status=st.sampled_from([200, 200, 201, 204, 302, 400, 401, 409, 412, 429, 500]),
+    there=st.booleans(),
+)
+@example(answer=("info", b"[" * 100_000), status=200, there=True)
+@example(
+    answer=("info", b'{"id": "a", "sha": "b", "siblings": [{"rfilename": "a", "size": [7]}]}'), status=200, there=True
+)
+@example(answer=("preupload", b'{"files": 7}'), status=200, there=True)
+@example(answer=("batch", b'{"objects": [{"oid": 7, "actions": 7}]}'), status=200, there=True)
+@example(answer=("batch", json.dumps(UPLOADED["batch"]).encode()), status=200, there=True)
+@example(answer=("commit", json.dumps({"commitOid": "../../x", "commitUrl": 7}).encode()), status=200, there=True)
+def test_answers_to_uploads(
+    answer: tuple[str, bytes],
+    status: int,
+    there: bool,  # noqa: FBT001 - a parameter
+    uploads: HubUploadServer,
+    release: Path,
+) -> None:
+    """Publishing ends with the release published, or in words that hold no login; each endpoint may answer anything."""
+    name, body = answer
+    uploads.repositories, uploads.storage, uploads.faults = {}, {}, UploadFaults(bodies={name: body})
+    uploads.faults.statuses[name] = [status] * 20
+    if there:
+        uploads.repositories["owner/model"] = found = Repository("public")
+        found.commit("main", {"README.md": b"before", "SHA256SUMS": b"none"})
+    told = result_or_error(lambda: run(release, "hf://owner/model", replace=True))
+    if told is not None and told.said[-1][0] == "publish.finished":
+        files = uploads.repositories["owner/model"].at("main") or {}
+        assert {path.name for path in release.iterdir()} <= set(files)
+
+
+def test_the_hub_takes_uploads_unless_it_is_told_otherwise(uploads: HubUploadServer, release: Path) -> None:
+    """What is refused above is refused for its faults."""
+    run(release, "hf://owner/model")
+    files = uploads.repositories["owner/model"].at("main") or {}
+    assert {path.name: path.read_bytes() for path in release.iterdir()} == {
+        name: content for name, content in files.items() if name != ".gitattributes"
+    }

@@ -16,6 +16,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.fetching.model_files import read_header
+from pipeline.inside import safetensors_format
+from pipeline.inside.tensor_files import read_rows, read_tensor, tensor_shape
 from pipeline.inside.tensor_headers import embedding_rows, output_rows, tensor_shapes
 from pipeline.inside.tensor_tables import read_table
 from tests.fuzz.bounds import read_within
@@ -51,6 +53,15 @@ def read_all(path: Path) -> None:
     found = result_or_error(rows)
     assert found is None or all(type(count) in (int, type(None)) for count in found)
     result_or_error(lambda: read_header(path, "here"))
+    for name in result_or_error(lambda: safetensors_format.read_header(path)) or ():
+        shape = result_or_error(partial(tensor_shape, path, name))
+        for first, last in ((0, 2**70), (1, 2), (2**70, 0)):
+            some = result_or_error(partial(read_rows, path, name, first, last))
+            assert some is None or list(some.shape[1:]) == shape[1:]
+        whole = result_or_error(partial(read_tensor, path, name))
+        assert whole is None or list(whole.shape) == shape
+    for call in (partial(tensor_shape, path), partial(read_tensor, path), lambda name: read_rows(path, name, 0, 1)):
+        assert result_or_error(partial(call, "a tensor that no file has")) is None
     table = result_or_error(lambda: read_table(path))
     for tensor in table.tensors.values() if table is not None else ():
         assert all(type(length) is int and length >= 0 for length in tensor.shape)
@@ -79,6 +90,16 @@ _BYTES: Final = st.one_of(damaged_json(HEADER).map(stored), damaged(stored(json.
 @example(content=one(shape=[10**4000] * 100))
 @example(content=one(dtype="F8_E4M3", shape=[-12]))
 @example(content=one(data_offsets=[0.0, 12.0]))
+@example(content=one(data_offsets=[]))
+@example(content=one(data_offsets=[0]))
+@example(content=one(data_offsets=[12, 0]))
+@example(content=one(shape=[], dtype="F32", data_offsets=[0, 4]))
+@example(content=one(shape=[5, 2**63, 0], data_offsets=[0, 0]))
+@example(content=one(shape=[2**62, 2**62, 0], data_offsets=[0, 0]))
+@example(content=one(shape=[2**63 - 1, 0], data_offsets=[0, 0]))
+@example(content=one(shape=[2**70, 0], data_offsets=[0, 0]))
+@example(content=one(shape=[2**62] * 200_000))
+@example(content=one(shape=[1] * 65))
 @example(content=stored(b"{}", length=2**63))
 def test_safetensors(content: bytes, place: Path) -> None:
     """Headers of any type, depth and claim: a result with shapes of whole numbers, or an error in words."""

@@ -27,12 +27,14 @@ class UploadFaults:
 
     `cut`: bytes of an upload after which the connection breaks. `statuses`: answers in place of the endpoint's own,
     by its name.
+    `bodies`: bytes in place of what the endpoint of that name says, each time.
     `other_digest`: large files of which the hub tells another sha256. `garble`: small files that are read back changed.
     `on_whole` is called when a large file was taken whole, before that is answered.
     """
 
     cut: list[int] = field(default_factory=list)
     statuses: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    bodies: dict[str, bytes] = field(default_factory=dict)
     other_digest: set[str] = field(default_factory=set)
     garble: set[str] = field(default_factory=set)
     on_whole: Callable[[], None] | None = None
@@ -146,8 +148,10 @@ class _Handler(BaseHTTPRequestHandler):
         for name, pattern in _ROUTES.items():
             match = re.fullmatch(pattern, path)
             if match is not None:
-                if self.hub.faults.statuses[name]:
-                    self._send(self.hub.faults.statuses[name].pop(0), {"error": "planted"})
+                planted = self.hub.faults.bodies.get(name)
+                if self.hub.faults.statuses[name] or planted is not None:
+                    status = self.hub.faults.statuses[name].pop(0) if self.hub.faults.statuses[name] else 200
+                    self._send(status, {"error": "planted"} if planted is None else planted)
                 else:
                     getattr(self, f"_{name}")(*match.groups(), body)
                 return
@@ -304,8 +308,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(parts)
 
-    def _send(self, status: int, told: dict[str, Any], headers: dict[str, str] | None = None) -> None:
-        body = json.dumps(told).encode()
+    def _send(self, status: int, told: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> None:
+        body = told if isinstance(told, bytes) else json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         for name, value in (headers or {}).items():

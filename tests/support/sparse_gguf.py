@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,11 @@ QWEN3_0_6B = Shape(28, 1024, 3072, 16, 8, 128, 151936, tied=True)
 
 def write(path: Path, shape: Shape, *, quantized: bool) -> Path:
     """Write the file: F16, or the types that llama-quantize gives each tensor for Q4_K_M."""
-    tensors = _tensors(shape, quantized=quantized)
-    keys = _keys(shape)
+    return write_hollow(path, _keys(shape), _tensors(shape, quantized=quantized))
+
+
+def write_hollow(path: Path, keys: Mapping[str, Value], tensors: Sequence[tuple[str, tuple[int, ...], str]]) -> Path:
+    """Write a file with these keys, and tensors (name, lengths, type) that are holes."""
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     head += b"".join(_key(name, value) for name, value in keys.items())
     offset = 0

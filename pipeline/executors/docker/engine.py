@@ -10,7 +10,7 @@ from typing import Any
 from docker.errors import ImageNotFound
 
 from pipeline.engine.connection import DEFAULT_SOCKET, connect, default_host
-from pipeline.engine.faults import engine_errors
+from pipeline.engine.faults import engine_errors, odd_answers
 from pipeline.errors import EngineError, ImageError
 from pipeline.executors.docker.owner import reap
 from pipeline.images.lock import LockedImage
@@ -31,15 +31,16 @@ class Engine:
 
         Most engines go by the configuration's digest, one with containerd's image store by the manifest's.
         """
-        with engine_errors(self.url, image.id):
+        with odd_answers(self.url), engine_errors(self.url, image.id):
             try:
                 identity, found = image.id, self.api.inspect_image(image.id)
             except ImageNotFound:
                 if not image.manifest:
                     raise
                 identity, found = image.manifest, self.api.inspect_image(image.manifest)
-        if _digest(found["Id"]) != _digest(identity):
-            message = f"the engine answers to {identity} with another image, {found['Id']}"
+            told = _digest(found["Id"])
+        if told != _digest(identity):
+            message = f"the engine answers to {identity} with another image, {told[:100]}"
             raise ImageError(message, where=self.url, advice="run `nox -s images`")
         return replace(image, id=identity)
 
@@ -92,10 +93,11 @@ class Engines:
 
     def _connected(self, host: Host, *, shares_files: bool) -> Engine:
         api = connect(host)
-        with engine_errors(host.url):
+        with odd_answers(host.url), engine_errors(host.url):
             info = api.info()
             refuse_unfit(info, host.url, shares_files=shares_files)
             reaped = reap(api)
+            memory_bytes = int(info["MemTotal"])
         if reaped:
             self._emit("engine.reaped", host=host.url, containers=reaped)
-        return Engine(host.url, api, int(info["MemTotal"]), shares_files)
+        return Engine(host.url, api, memory_bytes, shares_files)

@@ -96,6 +96,6 @@ def _add(parameters: dict[str, Any], value: str, where: str) -> None:
         return
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = text
     parameters[name] = found if isinstance(found, (int, float, bool)) else text

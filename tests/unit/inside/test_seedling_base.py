@@ -66,6 +66,36 @@ def test_a_checkpoint_of_other_parameters_is_left_alone(tmp_path: Path) -> None:
     assert training.losses == []
 
 
+def _damaged(content: bytes, damage: str) -> bytes:
+    """Return a checkpoint with one bit flipped, or cut."""
+    if damage == "cut":
+        return content[: len(content) // 2]
+    if damage == "empty":
+        return b""
+    at = len(content) // 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.usefixtures("frequent_checkpoints")
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty"])
+def test_a_damaged_checkpoint_is_not_gone_on_from(
+    damage: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is removed with a word, and the training begins anew: the bytes are those of one that nobody disturbed."""
+    for name in ("fresh", "scratch"):
+        (tmp_path / name).mkdir()
+    whole = _train(tmp_path / "fresh", tmp_path / "whole", None)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path / "scratch", tmp_path / "never", 5)
+    (kept,) = (tmp_path / "scratch").iterdir()
+    kept.write_bytes(_damaged(kept.read_bytes(), damage))
+    capfd.readouterr()
+    assert _train(tmp_path / "scratch", tmp_path / "anew", None) == whole
+    told = "".join(capfd.readouterr())
+    assert "base.checkpoint_damaged" in told
+    assert "base.resumed" not in told
+
+
 def test_the_saved_folder_ends_turns_with_the_terminator_and_names_no_place(tmp_path: Path) -> None:
     """EOS list, pad, Qwen's split expression; no path of this machine in any text file."""
     from pipeline.inside import seedling_base, seedling_tokenizer

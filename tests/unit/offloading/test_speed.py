@@ -45,20 +45,33 @@ def test_a_healthy_speed_is_left_alone(found: Fit) -> None:
     assert findings(found, limit, Logged(41, 41, 0.29 * limit)) != []
 
 
-def test_layers_that_did_not_land_are_told_with_the_flag(found: Fit) -> None:
+def read(folder: Path, text: str) -> Logged:
+    """Write a log, and read it."""
+    (folder / "server.log").write_text(text)
+    return read_log(folder / "server.log")
+
+
+def test_layers_that_did_not_land_are_told_with_the_flag(found: Fit, tmp_path: Path) -> None:
     """20 where all 41 fit: 99, as the command beside it says; where fewer fit, how many."""
-    (said,) = findings(found, None, read_log(SERVER))
+    log = read(tmp_path, SERVER)
+    (said,) = findings(found, None, log)
     assert "20 of 41 layers are on the card, and 41 fit" in said
     assert "-ngl 99" in said
-    (said,) = findings(replace(found, layers=30), None, read_log(SERVER))
+    (said,) = findings(replace(found, layers=30), None, log)
     assert "-ngl 30" in said
 
 
-def test_a_log_tells_layers_and_the_speed_of_generating() -> None:
+def test_a_log_tells_layers_and_the_speed_of_generating(tmp_path: Path) -> None:
     """Not the speed of reading the prompt."""
-    assert read_log(SERVER) == Logged(20, 41, 2.0)
-    assert read_log("[ Prompt: 35.1 t/s | Generation: 5.8 t/s ]") == Logged(None, None, 5.8)
-    assert read_log("nothing") == Logged(None, None, None)
+    assert read(tmp_path, SERVER) == Logged(20, 41, 2.0)
+    assert read(tmp_path, "[ Prompt: 35.1 t/s | Generation: 5.8 t/s ]") == Logged(None, None, 5.8)
+    assert read(tmp_path, "nothing") == Logged(None, None, None)
+
+
+def test_the_last_answer_of_a_log_counts(tmp_path: Path) -> None:
+    """A number that is none, or that nobody could reach, is passed over."""
+    odd = "eval time = 1.2.3 tokens per second\nGeneration: ... t/s\nGeneration: " + "9" * 5000 + " t/s\n"
+    assert read(tmp_path, SERVER + "Generation: 5.8 t/s\n" + odd) == Logged(20, 41, 5.8)
 
 
 def test_layers_in_main_memory_need_its_bandwidth(tmp_path: Path) -> None:

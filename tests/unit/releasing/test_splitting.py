@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 
 from pipeline.errors import ReleaseError, StoreError
-from pipeline.releasing.gguf_parts import part_name, plan, read_layout
+from pipeline.releasing import splitting
+from pipeline.releasing.gguf_parts import part_head, part_name, plan, read_layout, read_part
 from pipeline.releasing.splitting import merge_gguf, merged_bytes, split_gguf
 from tests.support.gguf_file import convert, write_merged
 from tests.support.llama_tools import compiled, run
+from tests.support.sparse_gguf import write_hollow
 from tests.support.vendored import require_llama_cpp
 
 LENGTHS = (3000, 1000, 7, 2500, 64)
@@ -246,3 +248,37 @@ def test_a_disk_that_takes_no_more_is_told(small: Path, tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
+
+
+def test_a_file_over_50_gb_is_cut_at_50_gb(tmp_path: Path) -> None:
+    """The limit of a real release, on a file with holes: where the cut is, each part's header, bytes behind 49.9 GB.
+
+    The first part is made of its header and a hole, as copying writes holes out; the second is copied.
+    """
+    limit, lengths = 50 * 10**9, (25 * 10**9 // 2, 24_990 * 10**6 // 2, 16 * 10**6)
+    tensors = [(f"t{number}", (length,), "F16") for number, length in enumerate(lengths)]
+    source = write_hollow(tmp_path / "large.gguf", {"general.architecture": "llama"}, tensors)
+    assert source.stat().st_size > limit
+    layout = read_layout(source)
+    parts = plan(layout, limit, source.name)
+    assert parts == [(0, 2), (2, 3)]
+    begin = layout.header.data_start + layout.data_bytes(parts[0])
+    with source.open("r+b") as stream:
+        stream.seek(begin - 4)
+        stream.write(b"END.BEGIN")
+    paths = [tmp_path / part_name("large", number, 2) for number in range(2)]
+    first = part_head(layout, 0, parts)
+    paths[0].write_bytes(first)
+    os.truncate(paths[0], len(first) + layout.data_bytes(parts[0]))
+    splitting._copy(
+        source, (begin, layout.data_bytes(parts[1])), paths[1], part_head(layout, 1, parts), lambda _done: None
+    )
+    read = [read_part(path, number, 2) for number, path in enumerate(paths)]
+    assert [[tensor.name for tensor in one.tensors] for one in read] == [["t0", "t1"], ["t2"]]
+    assert limit - 10**8 < paths[0].stat().st_size <= limit
+    with paths[1].open("rb") as stream:
+        stream.seek(read[1].header.data_start)
+        assert stream.read(6) == b"BEGIN\0"
+    assert paths[1].stat().st_size - read[1].header.data_start == 2 * lengths[2]
+    taken = sum(path.stat().st_blocks * 512 for path in (source, *paths))
+    assert taken < 10**8, "the holes are no holes on this file system"
