@@ -113,11 +113,12 @@ class ModelParts:
 
     def _convert(self, tensors: Mapping[str, Any]) -> Tensors:
         """Load tensors as the library does, and take them out of the empty model again."""
+        renamed: Any = get_model_conversion_mapping(self._empty)
         settings = LoadStateDictConfig(
             device_map={"": self._place},
             dtype=self._dtype,
             dtype_plan=self._empty._get_dtype_plan(self._dtype),  # noqa: SLF001 - as the library's own loading does
-            weight_mapping=get_model_conversion_mapping(self._empty),
+            weight_mapping=renamed,
         )
         # One after the other: threads of the library's pool, new ones for each part, keep what they let go.
         os.environ["HF_DEACTIVATE_ASYNC_LOAD"] = "1"
