@@ -109,8 +109,8 @@ class Train(Section):
     packing: bool = Field(
         False,
         description="Lay the rows of a forward pass end to end in one sequence, each seeing only itself, in place of"
-        " padding them to one length. Steps and their rows stay the same, the bytes do not. With `trl` and `trl-cuda`;"
-        " a model whose attention mixes the rows is refused before the first step.",
+        " padding them to one length. Steps and their rows stay the same, the bytes do not. With `trl`, where it is"
+        " slower on a processor, and `trl-cuda`; a model whose attention mixes rows is refused before the first step.",
     )
     learning_rate: float = Field(2e-4, gt=0, le=0.1, description="Peak learning rate.")
     scheduler: Literal["cosine", "linear", "constant"] = Field("cosine", description="How the learning rate falls.")
