@@ -72,14 +72,15 @@ def check_adapter_base(base: Path, adapter: Path) -> None:
 def load_adapter(model: Any, base: Path, adapter: Path) -> Any:
     """Put the adapter in folder `adapter` on `model`, loaded from `base`; return the `PeftModel`.
 
-    Raises `JobError` when the adapter belongs to another base or when a tensor of its file does not
-    arrive in the model: the library only warns about those.
+    The adapter is kept in float32 on a base in 16 bits as well, as it was trained; PEFT would round it to the base's
+    type. Raises `JobError` when the adapter belongs to another base or when a tensor of its file does not arrive in the
+    model: the library only warns about those.
     """
     from peft import PeftModel  # noqa: PLC0415 - takes seconds, and only forms with an adapter need it
 
     check_adapter_base(base, adapter)
     try:
-        tuned = PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=False).eval()
+        tuned = PeftModel.from_pretrained(model, str(adapter), autocast_adapter_dtype=True).eval()
     except (RuntimeError, ValueError) as error:
         raise JobError(
             "The adapter does not fit the base model.", where=str(error).splitlines()[0][:300], advice="Train it again."

@@ -75,19 +75,20 @@ def test_the_logits_are_those_of_the_whole_model(base: Path, dtype: str, attenti
     assert_equal(found, of_the_whole(base, kind, attention, base))
 
 
-def test_with_an_adapter_as_well(tmp_path: Path, request: pytest.FixtureRequest, base: Path) -> None:
-    """Not merged: its products are added to those of the weights. And it does change them."""
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_with_an_adapter_as_well(tmp_path: Path, request: pytest.FixtureRequest, base: Path, dtype: str) -> None:
+    """Not merged: its products, of float32, are added to those of the weights. And it does change them."""
     import torch
 
     from pipeline.inside.layered_forward import LayeredModel
 
-    kind = next(name for name in BASES if f"[{name}]" in request.node.name)
+    kind = next(name for name in BASES if f"{name}]" in request.node.name or f"[{name}" in request.node.name)
     adapter = write_adapter(tmp_path, base, targets=BASES[kind][1]) / "adapter"
-    model = LayeredModel(base, torch.float32, "cpu", "sdpa")
+    model = LayeredModel(base, getattr(torch, dtype), "cpu", "sdpa")
     model.add_adapter(base, adapter)
     found = list(model.logits(texts()))
-    assert_equal(found, of_the_whole(base, torch.float32, "sdpa", base, adapter))
-    assert not torch.equal(found[0], next(LayeredModel(base, torch.float32, "cpu", "sdpa").logits(texts())))
+    assert_equal(found, of_the_whole(base, getattr(torch, dtype), "sdpa", base, adapter))
+    assert not torch.equal(found[0], next(LayeredModel(base, getattr(torch, dtype), "cpu", "sdpa").logits(texts())))
 
 
 @pytest.mark.parametrize("kind", OTHERS)
