@@ -86,7 +86,7 @@ def test_a_trace_in_any_file_is_found(tmp_path: Path, span: Span, told: Callable
     assert len(traces(tmp_path, WORDS, span)) == 1
 
 
-@pytest.mark.parametrize("value", [f"by {USER}", int(time.time())])
+@pytest.mark.parametrize("value", [f"by {USER}", int(time.time())], ids=["user", "hour"])  # the same in each process
 def test_a_trace_in_a_header_is_found(tmp_path: Path, span: Span, value: str | int) -> None:
     """Also where a time is a number of four bytes."""
     write_small(tmp_path / "model-f16.gguf", {"general.author": value}, [1.0])
