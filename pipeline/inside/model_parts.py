@@ -44,7 +44,11 @@ class ModelParts:
         quiet()
         self.config: Any = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         if getattr(self.config, "quantization_config", None):
-            raise JobError("The model's weights are packed: its layers are not loaded one by one.", where="config.json")
+            raise JobError(
+                "The model's weights are packed: its layers are not loaded one by one.",
+                where="config.json",
+                advice="Take the base in 16 bits, of which a packed copy was made.",
+            )
         self._dtype = (self.config.dtype or weights.stored_dtype(folder)) if isinstance(dtype, str) else dtype
         self._place, self._attention = place, attention
         self._files = streamed_model.checkpoint_files(folder, self.config)
@@ -126,7 +130,11 @@ class ModelParts:
         told, _ = load(self._empty, dict(tensors), settings)
         if told.conversion_errors or told.mismatched_keys:
             names = [*told.conversion_errors, *(name for name, *_ in told.mismatched_keys)]
-            raise JobError("Weights are not those of the config.json.", where=", ".join(sorted(names)[:5]))
+            raise JobError(
+                "Weights are not those of the config.json.",
+                where=", ".join(sorted(names)[:5]),
+                advice=streamed_model.AGAIN,
+            )
         state = self._empty.state_dict(keep_vars=True)
         found = {name: state[name] for name in self.names - told.missing_keys}
         for name, tensor in found.items():
