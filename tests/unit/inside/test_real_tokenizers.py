@@ -274,7 +274,8 @@ def test_what_transformers_makes_of_tokenizer_model_alone_is_seen(
 def test_added_tokens_with_a_resized_embedding_pass(added_run: Run) -> None:
     """32,004 rows for 32,004 tokens, a pad of its own; llama.cpp reads the new tokens as tokens."""
     unsure = {("preflight.prompts", "warned"), ("preflight.same-base", "not measured")}
-    assert outcomes(added_run.before_training()) == {*unsure, ("preflight.beginning", "warned")}
+    markers = ("preflight.response-marker", "not measured")  # never a failure of a sound template
+    assert outcomes(added_run.before_training()) == {*unsure, ("preflight.beginning", "warned"), markers}
     assert outcomes(added_run.of_the_file()) == {("tokenizer.bos", "warned")}
 
 

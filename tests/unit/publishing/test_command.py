@@ -158,19 +158,25 @@ class Watched:
         work.mkdir()
         scratch.mkdir()
         process = start(*arguments, folder=work, TMPDIR=str(scratch), XDG_CACHE_HOME=str(scratch / "cache"))
-        watcher = threading.Thread(target=self._watch, args=(process.pid,))
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(process.pid, ended))
         watcher.start()
-        self.output, self.errors = process.communicate(timeout=120)
-        watcher.join()
+        try:
+            self.output, self.errors = process.communicate(timeout=120)
+        finally:
+            ended.set()
+            watcher.join()
         self.code = process.returncode
 
-    def _watch(self, pid: int) -> None:
-        """Take down the command lines of the process and of all that it starts, as any user sees them."""
-        while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
-            for one in family(pid):
-                with suppress(OSError):
+    def _watch(self, pid: int, ended: threading.Event) -> None:
+        """Take down the command lines of the process and of all that it starts, as any user sees them.
+
+        One that begins has none for a moment; one that has ended has none any more.
+        """
+        while not ended.wait(0.01):
+            with suppress(OSError):
+                for one in family(pid):
                     self._lines.add(Path(f"/proc/{one}/cmdline").read_bytes().decode(errors="replace"))
-            time.sleep(0.01)
 
     def places(self) -> Iterator[tuple[str, str]]:
         """Yield a name and a text for each place."""
