@@ -6,7 +6,10 @@ from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")
-"""The control group of a container, as it sees it (cgroup-v2, memory.max and memory.stat)."""
+"""The control group of a container, as it sees it."""
+
+_VERSIONS = (("memory.max", "memory.stat", "anon"), ("memory/memory.limit_in_bytes", "memory/memory.stat", "total_rss"))
+"""Files of the limit and of what is used, and what programs have of that (kernel: cgroup-v2, cgroup-v1/memory)."""
 
 
 def available() -> int | None:
@@ -22,9 +25,11 @@ def available() -> int | None:
 
 def _left_of_group() -> int | None:
     """Return what the control group's limit leaves: pages of files do not count, they are given back."""
-    try:
-        limit = int((GROUP / "memory.max").read_text(encoding="ascii"))  # "max" is no number, and no limit
-        used = dict(line.split() for line in (GROUP / "memory.stat").read_text(encoding="ascii").splitlines())
-        return max(0, limit - int(used["anon"]))
-    except (OSError, ValueError, KeyError):
-        return None
+    for most, told, programs in _VERSIONS:
+        try:
+            limit = int((GROUP / most).read_text(encoding="ascii"))  # "max" is no number, and no limit
+            used = dict(line.split() for line in (GROUP / told).read_text(encoding="ascii").splitlines())
+            return max(0, limit - int(used[programs]))
+        except (OSError, ValueError, KeyError):
+            continue
+    return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +21,16 @@ from tests.support.elsewhere import (
 )
 
 
+@pytest.fixture
+def there(tmp_path: Path) -> Conditions:
+    """Another clock and another user, where this machine can give both; a job of an earlier build has been counted."""
+    (tmp_path / "unshare.jobs").write_text("job\n")
+    found = at_another_time_and_by_another_user(Conditions(), tmp_path)
+    if found.missing:
+        pytest.skip("; ".join(found.missing))
+    return found
+
+
 @pytest.mark.skipif(not on_another_host(), reason="the system lets nobody give a host another name for one program")
 def test_a_program_sees_the_other_host() -> None:
     """It alone: the host keeps its name."""
@@ -31,14 +40,8 @@ def test_a_program_sees_the_other_host() -> None:
     assert os.uname().nodename == before != HOST
 
 
-@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
-def test_only_jobs_are_counted(tmp_path: Path) -> None:
+def test_only_jobs_are_counted(tmp_path: Path, there: Conditions) -> None:
     """Not the executor's question whether a job can be started without a network; and no job of an earlier build."""
-    at_another_time_and_by_another_user(Conditions(), tmp_path)
-    (tmp_path / "unshare.jobs").write_text("job\n")
-    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
-    if there.missing:
-        pytest.skip("; ".join(there.missing))
     code = "from pipeline.executors.local import network_prefix; print(*network_prefix())"
     variables = {**os.environ, **there.variables}
 
@@ -55,12 +58,8 @@ def test_only_jobs_are_counted(tmp_path: Path) -> None:
     assert jobs_at_another_time(tmp_path) == 1
 
 
-@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
-def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
+def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path, there: Conditions) -> None:
     """Although it gets no variables of its caller's but PATH; waits and sleeps still end."""
-    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
-    if there.missing:
-        pytest.skip("; ".join(there.missing))
     code = "import os, threading, time; threading.Event().wait(0.1); time.sleep(0.01)"
     code += "; print(time.gmtime().tm_year, os.getuid())"
     job = f"import subprocess, sys; subprocess.run(['unshare', 'true'], check=True); {code}"
@@ -77,12 +76,8 @@ def test_a_job_sees_the_other_clock_and_the_other_user(tmp_path: Path) -> None:
     assert jobs_at_another_time(tmp_path) >= 1
 
 
-@pytest.mark.skipif(shutil.which("faketime") is None, reason="needs faketime (Debian: faketime)")
-def test_the_host_process_sees_the_other_clock_and_its_sleeps_end(tmp_path: Path) -> None:
+def test_the_host_process_sees_the_other_clock_and_its_sleeps_end(there: Conditions) -> None:
     """A program that is waited for with a limit, as the report's drawing is: libfaketime alone fails there."""
-    there = at_another_time_and_by_another_user(Conditions(), tmp_path)
-    if there.missing:
-        pytest.skip("; ".join(there.missing))
     slow = "import time; time.sleep(0.3)"
     code = f"import subprocess, sys, time; subprocess.run([sys.executable, '-c', {slow!r}], timeout=50, check=True)"
     done = subprocess.run(

@@ -21,7 +21,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def limit(folder: Path, most: str, used: int) -> None:
-    """Give the group a limit."""
+    """Give the group a limit, of version 2."""
     (folder / "memory.max").write_text(f"{most}\n")
     (folder / "memory.stat").write_text(f"anon {used}\nfile 12345\n")
 
@@ -37,6 +37,16 @@ def test_a_limit_leaves_what_is_not_used_of_it(machine: Path) -> None:
     """Pages of files do not count."""
     limit(machine, str(3000 * KB), 1000 * KB)
     assert main_memory.available() == 2000 * KB
+
+
+def test_a_limit_of_version_1_counts_as_well(machine: Path) -> None:
+    """Docker 20.10 and Podman 4.3 run jobs under it; without a limit its number is nearly 2^63."""
+    (machine / "memory").mkdir()
+    (machine / "memory" / "memory.stat").write_text(f"cache 12345\nrss 1\ntotal_rss {1000 * KB}\n")
+    (machine / "memory" / "memory.limit_in_bytes").write_text(f"{3000 * KB}\n")
+    assert main_memory.available() == 2000 * KB
+    (machine / "memory" / "memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert main_memory.available() == 8500 * KB
 
 
 def test_the_less_of_both_counts(machine: Path) -> None:
