@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ImageError
+from pipeline.errors import EngineError
 from pipeline.images.base import local_origin
 from pipeline.images.build import CACHE, Builder
 from pipeline.images.engine import Engine, opened
@@ -29,7 +29,7 @@ def engine() -> Iterator[Engine]:
     try:
         connection = opened()
         found = connection.__enter__()
-    except ImageError as error:
+    except EngineError as error:
         missing(f"no container engine: {error.what}")
     yield found
     connection.__exit__(None, None, None)
