@@ -10,13 +10,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.finished import BUILD, inputs_of
 from bench.table import REPOSITORY, Table
 from pipeline.determinism import fixed_variables
 from pipeline.environments import ensure
 from pipeline.loading import load_recipe
-from pipeline.runs import read_state
 from pipeline.stages.train import stages as training_stages
-from pipeline.store import Store
 
 BATCHES = (4, 16)
 """Rows of a forward pass: the seedling's, and more."""
@@ -36,21 +35,13 @@ def measure(rounds: int = 3) -> Table:
     return Table("Packed rows", note, ("rows in a pass", "padded tokens/s", "packed tokens/s", "ratio"), tuple(rows))
 
 
-def of_the_seedling(build: Path = REPOSITORY / "build") -> tuple[dict[str, Any], dict[str, Path]]:
+def of_the_seedling(build: Path = BUILD) -> tuple[dict[str, Any], dict[str, Path]]:
     """Return parameters and inputs of the seedling's training, from its finished build.
 
     Raises FileNotFoundError where the seedling was not built.
     """
-    recipe = load_recipe("seedling")
-    stage = training_stages(recipe)[0]
-    keys, store = read_state(build, recipe.name)["stages"], Store(build / "store")
-    inputs = {}
-    for name, wanted in stage.inputs.items():
-        manifest = store.manifest(keys.get(wanted.stage, ""))
-        if manifest is None:
-            raise FileNotFoundError(f"the seedling's {wanted.stage} is not in {build.name}: run `nox -s pipeline`")
-        inputs[name] = store.folder(manifest)
-    return dict(stage.parameters), inputs
+    stage = training_stages(load_recipe("seedling"))[0]
+    return dict(stage.parameters), inputs_of(stage, build)
 
 
 def _compared(

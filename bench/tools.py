@@ -16,13 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.finished import BUILD, inputs_of
 from bench.table import REPOSITORY, Table, seconds
 from pipeline.environments import ensure
 from pipeline.environments import tools as llama_cpp_tools
 from pipeline.loading import load_recipe
-from pipeline.runs import read_state
 from pipeline.stages.convert import stages as convert_stages
-from pipeline.store import Store
 from pipeline.vendor import vendor_tree
 
 KIND = "Q4_K_M"
@@ -81,25 +80,15 @@ def measure(rounds: int = 5) -> Table:
     return Table("Beside the bare llama.cpp tools", note, ("what", "bare tool s", "ours s", "ratio"), rows)
 
 
-def conversion(build: Path = REPOSITORY / "build") -> tuple[dict[str, Any], dict[str, Path]]:
+def conversion(build: Path = BUILD) -> tuple[dict[str, Any], dict[str, Path]]:
     """Return the parameters of the seedling's `convert`, and its inputs beside the model, from its finished build.
 
     They say what the file's metadata say; only the pre-tokenizer is Qwen's, which the converter knows by itself.
     Raises FileNotFoundError where the seedling was not built.
     """
-    recipe = load_recipe("seedling")
-    (stage,) = convert_stages(recipe)
-    keys, store = read_state(build, recipe.name)["stages"], Store(build / "store")
-    inputs = {}
-    for name, wanted in stage.inputs.items():
-        if wanted.stage in _MADE:
-            continue
-        manifest = store.manifest(keys.get(wanted.stage, ""))
-        if manifest is None:
-            raise FileNotFoundError(f"the seedling's {wanted.stage} is not in {build.name}: run `nox -s pipeline`")
-        inputs[name] = store.folder(manifest)
+    (stage,) = convert_stages(load_recipe("seedling"))
     base = {**stage.parameters["base"], "pre_tokenizer": None}
-    return {**stage.parameters, "base": base}, inputs
+    return {**stage.parameters, "base": base}, inputs_of(stage, build, made=_MADE)
 
 
 _MADE = ("merge",)
